@@ -1,0 +1,74 @@
+# Everything runs in a virtual environment that these targets create: Python 3.10 or newer is enough.
+#
+#   make demo                     encode and decode the recordings of demo/examples
+#   make demo INPUT=any.wav       the same with a file, a folder or a glob of your own
+#   make test                     the tests (make test ARGS="-k container" for some of them)
+#   make test-slow                also those that need several GB of memory or many minutes
+#   make lint | make format       ruff, pyright, import-linter | let ruff rewrite
+#   make clean                    removes the environment and what the targets wrote
+#
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu installs the smaller CPU build of PyTorch.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+INPUT ?= demo/examples
+OUTPUT ?= demo-output
+ARGS ?=
+# More than two test processes gain little and each may hold a model.
+TEST_PROCESSES ?= 2
+
+BIN := $(VENV)/bin
+TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INPUTS_OF_SETUP := pyproject.toml constraints.txt
+
+.PHONY: help demo test test-slow lint format clean setup
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(VENV)/.stamp-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; choose one with PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# PyTorch comes in a call of its own: it is the largest part, and one of its several builds may
+# already be there.
+$(VENV)/.stamp-torch: constraints.txt $(VENV)/.stamp-python
+	@echo "installing $(TORCH) (the largest download, once)"
+	$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	@touch $@
+
+$(VENV)/.stamp-demo: $(INPUTS_OF_SETUP) $(VENV)/.stamp-torch
+	$(PIP) install -c constraints.txt -e ".[plot]"
+	@touch $@
+
+$(VENV)/.stamp-dev: $(INPUTS_OF_SETUP) $(VENV)/.stamp-torch
+	$(PIP) install -c constraints.txt -e ".[plot,train,dev]"
+	@touch $@ $(VENV)/.stamp-demo
+
+setup: $(VENV)/.stamp-dev
+
+demo: $(VENV)/.stamp-demo
+	@$(BIN)/python demo/demo.py "$(INPUT)" --output "$(OUTPUT)"
+
+test: $(VENV)/.stamp-dev
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+
+test-slow: $(VENV)/.stamp-dev
+	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+lint: $(VENV)/.stamp-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: $(VENV)/.stamp-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) $(OUTPUT) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,96 @@
+"""Cutting long audio into 10.24 s windows, and joining decoded windows again.
+
+    encode: windows side by side          |----w0----|----w1----|--w2--|
+    decode: 6.25 % overlap, cross-faded   |----w0----|
+                                                   |----w1----|
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
+
+OVERLAP_SAMPLES = 10_240  # 0.64 s, paper Sec. IV-D
+HOP_SAMPLES = WINDOW_SAMPLES - OVERLAP_SAMPLES
+# A window is 64 columns of 0.16 s; decoding advances by 60 of them.
+OVERLAP_FRACTION = 16
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window to encode: `wav` [1, S] padded as `window_fbank` expects it."""
+
+    wav: Tensor
+    num_samples: int
+
+
+def encode_windows(blocks: Iterable[np.ndarray]) -> Iterator[Window]:
+    """Yield the windows of a recording that arrives in blocks; holds one window at a time.
+
+    A full window carries the first samples of the next one (zeros at the end), because its last
+    two frames reach there; the remainder is zero-padded to a window.
+    """
+    pending = np.zeros(0, dtype=np.float32)
+    for block in blocks:
+        pending = np.concatenate([pending, block])
+        while len(pending) >= WINDOW_SAMPLES + LOOKAHEAD_SAMPLES:
+            yield _window(pending[: WINDOW_SAMPLES + LOOKAHEAD_SAMPLES], WINDOW_SAMPLES)
+            pending = pending[WINDOW_SAMPLES:]
+    while len(pending) >= WINDOW_SAMPLES:
+        yield _window(pending, WINDOW_SAMPLES)
+        pending = pending[WINDOW_SAMPLES:]
+    if len(pending):
+        yield _window(pending, len(pending))
+
+
+def _window(samples: np.ndarray, num_samples: int) -> Window:
+    is_full = num_samples == WINDOW_SAMPLES
+    padded = np.zeros(WINDOW_SAMPLES + (LOOKAHEAD_SAMPLES if is_full else 0), dtype=np.float32)
+    padded[: len(samples)] = samples
+    return Window(torch.from_numpy(padded).unsqueeze(0), num_samples)
+
+
+def decode_ranges(num_positions: int, positions_per_window: int) -> list[tuple[int, int]]:
+    """Return start and end position of every decode window, the last one cut to the codes."""
+    hop = positions_per_window - positions_per_window // OVERLAP_FRACTION
+    ranges = [(0, min(positions_per_window, num_positions))]
+    while ranges[-1][1] < num_positions:
+        start = ranges[-1][0] + hop
+        ranges.append((start, min(start + positions_per_window, num_positions)))
+    return ranges
+
+
+def overlap_add(
+    windows: Iterable[Float[Tensor, " S"]],
+    num_samples: int,
+    hop_samples: int = HOP_SAMPLES,
+    overlap_samples: int = OVERLAP_SAMPLES,
+) -> Iterator[Float[Tensor, " N"]]:
+    """Yield the joined waveform block by block, `num_samples` in all, holding one overlap.
+
+    Args:
+        windows: decoded windows, each of `hop_samples + overlap_samples`.
+        num_samples: exact length of the result; the last window is cut to it.
+        hop_samples: distance between window starts.
+        overlap_samples: length of the linear cross-fade (paper Sec. IV-D).
+    """
+    fade_in = torch.linspace(0, 1, overlap_samples)
+    tail: Tensor | None = None
+    remaining = num_samples
+    for window in windows:
+        if tail is not None:
+            joined = tail * fade_in.flip(0) + window[:overlap_samples] * fade_in
+            window = torch.cat([joined, window[overlap_samples:]])
+        block = window[: min(hop_samples, remaining)]
+        tail = window[hop_samples:]
+        remaining -= len(block)
+        yield block
+    if tail is not None and remaining > 0:
+        yield tail[:remaining]

@@ -1,0 +1,1 @@
+"""Weights on disk: model folders (safetensors) and the official system's checkpoints."""

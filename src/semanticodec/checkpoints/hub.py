@@ -1,0 +1,201 @@
+"""Where the official weight files are: a folder of the user, or the Hugging Face Hub's cache.
+
+    semanticodec_tokenrate_{25,50,100}/{encoder,decoder}.ckpt
+    codebook_idx/combine_{128,256,512}_audioset_dominate/codebook_{half the vocabulary}_0.npy
+
+Official weights are never shipped with this package: they come under their authors' licences.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from semanticodec.errors import CheckpointError, ConfigError
+
+REPOSITORY = "haoheliu/SemantiCodec"
+TOKEN_RATES = (25, 50, 100)
+SEMANTIC_VOCAB_SIZES = (4096, 8192, 16384, 32768)
+POSITIONS_AT_100 = 512  # of a 10.24 s window; the codebook folders are named by this number
+
+
+class OfficialFiles(NamedTuple):
+    """The three files of one official setting."""
+
+    encoder: Path
+    decoder: Path
+    codebook: Path
+
+
+def _check_setting(token_rate: int, semantic_vocab_size: int) -> None:
+    if token_rate not in TOKEN_RATES:
+        raise ConfigError(
+            f"no official model has {token_rate} tokens per second; choose one of {TOKEN_RATES}"
+        )
+    if semantic_vocab_size not in SEMANTIC_VOCAB_SIZES:
+        raise ConfigError(
+            f"no official semantic codebook has {semantic_vocab_size} entries; "
+            f"choose one of {SEMANTIC_VOCAB_SIZES}"
+        )
+
+
+def weights_folder(token_rate: int) -> str:
+    """Return the folder of `encoder.ckpt` and `decoder.ckpt` in the official layout."""
+    return f"semanticodec_tokenrate_{token_rate}"
+
+
+def codebook_name(token_rate: int, semantic_vocab_size: int) -> str:
+    """Return the path of a semantic codebook in the official layout.
+
+    The file is named after its general-sound half: `codebook_2048_0.npy` holds 4096 rows.
+    """
+    positions = POSITIONS_AT_100 * token_rate // 100
+    folder = f"codebook_idx/combine_{positions}_audioset_dominate"
+    return f"{folder}/codebook_{semantic_vocab_size // 2}_0.npy"
+
+
+def _first_file(candidates: tuple[Path, ...]) -> Path:
+    for path in candidates:
+        if path.is_file():
+            return path
+    names = " or ".join(str(path) for path in candidates)
+    raise CheckpointError(
+        f"found no file {names}; give a folder in the layout of the Hub repository {REPOSITORY}"
+    )
+
+
+def find_official(
+    folder: str | os.PathLike[str], token_rate: int, semantic_vocab_size: int
+) -> OfficialFiles:
+    """Return the three files inside a folder of the user.
+
+    Args:
+        folder: a copy of the Hub repository, or the folder that holds `encoder.ckpt`,
+            `decoder.ckpt` and either `codebook_idx/` or a sibling of that name.
+        token_rate: 25, 50 or 100.
+        semantic_vocab_size: 4096, 8192, 16384 or 32768.
+    Raises:
+        ConfigError: no such official setting.
+        CheckpointError: a file is missing.
+    """
+    _check_setting(token_rate, semantic_vocab_size)
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise CheckpointError(f"{root} is not a folder; give the folder of the official weights")
+    nested = root / weights_folder(token_rate)
+    codebook = codebook_name(token_rate, semantic_vocab_size)
+    return OfficialFiles(
+        encoder=_first_file((root / "encoder.ckpt", nested / "encoder.ckpt")),
+        decoder=_first_file((root / "decoder.ckpt", nested / "decoder.ckpt")),
+        codebook=_first_file((root / codebook, root.resolve().parent / codebook)),
+    )
+
+
+def download_official(
+    token_rate: int,
+    semantic_vocab_size: int,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+) -> OfficialFiles:
+    """Return the three files from the Hub's cache, fetching what is not there yet.
+
+    Args:
+        token_rate: 25, 50 or 100.
+        semantic_vocab_size: 4096, 8192, 16384 or 32768.
+        revision: branch, tag or commit of the Hub repository; a commit pins the weights.
+        cache_dir: cache folder; default the Hub's own. `HF_HUB_OFFLINE=1` is respected.
+        local_files_only: never reach for the network.
+    Raises:
+        ConfigError: no such official setting.
+        CheckpointError: the Hub cannot be reached and the cache lacks a file, or the
+            repository or revision does not hold it.
+    """
+    _check_setting(token_rate, semantic_vocab_size)
+    folder = weights_folder(token_rate)
+    names = {
+        "encoder": f"{folder}/encoder.ckpt",
+        "decoder": f"{folder}/decoder.ckpt",
+        "codebook": codebook_name(token_rate, semantic_vocab_size),
+    }
+    paths = {
+        box: _download(name, revision, cache_dir, local_files_only) for box, name in names.items()
+    }
+    return OfficialFiles(**paths)
+
+
+def download_model(
+    repository: str,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """Return the folder of a model of this package on the Hub: config.json and *.safetensors.
+
+    Args:
+        repository: Hub id, `owner/name`.
+        revision: branch, tag or commit.
+        cache_dir: cache folder; default the Hub's own.
+        local_files_only: never reach for the network.
+    Raises:
+        CheckpointError: no such repository or revision, or not in the cache and offline.
+    """
+    from huggingface_hub import snapshot_download
+
+    with _hub_errors(repository, repository, revision):
+        folder = snapshot_download(
+            repository,
+            revision=revision,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            allow_patterns=["config.json", "*.safetensors"],
+        )
+    return Path(folder)
+
+
+def _download(
+    name: str,
+    revision: str | None,
+    cache_dir: str | Path | None,
+    local_files_only: bool,
+) -> Path:
+    # Imported here: the package and its built-in model work without touching the Hub's client.
+    from huggingface_hub import hf_hub_download
+
+    with _hub_errors(name, REPOSITORY, revision):
+        path = hf_hub_download(
+            REPOSITORY,
+            name,
+            revision=revision,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+    return Path(path)
+
+
+@contextmanager
+def _hub_errors(name: str, repository: str, revision: str | None) -> Iterator[None]:
+    """Turn what the Hub's client raises into one sentence that says what to do."""
+    from huggingface_hub.utils import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        yield
+    except LocalEntryNotFoundError as error:
+        raise CheckpointError(
+            f"{name} is not in the Hub cache and the Hub was not reached; go online once, "
+            "or download it and give its path"
+        ) from error
+    except (EntryNotFoundError, HfHubHTTPError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CheckpointError(
+            f"the Hub repository {repository} (revision {revision or 'main'}) did not give "
+            f"{name}: {reason}; check the names and your access, or give files by path"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(
+            f"{name} could not be fetched from the Hub ({error}); check the connection and the "
+            "space in the cache folder, or download it and give its path"
+        ) from error

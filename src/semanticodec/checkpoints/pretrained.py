@@ -1,0 +1,205 @@
+"""Model folders: `config.json` + `*.safetensors`, on disk, in the package or on the Hub.
+
+    config.json   {"format": 1, "default_token_rate": 100,
+                   "token_rates": {"100": {"config": {...}, "weights": ["model.safetensors"]}}}
+
+Several token rates may share weight files; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from semanticodec.config import CodecConfig, config_from_dict, config_to_dict
+from semanticodec.errors import CheckpointError, ConfigError
+
+FORMAT = 1
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
+DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "default_model"
+CODEBOOK_KEY = "encoder.semantic.codebook_"
+FINGERPRINT_VALUES = 64
+
+
+def model_folder(
+    source: str | os.PathLike[str] | None = None, revision: str | None = None
+) -> Path:
+    """Return the folder that holds a model.
+
+    Args:
+        source: None for the built-in model, a folder, or a Hub id `owner/name`.
+        revision: branch, tag or commit of a Hub model.
+    Raises:
+        CheckpointError: no such folder, and no Hub model that can be reached.
+    """
+    if source is None:
+        return DEFAULT_MODEL
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    if folder.exists() or not _is_hub_id(str(source)):
+        raise CheckpointError(
+            f"{source} is no model folder; give a folder with {CONFIG_NAME}, or a Hub id owner/name"
+        )
+    from semanticodec.checkpoints.hub import download_model
+
+    return download_model(str(source), revision=revision)
+
+
+def _is_hub_id(source: str) -> bool:
+    owner, _, name = source.partition("/")
+    return bool(owner and name) and "/" not in name and not source.startswith((".", "~"))
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """Return the checked content of a model folder's `config.json`."""
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise CheckpointError(f"{folder} has no {CONFIG_NAME}; is it a model folder?")
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
+    if not isinstance(index, dict) or not isinstance(index.get("token_rates"), dict):
+        raise CheckpointError(f"{path} lists no token_rates; it is no model of this codec")
+    if index.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {index.get('format')!r}, this version reads {FORMAT}; upgrade"
+        )
+    return index
+
+
+def read_setting(folder: Path, token_rate: int | None = None) -> tuple[CodecConfig, list[Path]]:
+    """Return configuration and weight files of one token rate of a model folder."""
+    index = read_index(folder)
+    rates = index["token_rates"]
+    chosen = str(token_rate or index.get("default_token_rate") or next(iter(rates), None))
+    if chosen not in rates:
+        raise ConfigError(
+            f"the model in {folder.name} has no {chosen} tokens per second; "
+            f"it offers {', '.join(rates) or 'none'}"
+        )
+    setting = rates[chosen]
+    if not isinstance(setting, dict) or not isinstance(setting.get("weights"), list):
+        raise CheckpointError(f"{folder / CONFIG_NAME} names no weights for token rate {chosen}")
+    files = []
+    for name in setting["weights"]:
+        # A name with a path in it could point anywhere on the reader's disk.
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise CheckpointError(f"{name!r} is no plain .safetensors file name in {CONFIG_NAME}")
+        files.append(folder / name)
+    return config_from_dict(CodecConfig, setting.get("config")), files
+
+
+def choose_vocabulary(config: CodecConfig, semantic_vocab_size: int | None) -> CodecConfig:
+    """Return the configuration with a single semantic vocabulary (default: the largest)."""
+    offered = config.encoder.semantic.vocab_sizes
+    chosen = semantic_vocab_size or max(offered)
+    if chosen not in offered:
+        raise ConfigError(
+            f"semantic_vocab_size is {chosen}; this model offers {', '.join(map(str, offered))}"
+        )
+    semantic = replace(config.encoder.semantic, vocab_sizes=(chosen,))
+    return replace(config, encoder=replace(config.encoder, semantic=semantic))
+
+
+def read_weights(files: list[Path], config: CodecConfig) -> dict[str, Tensor]:
+    """Return the float32 state of the codec, without codebooks of other vocabularies."""
+    wanted = {f"{CODEBOOK_KEY}{size}" for size in config.encoder.semantic.vocab_sizes}
+    state: dict[str, Tensor] = {}
+    for path in files:
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing; restore it or download the model again")
+        try:
+            with safe_open(path, framework="pt") as file:
+                for key in file.keys():  # noqa: SIM118 - not a dict
+                    if not key.startswith(CODEBOOK_KEY) or key in wanted:
+                        tensor = file.get_tensor(key)
+                        state[key] = tensor.float() if tensor.is_floating_point() else tensor
+        except (SafetensorError, OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} is not a readable safetensors file ({error}); download it again"
+            ) from error
+    return state
+
+
+def load_state(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
+    """Load `state` into `module` strictly, taking the tensors as they are (no second copy).
+
+    Raises:
+        CheckpointError: keys or shapes differ from the configuration.
+    """
+    own = module.state_dict()
+    missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+    shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
+    for what, keys in (("missing", missing), ("unknown", unknown), ("wrong shape of", shapes)):
+        if keys:
+            raise CheckpointError(
+                f"weights do not fit the configuration: {what} {len(keys)} tensors, "
+                f"first {', '.join(keys[:3])}; do config.json and weights belong together?"
+            )
+    module.load_state_dict(state, assign=True)
+
+
+def fingerprint(state: dict[str, Tensor]) -> bytes:
+    """Return 8 bytes that name the weights which give codes their meaning (the encoder's).
+
+    Some values of every tensor are hashed: quick at any size, and any retraining changes them.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        if not key.startswith("encoder."):
+            continue
+        flat = state[key].detach().flatten()
+        step = max(1, flat.numel() // FINGERPRINT_VALUES)
+        values = flat[::step][:FINGERPRINT_VALUES].float().cpu().contiguous()
+        digest.update(f"{key}{tuple(state[key].shape)}".encode())
+        digest.update(values.numpy().tobytes())
+    return digest.digest()[:8]
+
+
+def write_model(
+    folder: str | os.PathLike[str],
+    config: CodecConfig,
+    state: dict[str, Tensor],
+    *,
+    dtype: torch.dtype | None = None,
+) -> Path:
+    """Write `config.json` and `model.safetensors` of one setting, each atomically.
+
+    Args:
+        folder: created if missing; the two files are replaced.
+        config: the setting.
+        state: the codec's state dict.
+        dtype: precision of the stored floats (None keeps theirs).
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        key: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
+        for key, tensor in state.items()
+    }
+    partial = target / f".{WEIGHTS_NAME}.partial"
+    save_file(tensors, partial, metadata={"format": "pt"})
+    os.replace(partial, target / WEIGHTS_NAME)
+    rate = str(config.token_rate)
+    setting = {"config": config_to_dict(config), "weights": [WEIGHTS_NAME]}
+    write_index(target, {"default_token_rate": config.token_rate, "token_rates": {rate: setting}})
+    return target
+
+
+def write_index(folder: Path, index: dict[str, Any]) -> None:
+    """Write a model folder's `config.json` atomically."""
+    partial = folder / f".{CONFIG_NAME}.partial"
+    partial.write_text(json.dumps({"format": FORMAT, **index}, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, folder / CONFIG_NAME)

@@ -1,0 +1,83 @@
+"""`semanticodec convert`: the official checkpoints to a folder of config.json and safetensors."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semanticodec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from semanticodec.cli.options import Subparsers
+
+DESCRIPTION = """\
+Convert the official SemantiCodec checkpoints to a model folder, for --model and from_pretrained.
+
+  semanticodec convert --token-rate 50 --semantic-vocab-size 16384 -o official-50
+  semanticodec convert --encoder encoder.ckpt --decoder decoder.ckpt \\
+                       --codebook codebook_8192_0.npy --token-rate 50 -o official-50
+
+Without files they come from the Hugging Face Hub (some GB, kept in its cache). The official weights
+were trained by their authors on top of AudioMAE (CC-BY-NC) and AudioLDM 2 (CC-BY-NC-SA): those
+licences bind whoever uses them.
+"""
+RATES = (25, 50, 100)
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command's arguments."""
+    parser = subparsers.add_parser(
+        "convert",
+        help="official checkpoints to a model folder",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="to write")
+    parser.add_argument("--token-rate", type=int, choices=RATES, required=True)
+    parser.add_argument(
+        "--semantic-vocab-size",
+        type=int,
+        metavar="N",
+        help="codebook to fetch from the Hub: 4096, 8192, 16384 (default) or 32768",
+    )
+    parser.add_argument("--revision", help="branch, tag or commit on the Hub")
+    parser.add_argument("--encoder", metavar="CKPT", help="encoder.ckpt on disk")
+    parser.add_argument("--decoder", metavar="CKPT", help="decoder.ckpt on disk")
+    parser.add_argument("--codebook", metavar="NPY", help="semantic codebook on disk")
+    parser.add_argument("--half", action="store_true", help="store float16: half the size")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert one setting and return the exit status."""
+    folder = Path(args.output)
+    if (folder / "config.json").exists() and not args.overwrite:
+        raise ConfigError(f"{folder} holds a model already; choose another name or --overwrite")
+    has_files = any((args.encoder, args.decoder, args.codebook))
+    if has_files and args.semantic_vocab_size is not None:
+        raise ConfigError(
+            "--semantic-vocab-size chooses a codebook on the Hub; "
+            "with files, the codebook's own size counts: leave it out"
+        )
+    started = time.perf_counter()
+
+    import torch
+
+    from semanticodec import SemantiCodec
+
+    codec = SemantiCodec.from_official(
+        encoder=args.encoder,
+        decoder=args.decoder,
+        codebook=args.codebook,
+        token_rate=args.token_rate,
+        semantic_vocab_size=args.semantic_vocab_size or 16384,
+        revision=args.revision,
+    )
+    codec.save_pretrained(folder, dtype=torch.float16 if args.half else None)
+    print(
+        f"{folder}: {codec.token_rate} tokens/s, semantic vocabulary {codec.semantic_vocab_size}, "
+        f"{codec.bitrate / 1000:.2f} kbps, in {time.perf_counter() - started:.0f} s"
+    )
+    return 0

@@ -1,0 +1,113 @@
+"""`semanticodec decode`: `.smtc` files to sound files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+from semanticodec.cli.inputs import CODE_SUFFIXES, Input, expand
+from semanticodec.cli.options import (
+    add_decode_options,
+    add_model_options,
+    add_output_options,
+    load_codec,
+)
+from semanticodec.cli.outputs import Task, plan
+from semanticodec.cli.progress import is_watched, watched_blocks
+from semanticodec.cli.report import Result, describe_coded, print_warning, run_each, sizes
+from semanticodec.cli.sound import FORMATS, sound_format, write_sound
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from semanticodec import Codes, SemantiCodec
+    from semanticodec.cli.options import Subparsers
+
+DESCRIPTION = """\
+Decode .smtc files to 16-bit wav or flac at 16 kHz. The model is the one that encoded them; token
+rate and vocabulary stand in the file.
+
+  semanticodec decode speech.smtc -o speech.wav
+  semanticodec decode codes/ -o decoded/ --format flac
+  semanticodec decode speech.smtc -o - | aplay
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command's arguments."""
+    parser = subparsers.add_parser(
+        "decode",
+        help=".smtc files to sound files",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="file, glob, folder or -")
+    add_output_options(parser, "default: beside the input, with the suffix .wav; - is stdout")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="default: what the output's suffix says, else wav"
+    )
+    parser.add_argument(
+        "--conceal",
+        action="store_true",
+        help="decode damaged files too, with the gaps filled from what came before",
+    )
+    add_decode_options(parser)
+    add_model_options(parser, choose_rate=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Decode every input and return the exit status."""
+    tasks = plan(expand(args.inputs, CODE_SUFFIXES), args.output, f".{args.format or FORMATS[0]}")
+
+    @cache
+    def codec_of(token_rate: int, semantic_vocab_size: int) -> SemantiCodec:
+        return load_codec(args, token_rate, semantic_vocab_size)
+
+    def work(task: Task) -> Result:
+        started = time.perf_counter()
+        kind = sound_format(task.target, args.format)
+        codes, num_bytes = _read_codes(task.item, args.conceal)
+        codec = codec_of(codes.token_rate, codes.semantic_vocab_size)
+        blocks = decoded_blocks(codec, codes, args, task.item.name)
+        write_sound(task.target, blocks, codes.num_samples[0], codec.sample_rate, kind)
+        return {
+            "input": task.item.name,
+            "output": task.target_name,
+            **sizes(codes, num_bytes),
+            "elapsed_s": round(time.perf_counter() - started, 3),
+        }
+
+    return run_each(tasks, work, describe_coded, args)
+
+
+def decoded_blocks(
+    codec: SemantiCodec, codes: Codes, args: argparse.Namespace, label: str
+) -> Iterator[Tensor]:
+    """Yield the samples of `codes` as the decode options ask for them, behind a progress bar."""
+    blocks = codec.decode_stream(
+        codes,
+        num_steps=args.steps,
+        guidance_scale=args.guidance,
+        eta=args.eta,
+        seed=args.seed,
+    )
+    shown = is_watched(args.quiet)
+    return watched_blocks(blocks, codes.num_samples[0], codec.sample_rate, label, shown)
+
+
+def _read_codes(item: Input, conceal: bool) -> tuple[Codes, int]:
+    """Return the codes of one input and its size in bytes; say what had to be concealed."""
+    from semanticodec import Codes
+
+    with item.opened() as file, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        codes = Codes.load(file, conceal=conceal)
+        num_bytes = file.seek(0, os.SEEK_END)
+    for warning in caught:
+        print_warning(str(warning.message), item.name)
+    return codes, num_bytes

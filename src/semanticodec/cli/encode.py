@@ -1,0 +1,62 @@
+"""`semanticodec encode`: sound files to `.smtc` files."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from semanticodec.cli.inputs import AUDIO_SUFFIXES, expand
+from semanticodec.cli.options import add_model_options, add_output_options, load_codec
+from semanticodec.cli.outputs import Task, plan, written_whole
+from semanticodec.cli.progress import is_watched, watched_file
+from semanticodec.cli.report import Result, describe_coded, run_each, sizes
+
+if TYPE_CHECKING:
+    from semanticodec.cli.options import Subparsers
+
+DESCRIPTION = """\
+Encode sound files (wav, flac, ogg, opus, mp3; any rate, any channels) to .smtc files.
+
+  semanticodec encode speech.wav                      writes speech.smtc
+  semanticodec encode recordings/ -o codes/           every sound file below a folder
+  semanticodec encode "*.flac" -o codes/ --skip-existing
+  cat speech.wav | semanticodec encode - > speech.smtc
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command's arguments."""
+    parser = subparsers.add_parser(
+        "encode",
+        help="sound files to .smtc files",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="file, glob, folder or -")
+    add_output_options(parser, "default: beside the input, with the suffix .smtc; - is stdout")
+    add_model_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Encode every input and return the exit status."""
+    tasks = plan(expand(args.inputs, AUDIO_SUFFIXES), args.output, ".smtc")
+    codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
+
+    shown = is_watched(args.quiet)
+
+    def work(task: Task) -> Result:
+        started = time.perf_counter()
+        with task.item.opened() as file, watched_file(file, task.item.name, shown) as watched:
+            codes = codec.encode(watched)
+        with written_whole(task.target) as partial:
+            codes.save(partial)
+            num_bytes = partial.stat().st_size
+        return {
+            "input": task.item.name,
+            "output": task.target_name,
+            **sizes(codes, num_bytes),
+            "elapsed_s": round(time.perf_counter() - started, 3),
+        }
+
+    return run_each(tasks, work, describe_coded, args)

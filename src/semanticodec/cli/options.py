@@ -1,0 +1,138 @@
+"""Options that several commands share, and the codec that they ask for."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn
+
+from semanticodec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from semanticodec import SemantiCodec
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports a mistake in one line and leaves the usage to --help."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        self.exit(2, f"semanticodec: error: {message}; see `{self.prog} --help`\n")
+
+
+def positive_int(text: str) -> int:
+    """Return a whole number of at least one, or raise what argparse reports."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
+    return value
+
+
+def add_model_options(parser: argparse.ArgumentParser, choose_rate: bool = True) -> None:
+    """Add --model, --device, --dtype, --threads and, for encoding, the model's settings."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        metavar="FOLDER|HUB_ID",
+        help="folder of config.json and *.safetensors, or a Hub repository "
+        "(default: the built-in model)",
+    )
+    if choose_rate:
+        group.add_argument(
+            "--token-rate",
+            type=positive_int,
+            metavar="N",
+            help="tokens per second, for models with several rates: 25, 50 or 100",
+        )
+        group.add_argument(
+            "--semantic-vocab-size",
+            type=positive_int,
+            metavar="N",
+            help="entries of the semantic codebook, for models with several",
+        )
+    group.add_argument(
+        "--device",
+        default="cpu",
+        help="cpu (default), cuda, cuda:1, mps, or auto for the fastest one present",
+    )
+    group.add_argument("--dtype", choices=DTYPES, default="float32", help="default: %(default)s")
+    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads")
+
+
+def add_decode_options(parser: argparse.ArgumentParser) -> None:
+    """Add the sampler's options; the model's own defaults apply where one is left out."""
+    group = parser.add_argument_group("decoding")
+    group.add_argument(
+        "--steps", type=positive_int, metavar="N", help="diffusion steps: more is slower and finer"
+    )
+    group.add_argument(
+        "--guidance", type=float, metavar="W", help="weight of the codes over the free guess"
+    )
+    group.add_argument(
+        "--eta", type=float, metavar="E", help="noise added at each step, 0 (none) to 1"
+    )
+    group.add_argument("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
+
+
+def add_output_options(parser: argparse.ArgumentParser, output_help: str) -> None:
+    """Add -o, what to do about files that exist, and how to report."""
+    group = parser.add_argument_group("output")
+    group.add_argument("-o", "--output", metavar="FILE|FOLDER", help=output_help)
+    existing = group.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    existing.add_argument(
+        "--skip-existing", action="store_true", help="leave out inputs whose output exists"
+    )
+    group.add_argument("--json", action="store_true", help="report one JSON object per file")
+    group.add_argument("-q", "--quiet", action="store_true", help="report errors only")
+
+
+def load_codec(
+    args: argparse.Namespace, token_rate: int | None, semantic_vocab_size: int | None
+) -> SemantiCodec:
+    """Return the codec that the model options ask for.
+
+    Args:
+        args: with `model`, `device`, `dtype` and `threads`.
+        token_rate: tokens per second; None for the model's default.
+        semantic_vocab_size: entries of the semantic codebook; None for the model's default.
+    Raises:
+        ConfigError: the device is unknown or not there, or the model lacks the setting.
+    """
+    import torch
+
+    from semanticodec import SemantiCodec
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    return SemantiCodec.from_pretrained(
+        args.model,
+        token_rate=token_rate,
+        semantic_vocab_size=semantic_vocab_size,
+        device=_device(args.device),
+        dtype=getattr(torch, args.dtype),
+    )
+
+
+def _device(name: str) -> str:
+    import torch
+
+    has_mps = torch.backends.mps.is_available()
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"'{name}' is not a device; choose cpu, cuda, cuda:N, mps or auto"
+        ) from error
+    present = {"cpu": True, "cuda": (device.index or 0) < torch.cuda.device_count(), "mps": has_mps}
+    if not present.get(device.type, False):
+        raise ConfigError(f"this machine has no device '{name}'; choose cpu or auto")
+    return name

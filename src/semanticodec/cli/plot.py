@@ -1,0 +1,146 @@
+"""The picture of a round trip: original, semantic and acoustic codes, reconstruction.
+
++--------------------------------+
+| spectrogram of the original    |  Hz over seconds
++--------------------------------+
+| semantic codes                 |  one cell per position: bands over seconds,
+| acoustic codes                 |  equal codes in equal colours
++--------------------------------+
+| spectrogram of the decoded wav |
++--------------------------------+
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from semanticodec.container.format import positions_per_column, samples_per_position
+from semanticodec.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from semanticodec import Codes
+
+SAMPLE_RATE = 16_000
+MAX_SAMPLES = 30 * SAMPLE_RATE  # more would be too fine to see
+FFT_SIZE = 1024
+HOP_LENGTH = 160
+NUM_ROWS = 256
+RANGE_DB = 80.0
+TICKS_HZ = (0, 250, 500, 1000, 2000, 4000, 8000)
+SEMANTIC_COLORS, ACOUSTIC_COLORS = "viridis", "magma"
+# Multiplying by an odd number near 2**16 / golden ratio and keeping 16 bits sends neighbouring
+# codes, which have nothing in common, to far colours.
+SCATTER, SCATTER_RANGE = 40_503, 1 << 16
+
+
+def draw_roundtrip(
+    path: Path,
+    original: Float[np.ndarray, " S"],
+    codes: Codes,
+    reconstruction: Float[np.ndarray, " S"],
+    title: str,
+) -> None:
+    """Write the picture of one round trip as PNG; at most the first 30 s are drawn.
+
+    Args:
+        path: the file to write, whatever its suffix.
+        original: waveform at 16 kHz.
+        codes: of one recording, made from `original`.
+        reconstruction: waveform decoded from `codes`.
+        title: what was coded, such as a file name.
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            'drawing needs matplotlib; install it with pip install "semanticodec[plot]"'
+        ) from error
+    seconds = min(len(original), len(reconstruction), MAX_SAMPLES) / SAMPLE_RATE
+    figure = Figure(figsize=(min(16.0, 7.0 + seconds * 0.5), 9.5), layout="constrained")
+    panels: Any = figure.subplots(4, 1, sharex=True, height_ratios=[3, 1.3, 1.3, 3])
+    figure.suptitle(
+        f"{title}: {codes.duration_s[0]:.2f} s as {2 * codes.num_positions[0]} tokens, "
+        f"{codes.bitrate / 1000:.2f} kbps"
+    )
+    image = _draw_spectrogram(panels[0], original, "Original")
+    _draw_codes(panels[1], codes.semantic[0].numpy(), codes, "Semantic", SEMANTIC_COLORS)
+    _draw_codes(panels[2], codes.acoustic[0].numpy(), codes, "Acoustic", ACOUSTIC_COLORS)
+    _draw_spectrogram(panels[3], reconstruction, "Reconstruction")
+    figure.colorbar(image, ax=[panels[0], panels[3]], label="dB below the loudest", pad=0.01)
+    panels[0].set_xlim(0, seconds)
+    panels[3].set_xlabel("Time (s)")
+    figure.savefig(path, format="png", dpi=110)
+
+
+def hz_to_mel(frequency: np.ndarray | float) -> np.ndarray:
+    """Return the place of a frequency in Hz on the mel scale."""
+    return 2595.0 * np.log10(1.0 + np.asarray(frequency) / 700.0)
+
+
+def mel_spectrogram_db(wav: Float[np.ndarray, " S"]) -> Float[np.ndarray, "rows T"]:
+    """Return levels in dB below the loudest, rows evenly spaced in mel from 0 to 8 kHz.
+
+    Args:
+        wav: waveform at 16 kHz, at most `MAX_SAMPLES` of it are used.
+    Returns:
+        One column every 10 ms, values from -80 to 0.
+    """
+    padded = np.pad(wav[:MAX_SAMPLES], (FFT_SIZE // 2, FFT_SIZE // 2))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_SIZE)[::HOP_LENGTH]
+    power = np.abs(np.fft.rfft(frames * np.hanning(FFT_SIZE), axis=1)) ** 2  # T bins
+    mels = np.linspace(0.0, float(hz_to_mel(SAMPLE_RATE / 2)), NUM_ROWS)
+    frequencies = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+    bins = np.minimum(np.round(frequencies * FFT_SIZE / SAMPLE_RATE).astype(int), FFT_SIZE // 2)
+    levels = 10.0 * np.log10(power[:, bins].T + 1e-10)  # T bins -> rows T
+    return np.maximum(levels - levels.max(), -RANGE_DB)
+
+
+def _draw_spectrogram(panel: Axes, wav: Float[np.ndarray, " S"], title: str) -> Any:
+    levels = mel_spectrogram_db(wav)
+    top = float(hz_to_mel(SAMPLE_RATE / 2))
+    image = panel.imshow(
+        levels,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=(0, levels.shape[1] * HOP_LENGTH / SAMPLE_RATE, 0, top),
+        vmin=-RANGE_DB,
+        vmax=0,
+        cmap="inferno",
+    )
+    panel.set_yticks(
+        [float(hz_to_mel(tick)) for tick in TICKS_HZ], [str(tick) for tick in TICKS_HZ]
+    )
+    panel.set_ylabel("Frequency (Hz)")
+    panel.set_title(title, loc="left")
+    return image
+
+
+def _draw_codes(
+    panel: Axes, stream: Integer[np.ndarray, " L"], codes: Codes, name: str, colors: str
+) -> None:
+    bands = positions_per_column(codes.token_rate)
+    grid = stream.reshape(-1, bands).T  # L -> bands T; positions are time-major
+    seconds = grid.shape[1] * bands * samples_per_position(codes.token_rate) / SAMPLE_RATE
+    panel.imshow(
+        grid.astype(np.int64) * SCATTER % SCATTER_RANGE,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=(0, seconds, 0, bands),
+        vmin=0,
+        vmax=SCATTER_RANGE,
+        cmap=colors,
+    )
+    panel.set_yticks([0.5, bands - 0.5], ["low", "high"])
+    panel.set_ylabel("Band")
+    used = len(np.unique(stream))
+    panel.set_title(f"{name} codes ({len(stream)} positions, {used} different)", loc="left")

@@ -1,0 +1,487 @@
+"""The codec: wav -> tokens -> wav, the two chains of the paper's Figure 2 joined.
+
+    encode: blocks of samples -> windows -> fbank -> Encoder -> Codes
+    decode: Codes -> overlapping windows -> Decoder -> overlap-add -> wav
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from semanticodec.audio.fbank import FRAME_LENGTH, WINDOW_SAMPLES, Fbank, window_fbank
+from semanticodec.audio.io import AudioSource, is_path, read_blocks, waveforms
+from semanticodec.audio.windows import decode_ranges, encode_windows, overlap_add
+from semanticodec.checkpoints.hub import download_official
+from semanticodec.checkpoints.official import load_official
+from semanticodec.checkpoints.pretrained import (
+    choose_vocabulary,
+    fingerprint,
+    load_state,
+    model_folder,
+    read_setting,
+    read_weights,
+    write_model,
+)
+from semanticodec.codes import Codes
+from semanticodec.config import CodecConfig
+from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder
+from semanticodec.encoder.encoder import Encoder
+from semanticodec.encoder.stacking import num_positions, positions_per_window
+from semanticodec.errors import AudioError, CodesError, ConfigError
+
+SAMPLE_RATE = 16_000
+UNKNOWN_FINGERPRINT = bytes(8)
+FEATURE_LAYERS = ("all", "semantic", "acoustic", "continuous")
+
+# noise(window, draw) -> [1, C, T, F]; draw 0 is the start latent, draw i + 1 belongs to step i.
+WindowNoise = Callable[[int, int], Tensor]
+Audio = AudioSource | np.ndarray | Tensor | list
+
+
+def seeded_noise(seed: int, shape: tuple[int, ...]) -> WindowNoise:
+    """Return noise that depends on seed, window and draw alone: not on batch, device or order."""
+
+    def noise(window: int, draw: int) -> Tensor:
+        name = hashlib.blake2b(f"{seed}|{window}|{draw}".encode(), digest_size=7).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(name, "little"))
+        return torch.randn(shape, generator=generator)
+
+    return noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeSettings:
+    """The settings of one decode, with the model's defaults filled in."""
+
+    num_steps: int
+    guidance_scale: float
+    eta: float
+
+
+class SemantiCodec(nn.Module):
+    """Encoder and decoder of one setting: a token rate and a semantic vocabulary.
+
+    Build it with `from_pretrained` or `from_official`. `to(device)` moves it; encoding runs in the
+    encoder's precision (float32 unless asked otherwise), so codes do not depend on the decoder's.
+    """
+
+    def __init__(self, config: CodecConfig, *, model_fingerprint: bytes = UNKNOWN_FINGERPRINT) -> None:
+        super().__init__()
+        if len(config.encoder.semantic.vocab_sizes) != 1:
+            raise ConfigError(
+                f"a codec has one semantic vocabulary, not {config.encoder.semantic.vocab_sizes}; "
+                "choose one with semantic_vocab_size"
+            )
+        self.config = config
+        self.model_fingerprint = model_fingerprint
+        self.fbank = Fbank(config.encoder.audiomae.num_mel_bins)
+        self.encoder = Encoder(config.encoder)
+        self.decoder = Decoder(config.decoder)
+        self.eval().requires_grad_(False)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str] | None = None,
+        *,
+        token_rate: int | None = None,
+        semantic_vocab_size: int | None = None,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        revision: str | None = None,
+    ) -> SemantiCodec:
+        """Return the built-in model, or one from a folder or the Hub.
+
+        Args:
+            source: None for the built-in model; a folder with config.json; or a Hub id.
+            token_rate: 25, 50 or 100 where the model offers several (default: its own).
+            semantic_vocab_size: where it offers several (default: the largest).
+            device: where to compute.
+            dtype: precision of everything after the quantizers; the encoder stays float32.
+            revision: branch, tag or commit of a Hub model.
+        Raises:
+            CheckpointError: files missing, damaged or of another model.
+            ConfigError: a setting that the model does not offer.
+        """
+        config, files = read_setting(model_folder(source, revision), token_rate)
+        config = choose_vocabulary(config, semantic_vocab_size)
+        return cls._from_state(config, read_weights(files, config), device, dtype)
+
+    @classmethod
+    def from_official(
+        cls,
+        *,
+        encoder: str | os.PathLike[str] | None = None,
+        decoder: str | os.PathLike[str] | None = None,
+        codebook: str | os.PathLike[str] | None = None,
+        token_rate: int = 100,
+        semantic_vocab_size: int = 16384,
+        revision: str | None = None,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> SemantiCodec:
+        """Return the official system from its checkpoint files, or through the Hub's cache.
+
+        The official weights are licensed for non-commercial use (AudioMAE CC-BY-NC, AudioLDM 2
+        CC-BY-NC-SA); they are never part of this package.
+
+        Args:
+            encoder: `encoder.ckpt`; give all three files, or none to use the Hub.
+            decoder: `decoder.ckpt`.
+            codebook: the semantic codebook's `.npy`.
+            token_rate: 25, 50 or 100.
+            semantic_vocab_size: which codebook to take from the Hub.
+            revision: branch, tag or commit on the Hub.
+            device: where to compute.
+            dtype: precision of everything after the quantizers.
+        Raises:
+            CheckpointError: a file that is missing, truncated, unsafe or of another model.
+            ConfigError: some of the three files given, but not all.
+        """
+        given = [path for path in (encoder, decoder, codebook) if path is not None]
+        if len(given) not in (0, 3):
+            raise ConfigError(
+                f"{len(given)} of the three official files were given; give encoder, decoder and "
+                "codebook, or none of them to use the Hub"
+            )
+        if given:
+            files = [Path(path) for path in given]
+        else:
+            files = download_official(token_rate, semantic_vocab_size, revision=revision)
+        config, state = load_official(*files, token_rate=token_rate)
+        return cls._from_state(config, state, device, dtype)
+
+    @classmethod
+    def _from_state(
+        cls,
+        config: CodecConfig,
+        state: dict[str, Tensor],
+        device: str | torch.device,
+        dtype: torch.dtype,
+    ) -> SemantiCodec:
+        with torch.device("meta"):
+            codec = cls(config, model_fingerprint=fingerprint(state))
+        load_state(codec, state)
+        codec.to(device)
+        codec.decoder.to(dtype)
+        return codec.eval().requires_grad_(False)
+
+    def save_pretrained(
+        self, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None
+    ) -> Path:
+        """Write config.json and model.safetensors, which `from_pretrained` loads.
+
+        Args:
+            folder: created if missing.
+            dtype: precision of the stored floats (None keeps theirs).
+        """
+        return write_model(folder, self.config, self.state_dict(), dtype=dtype)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second: 16 000."""
+        return SAMPLE_RATE
+
+    @property
+    def token_rate(self) -> int:
+        """Tokens per second, both streams together."""
+        return self.config.token_rate
+
+    @property
+    def num_codebooks(self) -> int:
+        """Streams of codes: semantic and acoustic."""
+        return 2
+
+    @property
+    def frame_rate(self) -> float:
+        """Positions per second; each carries one semantic and one acoustic code."""
+        return self.token_rate / self.num_codebooks
+
+    @property
+    def semantic_vocab_size(self) -> int:
+        """Entries of the semantic codebook."""
+        return self.config.encoder.semantic.vocab_sizes[0]
+
+    @property
+    def acoustic_vocab_size(self) -> int:
+        """Entries of the acoustic codebook."""
+        return self.config.encoder.quantizer.codebook_size
+
+    @property
+    def bitrate(self) -> float:
+        """Bits per second of the codes (paper Table I)."""
+        bits = math.log2(self.semantic_vocab_size) + math.log2(self.acoustic_vocab_size)
+        return bits * self.frame_rate
+
+    @property
+    def device(self) -> torch.device:
+        """Where the codec computes."""
+        return self.decoder.latent_scale.device
+
+    @property
+    def _positions_per_window(self) -> int:
+        return positions_per_window(self.config.encoder.stack_factor)
+
+    # ------------------------------------------------------------------ wav -> codes
+
+    @torch.inference_mode()
+    def encode(self, audio: Audio, sample_rate: int | None = None) -> Codes:
+        """Return the codes of one or more recordings of any length.
+
+        Every window is computed by itself, so an item's codes never depend on its batch.
+
+        Args:
+            audio: a path; array or tensor [S], [C, S] or [B, C, S]; or a list of these. Channels
+                are averaged, integers scaled, other rates resampled. A path is read in blocks.
+            sample_rate: Hz of arrays (default 16 000); files state their own.
+        Returns:
+            Codes of all items, L positions each: ceil(S / 2560) * 8 at 100 tokens per second.
+        Raises:
+            AudioError: not audio, NaN, or shorter than 400 samples (25 ms) at 16 kHz.
+        Source: paper Sec. III-C, Eq. (1)-(3); long audio Sec. IV-D.
+        """
+        return Codes.cat([self._encode_item(blocks) for blocks in _recordings(audio, sample_rate)])
+
+    def _encode_item(self, blocks: Iterable[np.ndarray]) -> Codes:
+        semantic, acoustic, num_samples = [], [], 0
+        for window in encode_windows(blocks):
+            keep = num_positions(window.num_samples, self.config.encoder.stack_factor)
+            fbank = self._window_fbank(window.wav)
+            codes = self.encoder.encode(fbank, self.semantic_vocab_size)
+            semantic.append(codes[0][:, :keep].cpu())
+            acoustic.append(codes[1][:, :keep].cpu())
+            num_samples += window.num_samples
+        _check_length(num_samples)
+        return Codes(
+            semantic=torch.cat(semantic, dim=1),
+            acoustic=torch.cat(acoustic, dim=1),
+            num_samples=(num_samples,),
+            token_rate=self.token_rate,
+            semantic_vocab_size=self.semantic_vocab_size,
+            acoustic_vocab_size=self.acoustic_vocab_size,
+            sample_rate=SAMPLE_RATE,
+            fingerprint=self.model_fingerprint,
+        )
+
+    def _window_fbank(self, wav: Tensor) -> Tensor:
+        dtype = self.encoder.audiomae.positions.dtype
+        return window_fbank(self.fbank, wav.to(self.device)).to(dtype)
+
+    @torch.inference_mode()
+    def features(
+        self, audio: Audio, layers: str = "all", sample_rate: int | None = None
+    ) -> Float[Tensor, "B L D"]:
+        """Return the features behind the codes, one row per position, for downstream tasks.
+
+        Args:
+            audio: as `encode` takes it.
+            layers: "all" = [acoustic, semantic] as the decoder sees them, "semantic" or
+                "acoustic" alone, or "continuous": AudioMAE before any quantizer.
+            sample_rate: Hz of arrays (default 16 000).
+        Returns:
+            float32; rows beyond a shorter item's own positions are zero.
+        Raises:
+            ConfigError: no such layers.
+        """
+        if layers not in FEATURE_LAYERS:
+            raise ConfigError(f"layers is {layers!r}; choose one of {', '.join(FEATURE_LAYERS)}")
+        items = [self._item_features(blocks, layers) for blocks in _recordings(audio, sample_rate)]
+        return nn.utils.rnn.pad_sequence(items, batch_first=True)
+
+    def _item_features(self, blocks: Iterable[np.ndarray], layers: str) -> Float[Tensor, "L D"]:
+        rows, num_samples = [], 0
+        for window in encode_windows(blocks):
+            keep = num_positions(window.num_samples, self.config.encoder.stack_factor)
+            fbank = self._window_fbank(window.wav)
+            if layers == "continuous":
+                features = self.encoder.features(fbank)
+            else:
+                codes = self.encoder.encode(fbank, self.semantic_vocab_size)
+                features = self._quantized(*codes, layers)
+            rows.append(features[0, :keep].float().cpu())
+            num_samples += window.num_samples
+        _check_length(num_samples)
+        return torch.cat(rows)
+
+    def _quantized(self, semantic: Tensor, acoustic: Tensor, layers: str) -> Tensor:
+        acoustic_features, semantic_features = self.encoder.quantized(
+            semantic, acoustic, self.semantic_vocab_size
+        )
+        if layers == "all":
+            return torch.cat([acoustic_features, semantic_features], dim=-1)
+        return acoustic_features if layers == "acoustic" else semantic_features
+
+    # ------------------------------------------------------------------ codes -> wav
+
+    def decode(
+        self,
+        codes: Codes,
+        num_steps: int | None = None,
+        guidance_scale: float | None = None,
+        sampler: str | None = None,
+        eta: float | None = None,
+        seed: int = 0,
+        noise: WindowNoise | None = None,
+    ) -> Float[Tensor, "B 1 S"]:
+        """Return the waveform of every item, float32, exactly `num_samples` long.
+
+        The same seed gives the same waveform for an item wherever it stands in a batch.
+
+        Args:
+            codes: from `encode` of this model.
+            num_steps: network evaluations per window, 1..1000 (None: the model's default).
+            guidance_scale: 1 turns guidance off (None: the model's default; Eq. 10).
+            sampler: "ddim" (None: the model's default).
+            eta: 0 (deterministic) to 1 (None: the model's default).
+            seed: of the noise.
+            noise: replaces the seeded noise: noise(window, draw) -> float32 [1, C, T, F].
+        Returns:
+            Items shorter than the longest are zero-padded at the end.
+        Raises:
+            CodesError: codes of another setting or model.
+            ConfigError: a setting out of its range.
+        """
+        self._check_codes(codes)
+        settings = self._decode_settings(num_steps, guidance_scale, sampler, eta)
+        items = [
+            torch.cat(list(self._decode_item(codes[index], settings, seed, noise)))
+            for index in range(len(codes))
+        ]
+        return nn.utils.rnn.pad_sequence(items, batch_first=True).unsqueeze(1)
+
+    def decode_stream(
+        self,
+        codes: Codes,
+        num_steps: int | None = None,
+        guidance_scale: float | None = None,
+        sampler: str | None = None,
+        eta: float | None = None,
+        seed: int = 0,
+        noise: WindowNoise | None = None,
+    ) -> Iterator[Float[Tensor, "1 1 N"]]:
+        """Yield the samples of `decode` window by window, in memory that no length changes.
+
+        Args: those of `decode`; `codes` holds one item.
+        """
+        self._check_codes(codes)
+        if len(codes) != 1:
+            raise CodesError(f"decode_stream takes one item, not {len(codes)}; pass codes[i]")
+        settings = self._decode_settings(num_steps, guidance_scale, sampler, eta)
+        for block in self._decode_item(codes[0], settings, seed, noise):
+            yield block.view(1, 1, -1)
+
+    def _decode_settings(
+        self,
+        num_steps: int | None,
+        guidance_scale: float | None,
+        sampler: str | None,
+        eta: float | None,
+    ) -> DecodeSettings:
+        default = self.config.decoder.sampling
+        if sampler not in (None, "ddim"):
+            raise ConfigError(f"sampler is {sampler!r}; this version offers 'ddim'")
+        settings = DecodeSettings(
+            num_steps=default.num_steps if num_steps is None else num_steps,
+            guidance_scale=default.guidance_scale if guidance_scale is None else guidance_scale,
+            eta=default.eta if eta is None else eta,
+        )
+        if not math.isfinite(settings.guidance_scale):
+            raise ConfigError(f"guidance_scale is {guidance_scale}; give a finite number")
+        return settings
+
+    def _decode_item(
+        self, codes: Codes, settings: DecodeSettings, seed: int, noise: WindowNoise | None
+    ) -> Iterator[Float[Tensor, " N"]]:
+        channels = self.config.decoder.unet.in_channels
+        noise = noise or seeded_noise(seed, (1, channels, LATENT_FRAMES, LATENT_BINS))
+        ranges = decode_ranges(codes.semantic.shape[1], self._positions_per_window)
+        windows = (
+            self.decode_window(
+                codes.semantic[:, start:end], codes.acoustic[:, start:end], settings, noise, index
+            )
+            for index, (start, end) in enumerate(ranges)
+        )
+        yield from overlap_add(windows, codes.num_samples[0])
+
+    @torch.inference_mode()
+    def decode_window(
+        self,
+        semantic: Tensor,
+        acoustic: Tensor,
+        settings: DecodeSettings,
+        noise: WindowNoise,
+        window: int,
+    ) -> Float[Tensor, " S"]:
+        """Return the 163 840 samples of one window of codes [1, L], on the CPU."""
+        device = self.device
+        acoustic_features, semantic_features = self.encoder.quantized(
+            semantic.to(device), acoustic.to(device), self.semantic_vocab_size
+        )
+        context = self.decoder.condition(
+            acoustic_features.float(), semantic_features.float(), self._positions_per_window
+        )
+        latent = self.decoder.sample_latent(
+            context,
+            lambda draw: noise(window, draw).to(device),
+            timesteps=self.decoder.timesteps(settings.num_steps),
+            guidance_scale=settings.guidance_scale,
+            eta=settings.eta,
+        )
+        wav = self.decoder.waveform(self.decoder.mel(latent))[0].cpu()
+        assert wav.shape[0] == WINDOW_SAMPLES, wav.shape
+        return wav
+
+    def _check_codes(self, codes: Codes) -> None:
+        if not isinstance(codes, Codes):
+            raise CodesError(
+                f"{type(codes).__name__} is not Codes; build them with Codes.from_stacked, "
+                "from_interleaved or Codes.load"
+            )
+        for name in ("token_rate", "semantic_vocab_size", "acoustic_vocab_size"):
+            theirs, ours = getattr(codes, name), getattr(self, name)
+            if theirs != ours:
+                raise CodesError(
+                    f"the codes have {name} {theirs}, this model has {ours}; "
+                    "decode them with a model of their own setting"
+                )
+        known = UNKNOWN_FINGERPRINT not in (codes.fingerprint, self.model_fingerprint)
+        if known and codes.fingerprint != self.model_fingerprint:
+            raise CodesError(
+                f"the codes come from model {codes.fingerprint.hex()}, this is "
+                f"{self.model_fingerprint.hex()}; decode them with the model that made them"
+            )
+
+
+def without_fingerprint(codes: Codes) -> Codes:
+    """Return codes that any model of the same setting will decode."""
+    return replace(codes, fingerprint=UNKNOWN_FINGERPRINT)
+
+
+def _recordings(audio: Audio, sample_rate: int | None) -> Iterator[Iterable[np.ndarray]]:
+    """Yield every item of `audio` as blocks of mono 16 kHz samples."""
+    if isinstance(audio, (list, tuple)) and any(is_path(item) for item in audio):
+        for item in audio:
+            yield from _recordings(item, sample_rate)
+    elif is_path(audio):
+        yield read_blocks(audio)  # type: ignore[arg-type]
+    else:
+        for wav in waveforms(audio, sample_rate):
+            yield [wav.numpy()]
+
+
+def _check_length(num_samples: int) -> None:
+    if num_samples < FRAME_LENGTH:
+        raise AudioError(
+            f"the audio has {num_samples} samples at 16 kHz; "
+            f"at least {FRAME_LENGTH} (25 ms) are needed"
+        )

@@ -1,0 +1,151 @@
+"""The condition of the T-UNet: quantized features of a window with a code of their position.
+
+    acoustic  B L D ─┐
+    semantic  B L D ─┼─ join ─→ context  B L E,  E = 2D + P
+    positions   L P ─┘
+
+Shapes: B batch · L positions · D width of one stream · E width of the context · C channels ·
+T frames · F latent frequency.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from semanticodec.errors import CodesError
+from semanticodec.layers.embeddings import position_code
+
+PADDING_VALUE = -1.0  # features of positions after the end, the value that the release trained on
+
+
+class Condition(nn.Module):
+    """Joins acoustic features, semantic features and position codes into one context.
+
+    The acoustic features come first. The paper writes E = [E_s, E_a] (Eq. 5), the released
+    weights expect [E_a, E_s]; this class alone fixes the order.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Sizes of the condition.
+
+        Attributes:
+            width: width of one feature stream, 768 K officially.
+            position_width: width of the position code, even.
+            max_positions: most positions in a window, 512 for K = 1.
+        """
+
+        width: int = 768
+        position_width: int = 192
+        max_positions: int = 512
+
+    positions: Tensor
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        # Computed, not loaded: it needs real memory even where weights are built without.
+        cpu = torch.device("cpu")
+        code = position_code(config.max_positions, config.position_width, device=cpu)
+        self.register_buffer("positions", code, persistent=False)
+
+    @property
+    def context_width(self) -> int:
+        """Width of the context: both streams and the position code."""
+        return 2 * self.config.width + self.config.position_width
+
+    def forward(
+        self,
+        acoustic: Float[Tensor, "B L D"],
+        semantic: Float[Tensor, "B L D"],
+        num_positions: int,
+    ) -> Float[Tensor, "B L2 E"]:
+        """Return the context of a window.
+
+        Args:
+            acoustic: quantized acoustic features.
+            semantic: quantized semantic features, same shape.
+            num_positions: rows of the context (512 / K in a whole window); those after the
+                given features are filled with -1 before the position codes are joined.
+        Returns:
+            Context [acoustic, semantic, positions].
+        Raises:
+            CodesError: more features than `num_positions`, or a window that is too long.
+        """
+        num_given = acoustic.shape[1]
+        if num_given > num_positions:
+            raise CodesError(
+                f"{num_given} positions do not fit a window of {num_positions}: "
+                "split the codes into windows first."
+            )
+        features = torch.cat([acoustic, semantic], dim=2)
+        padded = F.pad(features, (0, 0, 0, num_positions - num_given), value=PADDING_VALUE)
+        return self._join_positions(padded)
+
+    def unconditional(self, batch_size: int, num_positions: int) -> Float[Tensor, "B L E"]:
+        """Return the context that stands for no condition: zeros with position codes.
+
+        Args:
+            batch_size: number of items B.
+            num_positions: rows of the context.
+        Raises:
+            CodesError: a window that is too long.
+        """
+        features = self.positions.new_zeros(batch_size, num_positions, 2 * self.config.width)
+        return self._join_positions(features)
+
+    def _join_positions(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L E"]:
+        batch_size, num_positions, _ = features.shape
+        if num_positions > self.config.max_positions:
+            raise CodesError(
+                f"A window of {num_positions} positions is longer than the "
+                f"{self.config.max_positions} of this model: split the codes into windows first."
+            )
+        positions = self.positions[:num_positions].to(features.dtype)
+        return torch.cat([features, positions.expand(batch_size, -1, -1)], dim=2)
+
+
+class AlignedProjection(nn.Module):
+    """Lays a context out on its grid of time × frequency and maps it onto a feature map.
+
+    Positions are patches of the spectrogram, so each one belongs to a known rectangle of the
+    latent. A small network need not discover that through cross-attention. An addition of this
+    project: not in the paper, not in the release.
+
+    Args:
+        context_width: width of the context.
+        channels: channels of the feature map.
+        num_bands: frequency positions of the grid.
+        cells: (frames, bins) that each position predicts on its own; (1, 1) gives all cells of
+            its rectangle the same vector.
+    """
+
+    def __init__(
+        self, context_width: int, channels: int, num_bands: int, cells: tuple[int, int] = (1, 1)
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.num_bands = num_bands
+        self.cells = cells
+        self.projection = nn.Linear(context_width, channels * cells[0] * cells[1])
+
+    def forward(
+        self, context: Float[Tensor, "B L E"], size: tuple[int, int]
+    ) -> Float[Tensor, "B C T F"]:
+        """Return the projected context, resized to a feature map.
+
+        Args:
+            context: one row per position, time-major; L is a multiple of the bands.
+            size: frames and bins of the feature map.
+        Returns:
+            Map in which larger sizes repeat a value and smaller ones average.
+        """
+        grid = self.projection(context).unflatten(1, (-1, self.num_bands))
+        cells = grid.unflatten(3, (self.channels, *self.cells))
+        # B time bands C rows columns -> B C time rows bands columns -> B C T F
+        plane = cells.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+        # Area averaging over less than one cell is repetition, so it serves both directions.
+        return F.interpolate(plane, size=size, mode="area")

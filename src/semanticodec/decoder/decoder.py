@@ -1,0 +1,140 @@
+"""The whole decoder: quantised features -> context -> diffusion -> VAE decoder -> vocoder.
+
+    acoustic, semantic [B, L, D] -> Condition -> context [B, L, C]
+        -> TUNet under the sampler -> latent [B, 8, 256, 16] -> VAEDecoder -> mel [B, 1024, 64]
+        -> vocoder -> wav [B, 163 840]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from semanticodec.decoder.condition import Condition
+from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.sampler import (
+    Denoiser,
+    Noise,
+    ddim,
+    even_timesteps,
+    guided,
+    shifted_timesteps,
+)
+from semanticodec.decoder.schedule import Schedule
+from semanticodec.decoder.unet import TUNet
+from semanticodec.decoder.vae import VAEConfig, VAEDecoder
+from semanticodec.decoder.vocos import Vocos
+
+WINDOW_SAMPLES = 163_840
+LATENT_FRAMES = 256
+LATENT_BINS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """How a model is sampled by default; the defaults are the release's.
+
+    Attributes:
+        sampler: only "ddim".
+        num_steps: network evaluations per window, 1..1000.
+        guidance_scale: v = v_uncond + w (v_cond - v_uncond); 1 leaves the unconditional pass out.
+        eta: DDIM's stochasticity, 0 (deterministic) to 1.
+        timestep_shift: 0 spaces timesteps evenly as the release does; s >= 1 starts at pure noise
+            and spends more steps near it (for schedules with zero terminal SNR).
+    """
+
+    sampler: str = "ddim"
+    num_steps: int = 50
+    guidance_scale: float = 2.0
+    eta: float = 1.0
+    timestep_shift: float = 0.0
+
+
+class Decoder(nn.Module):
+    """Everything right of the codes in the paper's Figure 2."""
+
+    latent_scale: Tensor
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        condition: Condition.Config = field(default_factory=Condition.Config)
+        unet: TUNet.Config = field(default_factory=TUNet.Config)
+        schedule: Schedule.Config = field(default_factory=Schedule.Config)
+        vae: VAEConfig = field(default_factory=VAEConfig)
+        vocoder: HiFiGAN.Config | Vocos.Config = field(default_factory=HiFiGAN.Config)
+        sampling: SamplingConfig = field(default_factory=SamplingConfig)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.condition = Condition(config.condition)
+        self.unet = TUNet(config.unet)
+        self.schedule = Schedule(config.schedule)
+        self.vae = VAEDecoder(config.vae)
+        is_vocos = isinstance(config.vocoder, Vocos.Config)
+        self.vocoder = Vocos(config.vocoder) if is_vocos else HiFiGAN(config.vocoder)
+        # The diffusion works on latents of about unit variance: latent = VAE latent * scale.
+        self.register_buffer("latent_scale", torch.ones(()))
+
+    def timesteps(self, num_steps: int) -> list[int]:
+        """Return the decreasing timesteps of a run with the model's own spacing."""
+        shift = self.config.sampling.timestep_shift
+        return shifted_timesteps(num_steps, shift) if shift else even_timesteps(num_steps)
+
+    def denoiser(self, context: Float[Tensor, "1 L C"], guidance_scale: float) -> Denoiser:
+        """Return the guided velocity prediction for one window's context.
+
+        Args:
+            context: output of `condition`.
+            guidance_scale: see `SamplingConfig`.
+        """
+        branches = [context]
+        if guidance_scale != 1:
+            branches.append(self.condition.unconditional(1, context.shape[1]).to(context))
+        prepared = self.unet.prepare_context(torch.cat(branches))
+
+        def velocities(latent: Tensor, timestep: Tensor) -> Tensor:
+            rows = latent.expand(len(branches), -1, -1, -1)
+            return self.unet(rows, timestep.expand(len(branches)), prepared)
+
+        return guided(velocities, guidance_scale)
+
+    def sample_latent(
+        self,
+        context: Float[Tensor, "1 L C"],
+        noise: Noise,
+        *,
+        timesteps: list[int],
+        guidance_scale: float,
+        eta: float,
+    ) -> Float[Tensor, "1 C T F"]:
+        """Return the denoised latent of one window, in the diffusion's scale (Eq. 8, 10).
+
+        Args:
+            context: output of `condition`.
+            noise: start latent (draw 0) and the noise of every step (draw i + 1), float32.
+            timesteps: decreasing, as `timesteps(num_steps)` gives them.
+            guidance_scale: see `SamplingConfig`.
+            eta: see `SamplingConfig`.
+        """
+        return ddim(
+            self.denoiser(context, guidance_scale),
+            self.schedule,
+            timesteps,
+            noise,
+            eta=eta,
+            end_at_clean=self.schedule.has_zero_terminal_snr,
+        )
+
+    def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
+        """Return the log mel of a sampled latent."""
+        dtype = next(self.vae.parameters()).dtype
+        return self.vae((latent / self.latent_scale.float()).to(dtype))
+
+    def waveform(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
+        """Return float32 samples, 160 per mel frame (HiFi-GAN's 32 extra samples are cut)."""
+        dtype = next(self.vocoder.parameters()).dtype
+        return self.vocoder(mel.to(dtype)).float()[:, : 160 * mel.shape[1]]

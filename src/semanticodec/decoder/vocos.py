@@ -1,0 +1,108 @@
+"""Vocos vocoder (arXiv 2306.00814): ConvNeXt at the frame rate, then an inverse STFT.
+
+    mel [B, T, M] -> convolution -> ConvNeXt blocks -> log magnitude and phase of every STFT line
+        -> inverse FFT, Hann window, overlap-add -> wav [B, 160 T]
+
+About ten times cheaper than HiFi-GAN; the vocoder of the built-in model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LAYER_NORM_EPS = 1e-6
+# exp() of larger log magnitudes would overflow before training settles.
+LARGEST_MAGNITUDE = 1e2
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise convolution, then a two-layer feed-forward with a learned residual scale."""
+
+    def __init__(self, width: int, hidden: int, kernel_size: int, initial_scale: float) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(
+            width, width, kernel_size, padding=kernel_size // 2, groups=width
+        )
+        self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.expand = nn.Linear(width, hidden)
+        self.contract = nn.Linear(hidden, width)
+        self.scale = nn.Parameter(torch.full((width,), initial_scale))
+
+    def forward(self, features: Float[Tensor, "B D T"]) -> Float[Tensor, "B D T"]:
+        hidden = self.norm(self.depthwise(features).transpose(1, 2))  # B D T -> B T D
+        hidden = self.scale * self.contract(F.gelu(self.expand(hidden)))
+        return features + hidden.transpose(1, 2)
+
+
+class InverseSTFT(nn.Module):
+    """Overlap-add of inverse FFT frames, cut so that T frames give exactly T hops."""
+
+    window: Tensor
+
+    def __init__(self, fft_size: int, hop_length: int) -> None:
+        super().__init__()
+        self.fft_size, self.hop_length = fft_size, hop_length
+        self.register_buffer("window", torch.hann_window(fft_size, device="cpu"), persistent=False)
+
+    def _overlap_add(self, frames: Float[Tensor, "B T N"]) -> Float[Tensor, "B S"]:
+        num_frames = frames.shape[1]
+        length = (num_frames - 1) * self.hop_length + self.fft_size
+        folded = F.fold(
+            frames.transpose(1, 2), (1, length), (1, self.fft_size), stride=(1, self.hop_length)
+        )
+        edge = (self.fft_size - self.hop_length) // 2
+        return folded[:, 0, 0, edge : length - edge]
+
+    def forward(self, spectrum: Tensor) -> Float[Tensor, "B S"]:
+        """Return the waveform of a complex spectrum [B, T, N/2 + 1], S = T * hop_length."""
+        frames = torch.fft.irfft(spectrum, n=self.fft_size) * self.window
+        envelope = self.window.square().expand(1, frames.shape[1], -1)
+        return self._overlap_add(frames) / self._overlap_add(envelope)
+
+
+class Vocos(nn.Module):
+    """Frame-rate vocoder; exact length, no drift."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        num_mel_bins: int = 64
+        width: int = 256
+        hidden: int = 768
+        num_layers: int = 6
+        kernel_size: int = 7
+        fft_size: int = 640
+        hop_length: int = 160
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.conv_in = nn.Conv1d(config.num_mel_bins, config.width, 7, padding=3)
+        self.norm_in = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
+        self.blocks = nn.ModuleList(
+            ConvNeXtBlock(config.width, config.hidden, config.kernel_size, 1 / config.num_layers)
+            for _ in range(config.num_layers)
+        )
+        self.norm_out = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
+        self.spectrum = nn.Linear(config.width, config.fft_size + 2)
+        self.inverse_stft = InverseSTFT(config.fft_size, config.hop_length)
+
+    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
+        """Return the waveform, S = T * hop_length.
+
+        Args:
+            mel: natural-log mel magnitudes, 100 frames per second.
+        """
+        features = self.conv_in(mel.transpose(1, 2))  # B T M -> B D T
+        features = self.norm_in(features.transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            features = block(features)
+        lines = self.spectrum(self.norm_out(features.transpose(1, 2)))
+        # Complex FFTs exist in float32 only, whatever autocast says.
+        log_magnitude, phase = lines.float().chunk(2, dim=-1)
+        magnitude = log_magnitude.exp().clamp_max(LARGEST_MAGNITUDE)
+        return self.inverse_stft(torch.polar(magnitude, phase))

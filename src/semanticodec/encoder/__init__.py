@@ -1,0 +1,7 @@
+"""The encoder's boxes (paper Sec. III-B and III-C): filter bank -> semantic and acoustic codes."""
+
+from semanticodec.encoder.audiomae import AudioMAE
+from semanticodec.encoder.encoder import Encoder, EncoderOutput
+from semanticodec.encoder.stacking import num_positions
+
+__all__ = ["AudioMAE", "Encoder", "EncoderOutput", "num_positions"]

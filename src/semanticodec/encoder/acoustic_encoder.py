@@ -1,0 +1,51 @@
+"""Acoustic encoder: an LSTM that looks for what the semantic centroid lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class AcousticEncoder(nn.Module):
+    """LSTM over [features, centroids], then a linear map back to the feature width (Eq. 2)."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Sizes; the official ones have hidden = 2 * width and 4, 3, 2 layers for K = 1, 2, 4.
+
+        `bidirectional=False` is the ablation of the paper's Table VI.
+        """
+
+        width: int = 768
+        hidden: int = 1536
+        num_layers: int = 4
+        bidirectional: bool = True
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.lstm = nn.LSTM(
+            input_size=2 * config.width,
+            hidden_size=config.hidden,
+            num_layers=config.num_layers,
+            batch_first=True,
+            bidirectional=config.bidirectional,
+        )
+        lstm_width = (2 if config.bidirectional else 1) * config.hidden
+        self.project = nn.Linear(lstm_width, config.width, bias=False)
+
+    def forward(
+        self, features: Float[Tensor, "B L D"], quantized: Float[Tensor, "B L D"]
+    ) -> Float[Tensor, "B L D"]:
+        """Return the acoustic feature of every position, before quantization.
+
+        Args:
+            features: stacked AudioMAE features, padded positions marked.
+            quantized: their semantic centroids, padded positions marked.
+        Source: paper Eq. 2; the linear map without bias is the release's.
+        """
+        hidden, _ = self.lstm(torch.cat([features, quantized], dim=-1))
+        return self.project(hidden)

@@ -1,0 +1,153 @@
+"""AudioMAE's vision transformer: normalised fbank -> one feature vector per 16 x 16 patch.
+
+    fbank [B, T, M] -> patches, time-major [B, L, D], L = T/16 * M/16 -> + positions, class row
+        -> blocks -> mean of the normalised outputs of the last three blocks -> features [B, L, D]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semanticodec.errors import ConfigError
+
+LAYER_NORM_EPS = 1e-6
+
+
+def patchify(fbank: Float[Tensor, "B T M"], patch_size: int = 16) -> Float[Tensor, "B L P"]:
+    """Return the pixels of every patch, time-major, P = patch_size squared."""
+    batch, num_frames, num_bins = fbank.shape
+    cells = fbank.reshape(
+        batch, num_frames // patch_size, patch_size, num_bins // patch_size, patch_size
+    )
+    return cells.transpose(2, 3).reshape(batch, -1, patch_size * patch_size)
+
+
+def grid_positions(num_times: int, num_bands: int, width: int) -> Float[Tensor, "1 L D"]:
+    """Return fixed sin-cos codes of a time x frequency grid: half the width each, time-major."""
+    if width % 4:
+        raise ConfigError(f"a width of {width} cannot hold 2-D sin-cos positions; use a multiple of 4")
+    frequencies = 1.0 / 10000 ** (torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+
+    def codes(indices: Tensor) -> Tensor:
+        angles = indices.double()[:, None] * frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+    time, band = torch.meshgrid(torch.arange(num_times), torch.arange(num_bands), indexing="ij")
+    grid = torch.cat([codes(band.flatten()), codes(time.flatten())], dim=-1)
+    return grid.float().unsqueeze(0)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention with one joint query-key-value projection."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+
+    def forward(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        batch, length, width = features.shape
+        qkv = self.qkv(features).view(batch, length, 3, self.num_heads, width // self.num_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # B L 3 H D/H -> 3 B H L D/H
+        attended = F.scaled_dot_product_attention(query, key, value)
+        return self.project(attended.transpose(1, 2).reshape(batch, length, width))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with a GELU feed-forward of four times the width."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.attention = SelfAttention(width, num_heads)
+        self.mlp_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        attended = features + self.attention(self.attention_norm(features))
+        return attended + self.mlp(self.mlp_norm(attended))
+
+
+class AudioMAE(nn.Module):
+    """The encoder of the audio masked autoencoder (paper Sec. III-B)."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        num_frames: int = 1024
+        num_mel_bins: int = 128
+        patch_size: int = 16
+        width: int = 768
+        depth: int = 12
+        num_heads: int = 12
+        num_averaged_blocks: int = 3
+
+        @property
+        def num_bands(self) -> int:
+            """Patches along the frequency axis."""
+            return self.num_mel_bins // self.patch_size
+
+        @property
+        def num_patches(self) -> int:
+            """Patches of a whole window."""
+            return self.num_frames // self.patch_size * self.num_bands
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.patch_embedding = nn.Conv2d(1, width, config.patch_size, stride=config.patch_size)
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width))
+        nn.init.normal_(self.class_token, std=0.02)
+        grid = grid_positions(config.num_patches // config.num_bands, config.num_bands, width)
+        # Row 0 belongs to the class token. Official weights bring their own table.
+        self.positions = nn.Parameter(F.pad(grid, (0, 0, 1, 0)), requires_grad=False)
+        self.blocks = nn.ModuleList([Block(width, config.num_heads) for _ in range(config.depth)])
+        self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+
+    def embed(self, fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B L D"]:
+        """Return patch embeddings with their positions, without the class row.
+
+        Args:
+            fbank: normalised filter bank, T a multiple of the patch size up to a whole window.
+        """
+        patches = self.patch_embedding(fbank.unsqueeze(1))  # B T M -> B D T/16 M/16
+        patches = patches.flatten(2).transpose(1, 2)  # time-major rows
+        return patches + self.positions[:, 1 : 1 + patches.shape[1]]
+
+    def _with_class(self, patches: Float[Tensor, "B L D"]) -> Float[Tensor, "B L+1 D"]:
+        first = (self.class_token + self.positions[:, :1]).expand(patches.shape[0], -1, -1)
+        return torch.cat([first, patches], dim=1)
+
+    def encode_visible(
+        self, patches: Float[Tensor, "B L D"], keep: Int[Tensor, "B V"]
+    ) -> Float[Tensor, "B V+1 D"]:
+        """Return the last block's output for the kept patches only, class row first (training)."""
+        index = keep.unsqueeze(-1).expand(-1, -1, patches.shape[-1])
+        features = self._with_class(patches.gather(1, index))
+        for block in self.blocks:
+            features = block(features)
+        return self.norm(features)
+
+    def forward(self, fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B L D"]:
+        """Return the averaged features of every patch, time-major, class row dropped.
+
+        Args:
+            fbank: normalised filter bank, T a multiple of the patch size up to a whole window.
+        Source: paper Sec. III-B; the release averages the last three blocks.
+        """
+        features = self._with_class(self.embed(fbank))
+        first_averaged = len(self.blocks) - self.config.num_averaged_blocks
+        outputs = []
+        for index, block in enumerate(self.blocks):
+            features = block(features)
+            if index >= first_averaged:
+                outputs.append(self.norm(features))
+        return torch.stack(outputs).mean(dim=0)[:, 1:]

@@ -1,0 +1,250 @@
+"""SemantiCodec's encoder: joins the boxes from the filter bank to the two streams of codes.
+
+fbank -> AudioMAE -> stack -> features -> semantic quantizer -> semantic codes, centroids
+                                 |                                   |
+                                 +--- mark padding -----> acoustic encoder -> vector quantizer
+                                                                           -> acoustic codes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semanticodec.encoder.acoustic_encoder import AcousticEncoder
+from semanticodec.encoder.audiomae import AudioMAE
+from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
+from semanticodec.encoder.stacking import stack_patches
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
+from semanticodec.errors import ConfigError
+
+# A frame is silent where its bins spread less than this (normalised log energies): only padding
+# and digital silence, which sit on the floor of the filter bank, are that even.
+SILENT_STD = 1e-7
+PADDING_MARK = -1.0
+
+
+class EncoderOutput(NamedTuple):
+    """What one training pass gives the codec stage.
+
+    Attributes:
+        semantic_codes: indices into the vocabulary that was asked for.
+        acoustic_codes: indices into the acoustic codebook.
+        semantic_features: centroids of the semantic codes, padded positions marked.
+        acoustic_features: quantized acoustic features, padded positions marked; carry gradients.
+        features: the stacked AudioMAE features, not marked.
+        valid: True where a position lies before the end of the audio.
+        commitment_loss: weighted, ready to be added to the loss (Eq. 11).
+        entropy_loss: weighted, ready to be added; 0 where the quantizer has no entropy term.
+        perplexity: of the acoustic codes, 1 to their codebook's size.
+        num_used_codes: how many different acoustic codes the batch has.
+    """
+
+    semantic_codes: Int[Tensor, "B L"]
+    acoustic_codes: Int[Tensor, "B L"]
+    semantic_features: Float[Tensor, "B L D"]
+    acoustic_features: Float[Tensor, "B L D"]
+    features: Float[Tensor, "B L D"]
+    valid: Bool[Tensor, "B L"]
+    commitment_loss: Float[Tensor, ""]
+    entropy_loss: Float[Tensor, ""]
+    perplexity: Float[Tensor, ""]
+    num_used_codes: Int[Tensor, ""]
+
+
+def active_frames(
+    fbank: Float[Tensor, "B T M"], ignore_lone_frame: bool = False
+) -> Int[Tensor, " B"]:
+    """Return how many frames there are up to and with the last one that is not silent.
+
+    Args:
+        fbank: normalised filter bank.
+        ignore_lone_frame: count 0 where only one frame of the window is active, as the release
+            does by accident (its search for the last frame fails on a single one).
+    """
+    # Silent rows are constant: less their first bin they are exactly 0 on any device.
+    spread = (fbank - fbank[..., :1]).float().std(dim=-1)
+    is_active = spread > SILENT_STD
+    numbers = torch.arange(1, fbank.shape[1] + 1, device=fbank.device)
+    last = (is_active * numbers).amax(dim=1)
+    if ignore_lone_frame:
+        return torch.where(is_active.sum(dim=1) == 1, 0, last)
+    return last
+
+
+def valid_mask(num_valid: Int[Tensor, " B"], length: int) -> Bool[Tensor, "B L"]:
+    """Return True for the first `num_valid` of `length` positions of each item."""
+    return torch.arange(length, device=num_valid.device) < num_valid.unsqueeze(1)
+
+
+def mask_padding(
+    features: Float[Tensor, "B L D"], valid: Bool[Tensor, "B L"]
+) -> Float[Tensor, "B L D"]:
+    """Overwrite positions after the end of the audio with -1, the mark of the release."""
+    return torch.where(valid.unsqueeze(-1), features, PADDING_MARK)
+
+
+class Encoder(nn.Module):
+    """Filter bank to semantic and acoustic codes (paper Fig. 2 and Sec. III-C)."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """The boxes; semantic, acoustic and quantizer are stack_factor * audiomae.width wide."""
+
+        audiomae: AudioMAE.Config = field(default_factory=AudioMAE.Config)
+        stack_factor: int = 1
+        semantic: SemanticQuantizer.Config = field(default_factory=SemanticQuantizer.Config)
+        acoustic: AcousticEncoder.Config = field(default_factory=AcousticEncoder.Config)
+        quantizer: VectorQuantizer.Config = field(default_factory=VectorQuantizer.Config)
+
+        @property
+        def width(self) -> int:
+            """Width of a stacked position."""
+            return self.stack_factor * self.audiomae.width
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        widths = {
+            "semantic": config.semantic.width,
+            "acoustic": config.acoustic.width,
+            "quantizer": config.quantizer.width,
+        }
+        for box, width in widths.items():
+            if width != config.width:
+                raise ConfigError(
+                    f"the {box} box is {width} wide, but {config.stack_factor} stacked AudioMAE "
+                    f"features are {config.width}; set {box}.width to {config.width}"
+                )
+        self.config = config
+        self.audiomae = AudioMAE(config.audiomae)
+        self.semantic = SemanticQuantizer(config.semantic)
+        self.acoustic = AcousticEncoder(config.acoustic)
+        self.quantizer = VectorQuantizer(config.quantizer)
+
+    def features(self, fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B L D"]:
+        """Return the stacked AudioMAE features, continuous.
+
+        Args:
+            fbank: normalised filter bank, T whole columns of stacked patches up to a window.
+        """
+        config = self.config
+        return stack_patches(self.audiomae(fbank), config.stack_factor, config.audiomae.num_bands)
+
+    def valid_positions(
+        self, fbank: Float[Tensor, "B T M"], ignore_lone_frame: bool = False
+    ) -> Int[Tensor, " B"]:
+        """Return how many positions lie before the end of the audio; later ones get the mark.
+
+        The release counts rows of the flat, time-major sequence, so the end may fall inside a
+        column: the upper bands of its last patches are then marked.
+
+        Args:
+            fbank: normalised filter bank.
+            ignore_lone_frame: see `active_frames`.
+        """
+        length = self.config.audiomae.num_bands * fbank.shape[1]
+        length //= self.config.audiomae.patch_size * self.config.stack_factor
+        frames = active_frames(fbank, ignore_lone_frame)
+        return (length * frames + fbank.shape[1] - 1) // fbank.shape[1]
+
+    @torch.no_grad()
+    def encode(
+        self,
+        fbank: Float[Tensor, "B T M"],
+        vocab_size: int,
+        ignore_lone_frame: bool = False,
+        itemwise: bool = True,
+    ) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
+        """Return the semantic and the acoustic codes.
+
+        Args:
+            fbank: normalised filter bank of one window per item.
+            vocab_size: which semantic vocabulary.
+            ignore_lone_frame: see `active_frames`.
+            itemwise: run one item at a time, so that codes never depend on the batch. Together
+                is faster on some machines, but sums round differently there, and a position
+                near a tie may get another code.
+        Raises:
+            ConfigError: unknown vocabulary.
+        Source: paper Eq. 1 to 3, 5.
+        """
+        semantic_codes, acoustic_codes = [], []
+        for group in fbank.split(1 if itemwise else max(len(fbank), 1)):
+            features = self.features(group)
+            codes = self.semantic.encode(features, vocab_size)
+            num_valid = self.valid_positions(group, ignore_lone_frame)
+            valid = valid_mask(num_valid, features.shape[1])
+            centroids = F.embedding(codes, self.semantic.codebook(vocab_size))
+            semantic_codes.append(codes)
+            acoustic_codes.append(self.quantizer.encode(self._acoustic(features, centroids, valid)))
+        return torch.cat(semantic_codes), torch.cat(acoustic_codes)
+
+    def quantized(
+        self,
+        semantic_codes: Int[Tensor, "B L"],
+        acoustic_codes: Int[Tensor, "B L"],
+        vocab_size: int,
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L D"]]:
+        """Return the acoustic and the semantic features of given codes: what the decoder sees.
+
+        Args:
+            semantic_codes: in [0, vocab_size).
+            acoustic_codes: in [0, quantizer.codebook_size).
+            vocab_size: which semantic vocabulary.
+        Raises:
+            ConfigError: unknown vocabulary.
+            CodesError: a code outside its codebook.
+        """
+        semantic_features = self.semantic.decode(semantic_codes, vocab_size)
+        return self.quantizer.decode(acoustic_codes), semantic_features
+
+    def forward(
+        self,
+        features: Float[Tensor, "B L D"],
+        num_valid: Int[Tensor, " B"],
+        vocab_size: int,
+        generators: Sequence[torch.Generator] | None = None,
+    ) -> EncoderOutput:
+        """Return codes, features with gradients, and losses, from continuous features on.
+
+        AudioMAE is frozen while the rest is trained, so its features come from `features(fbank)`
+        or from a cache, and `num_valid` from `valid_positions(fbank)`.
+
+        Args:
+            features: stacked AudioMAE features.
+            num_valid: positions before the end of the audio, 0 to L per item.
+            vocab_size: which semantic vocabulary; drawn per batch in training (Sec. IV-D).
+            generators: one per item, for the vector quantizer's draws in training.
+        Raises:
+            ConfigError: unknown vocabulary.
+        """
+        semantic_codes = self.semantic.encode(features, vocab_size)
+        centroids = F.embedding(semantic_codes, self.semantic.codebook(vocab_size))
+        valid = valid_mask(num_valid.to(features.device), features.shape[1])
+        acoustic = self.quantizer(self._acoustic(features, centroids, valid), generators, valid)
+        return EncoderOutput(
+            semantic_codes=semantic_codes,
+            acoustic_codes=acoustic.codes,
+            semantic_features=mask_padding(centroids, valid),
+            acoustic_features=mask_padding(acoustic.quantized, valid),
+            features=features,
+            valid=valid,
+            commitment_loss=acoustic.commitment_loss,
+            entropy_loss=acoustic.entropy_loss,
+            perplexity=acoustic.perplexity,
+            num_used_codes=acoustic.num_used_codes,
+        )
+
+    def _acoustic(
+        self,
+        features: Float[Tensor, "B L D"],
+        centroids: Float[Tensor, "B L D"],
+        valid: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, "B L D"]:
+        return self.acoustic(mask_padding(features, valid), mask_padding(centroids, valid))

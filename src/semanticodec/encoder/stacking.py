@@ -1,0 +1,97 @@
+"""Stacking: joins K neighbouring AudioMAE patches into one position, and counts positions.
+
+K = 1: every patch is a position
+K = 2: two bands of one time step, in the order t0f0, t0f1
+K = 4: two bands of two time steps, in the order t0f0, t0f1, t1f0, t1f1
+
+Positions stay time-major: all bands of the first time step, then of the second, ...
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from semanticodec.errors import ConfigError
+
+PATCH_SAMPLES = 2560  # 16 frames of 160 samples (10 ms) at 16 kHz: 0.16 s
+PATCH_FRAMES = 16
+WINDOW_FRAMES = 1024  # 10.24 s
+NUM_BANDS = 8  # 128 mel bins / 16 bins per patch
+# Stack factor K -> patches joined along (time, frequency).
+BLOCKS = {1: (1, 1), 2: (1, 2), 4: (2, 2)}
+
+
+def _block(stack_factor: int, num_bands: int) -> tuple[int, int]:
+    """Return how many (time steps, bands) one position joins, after checking that they fit."""
+    if stack_factor not in BLOCKS:
+        raise ConfigError(
+            f"a stack factor of {stack_factor} does not exist; "
+            "choose 1, 2 or 4 (100, 50 or 25 tokens per second)"
+        )
+    times, bands = BLOCKS[stack_factor]
+    if num_bands % bands:
+        raise ConfigError(
+            f"{num_bands} frequency bands cannot be joined {bands} by {bands}; "
+            "use a number of mel bins that is a multiple of 32, or a stack factor of 1"
+        )
+    return times, bands
+
+
+def stack_patches(
+    features: Float[Tensor, "B L D"], stack_factor: int, num_bands: int = NUM_BANDS
+) -> Float[Tensor, "B L/K K*D"]:
+    """Join neighbouring patches along the width, K at a time.
+
+    Args:
+        features: one row per patch, time-major, L a multiple of `num_bands`.
+        stack_factor: K, 1, 2 or 4; with 4 the number of time steps must be even.
+        num_bands: patches along the frequency axis, num_mel_bins / 16.
+    Returns:
+        One row per position, time-major.
+    Raises:
+        ConfigError: no such stack factor, or it does not divide the patches.
+    Source: paper Sec. III-B; which neighbours are joined follows the release.
+    """
+    times, bands = _block(stack_factor, num_bands)
+    batch, num_patches, width = features.shape
+    num_times = num_patches // num_bands
+    if num_patches % num_bands or num_times % times:
+        raise ConfigError(
+            f"{num_patches} patches in {num_bands} bands do not fill blocks of {times} x {bands} "
+            f"(time x frequency); give a multiple of {times * num_bands} patches"
+        )
+    blocks = features.reshape(
+        batch, num_times // times, times, num_bands // bands, bands, width
+    )  # B T/t t F/f f D
+    return blocks.transpose(2, 3).reshape(batch, num_patches // stack_factor, stack_factor * width)
+
+
+def num_positions(num_samples: int, stack_factor: int, num_bands: int = NUM_BANDS) -> int:
+    """Return how many positions hold a recording: whole columns, the last one padded.
+
+    Args:
+        num_samples: length at 16 kHz, 0 or more.
+        stack_factor: K, 1, 2 or 4.
+        num_bands: patches along the frequency axis.
+    Raises:
+        ConfigError: no such stack factor.
+    """
+    times, bands = _block(stack_factor, num_bands)
+    num_columns = -(-num_samples // (PATCH_SAMPLES * times))
+    return num_columns * (num_bands // bands)
+
+
+def positions_per_window(
+    stack_factor: int, num_frames: int = WINDOW_FRAMES, num_bands: int = NUM_BANDS
+) -> int:
+    """Return the positions of one window: 512 / K for 10.24 s and 128 mel bins.
+
+    Args:
+        stack_factor: K, 1, 2 or 4.
+        num_frames: frames of 10 ms, whole columns of patches.
+        num_bands: patches along the frequency axis.
+    Raises:
+        ConfigError: no such stack factor.
+    """
+    return num_positions(num_frames // PATCH_FRAMES * PATCH_SAMPLES, stack_factor, num_bands)

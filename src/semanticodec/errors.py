@@ -1,0 +1,33 @@
+"""The exceptions that users meet; each message says what came, what is allowed and what to do."""
+
+
+class SemantiCodecError(Exception):
+    """Base of every error that a wrong input, file or setting causes."""
+
+
+class AudioError(SemantiCodecError, ValueError):
+    """Audio that cannot be read or encoded (empty, NaN, too short, not audio)."""
+
+
+class CodesError(SemantiCodecError, ValueError):
+    """Codes that do not fit the model, or a layout that does not hold codes."""
+
+
+class ConfigError(SemantiCodecError, ValueError):
+    """A setting that no model or command offers."""
+
+
+class CheckpointError(SemantiCodecError, RuntimeError):
+    """A weight file that is missing, damaged, unsafe or of another model."""
+
+
+class ContainerError(SemantiCodecError, ValueError):
+    """Bytes that are not a valid `.smtc` stream."""
+
+
+class DataError(SemantiCodecError, ValueError):
+    """A training or evaluation set that cannot be used."""
+
+
+class MissingDependencyError(SemantiCodecError, ImportError):
+    """An optional package is needed; the message names the extra that brings it."""

@@ -1,0 +1,97 @@
+"""Runs of AudioMAE's masked pre-training."""
+
+from dataclasses import replace
+
+from semanticodec.encoder.audiomae import AudioMAE
+from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
+from semanticodec.training.data import CropConfig
+from semanticodec.training.stages.audiomae import AudioMAEStage
+from semanticodec.training.train import Recipe
+from semanticodec.training.trainer import OptimizerConfig, TrainConfig
+
+
+def _sizes(
+    *,
+    width: int,
+    depth: int,
+    num_heads: int,
+    decoder_width: int,
+    decoder_depth: int,
+    decoder_heads: int,
+) -> AudioMAEStage.Config:
+    return AudioMAEStage.Config(
+        audiomae=AudioMAE.Config(width=width, depth=depth, num_heads=num_heads),
+        decoder=AudioMAEDecoder.Config(
+            width=decoder_width,
+            depth=decoder_depth,
+            num_heads=decoder_heads,
+            encoder_width=width,
+        ),
+    )
+
+
+def small() -> Recipe:
+    """2.7 M encoder for the built-in model: hours on two CPU cores."""
+    sizes = _sizes(
+        width=192, depth=6, num_heads=6, decoder_width=128, decoder_depth=2, decoder_heads=4
+    )
+    return Recipe(
+        name="audiomae/small",
+        stage=AudioMAEStage,
+        # The codec sees nothing of a patch but its features: they must keep its level too.
+        stage_config=replace(sizes, is_target_normalized=False),
+        crops=CropConfig(gain_db=(-6.0, 6.0)),
+        train=TrainConfig(
+            steps=20_000,
+            batch_size=32,
+            optimizers={"default": OptimizerConfig(lr=1e-3, weight_decay=0.05, warmup_steps=500)},
+            ema_decay=0.999,
+            picture_every=1000,
+            checkpoint_every=250,
+        ),
+    )
+
+
+def paper() -> Recipe:
+    """ViT-B/16 with the decoder of Masked Autoencoders that Listen, for GPUs."""
+    return Recipe(
+        name="audiomae/paper",
+        stage=AudioMAEStage,
+        stage_config=AudioMAEStage.Config(),
+        crops=CropConfig(),
+        train=TrainConfig(
+            steps=250_000,
+            batch_size=64,
+            optimizers={
+                "default": OptimizerConfig(lr=2e-4, weight_decay=0.05, warmup_steps=20_000)
+            },
+            ema_decay=0.9999,
+            log_every=50,
+            picture_every=5000,
+            checkpoint_every=2000,
+        ),
+    )
+
+
+def tiny() -> Recipe:
+    """Seconds on one core, for tests: every part is there, nothing is learned."""
+    return Recipe(
+        name="audiomae/tiny",
+        stage=AudioMAEStage,
+        stage_config=_sizes(
+            width=16, depth=2, num_heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2
+        ),
+        crops=CropConfig(crop_samples=15 * 2560),
+        train=TrainConfig(
+            steps=4,
+            batch_size=2,
+            precision="float32",
+            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
+            log_every=1,
+            picture_every=2,
+            checkpoint_every=2,
+        ),
+    )
+
+
+RECIPES = {"small": small, "paper": paper, "tiny": tiny}

@@ -1,0 +1,88 @@
+"""Runs of the mel autoencoder."""
+
+from __future__ import annotations
+
+from semanticodec.decoder.vae import VAEConfig
+from semanticodec.training.data import CropConfig
+from semanticodec.training.discriminators import PatchDiscriminator
+from semanticodec.training.stages.vae import VAEStage
+from semanticodec.training.train import Recipe
+from semanticodec.training.trainer import OptimizerConfig, TrainConfig
+
+
+def small() -> Recipe:
+    """2.7 M autoencoder for the built-in model: an hour or two on two CPU cores."""
+    return Recipe(
+        name="vae/small",
+        stage=VAEStage,
+        stage_config=VAEStage.Config(
+            vae=VAEConfig(base_channels=32, num_res_blocks=1),
+            discriminator=PatchDiscriminator.Config(channels=32),
+            kl_weight=5e-3,
+            discriminator_start=1500,
+        ),
+        crops=CropConfig(crop_samples=40_960, gain_db=(-10.0, 4.0)),
+        train=TrainConfig(
+            steps=6000,
+            batch_size=8,
+            optimizers={
+                "generator": OptimizerConfig(lr=5e-4, warmup_steps=200, clip_norm=5.0),
+                "discriminator": OptimizerConfig(
+                    lr=2e-4, betas=(0.5, 0.9), warmup_steps=0, clip_norm=5.0
+                ),
+            },
+            ema_decay=0.999,
+            picture_every=500,
+            checkpoint_every=250,
+        ),
+    )
+
+
+def paper() -> Recipe:
+    """AudioLDM 2's autoencoder on whole windows, for GPUs."""
+    return Recipe(
+        name="vae/paper",
+        stage=VAEStage,
+        stage_config=VAEStage.Config(discriminator_start=50_000),
+        crops=CropConfig(crop_samples=163_840),
+        train=TrainConfig(
+            steps=500_000,
+            batch_size=4,
+            optimizers={
+                "generator": OptimizerConfig(lr=1e-4, schedule="constant", clip_norm=5.0),
+                "discriminator": OptimizerConfig(
+                    lr=1e-4, betas=(0.5, 0.9), schedule="constant", clip_norm=5.0
+                ),
+            },
+            ema_decay=0.9999,
+            log_every=50,
+            picture_every=5000,
+            checkpoint_every=2000,
+        ),
+    )
+
+
+def tiny() -> Recipe:
+    """Seconds on one core, for tests: every part is there, nothing is learned."""
+    return Recipe(
+        name="vae/tiny",
+        stage=VAEStage,
+        stage_config=VAEStage.Config(
+            vae=VAEConfig(base_channels=8, num_res_blocks=1, num_groups=4),
+            discriminator=PatchDiscriminator.Config(channels=4),
+            discriminator_start=2,
+        ),
+        crops=CropConfig(crop_samples=5120),
+        train=TrainConfig(
+            steps=4,
+            batch_size=2,
+            precision="float32",
+            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
+            log_every=1,
+            picture_every=2,
+            checkpoint_every=2,
+        ),
+    )
+
+
+RECIPES = {"small": small, "paper": paper, "tiny": tiny}

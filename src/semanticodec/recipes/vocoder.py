@@ -1,0 +1,114 @@
+"""Runs of the vocoders: Vocos for the built-in model, HiFi-GAN at the official size."""
+
+from __future__ import annotations
+
+from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.vocos import Vocos
+from semanticodec.training.data import CropConfig
+from semanticodec.training.discriminators import (
+    MultiPeriodDiscriminator,
+    MultiResolutionDiscriminator,
+)
+from semanticodec.training.losses import MultiResolutionMelLoss, MultiResolutionStftLoss
+from semanticodec.training.stages.vocoder import VocoderStage
+from semanticodec.training.train import Recipe
+from semanticodec.training.trainer import OptimizerConfig, TrainConfig
+
+
+def small() -> Recipe:
+    """2.7 M Vocos for the built-in model: an hour or two on two CPU cores."""
+    return Recipe(
+        name="vocoder/small",
+        stage=VocoderStage,
+        stage_config=VocoderStage.Config(
+            vocoder=Vocos.Config(),
+            periods=MultiPeriodDiscriminator.Config(channels=(16, 32, 64, 128, 128)),
+            resolutions=MultiResolutionDiscriminator.Config(channels=(16, 32, 64, 64, 64)),
+            discriminator_start=2000,
+            excerpt_samples=10_240,
+        ),
+        crops=CropConfig(crop_samples=20_480, gain_db=(-10.0, 4.0)),
+        train=TrainConfig(
+            steps=8000,
+            batch_size=16,
+            optimizers={
+                "generator": OptimizerConfig(
+                    lr=8e-4, betas=(0.8, 0.99), warmup_steps=200, clip_norm=100.0
+                ),
+                "discriminator": OptimizerConfig(
+                    lr=4e-4, betas=(0.8, 0.99), warmup_steps=0, clip_norm=10.0
+                ),
+            },
+            ema_decay=0.999,
+            picture_every=500,
+            checkpoint_every=250,
+        ),
+    )
+
+
+def paper() -> Recipe:
+    """HiFi-GAN V1 shape with full-size discriminators and its loss weights, for GPUs."""
+    optimizer = OptimizerConfig(
+        lr=2e-4, betas=(0.8, 0.99), warmup_steps=0, schedule="cosine", clip_norm=1000.0
+    )
+    return Recipe(
+        name="vocoder/paper",
+        stage=VocoderStage,
+        stage_config=VocoderStage.Config(
+            vocoder=HiFiGAN.Config(),
+            adversarial_weight=8.0,
+            feature_matching_weight=16.0,
+            gan_loss="least_squares",
+        ),
+        crops=CropConfig(crop_samples=16_000),
+        train=TrainConfig(
+            steps=1_000_000,
+            batch_size=16,
+            optimizers={"generator": optimizer, "discriminator": optimizer},
+            ema_decay=0.9999,
+            log_every=50,
+            picture_every=5000,
+            checkpoint_every=2000,
+        ),
+    )
+
+
+def _tiny(name: str, vocoder: Vocos.Config | HiFiGAN.Config) -> Recipe:
+    return Recipe(
+        name=f"vocoder/{name}",
+        stage=VocoderStage,
+        stage_config=VocoderStage.Config(
+            vocoder=vocoder,
+            periods=MultiPeriodDiscriminator.Config(periods=(2, 3), channels=(4, 4)),
+            resolutions=MultiResolutionDiscriminator.Config(
+                window_lengths=(512, 256), channels=(4, 4, 4)
+            ),
+            mel=MultiResolutionMelLoss.Config(window_lengths=(256, 512), num_mel_bins=(20, 40)),
+            stft=MultiResolutionStftLoss.Config(window_lengths=(256, 512)),
+            stft_weight=1.0,
+            discriminator_start=2,
+        ),
+        crops=CropConfig(crop_samples=5120),
+        train=TrainConfig(
+            steps=4,
+            batch_size=2,
+            precision="float32",
+            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
+            log_every=1,
+            picture_every=2,
+            checkpoint_every=2,
+        ),
+    )
+
+
+def tiny() -> Recipe:
+    """Vocos in seconds on one core, for tests: every part is there, nothing is learned."""
+    return _tiny("tiny", Vocos.Config(width=16, hidden=16, num_layers=1))
+
+
+def tiny_hifigan() -> Recipe:
+    """HiFi-GAN in seconds on one core, for tests."""
+    return _tiny("tiny_hifigan", HiFiGAN.Config(initial_channels=32, residual_kernels=(3,)))
+
+
+RECIPES = {"small": small, "paper": paper, "tiny": tiny, "tiny_hifigan": tiny_hifigan}

@@ -1,0 +1,1 @@
+"""Training: stages (what is learned), the trainer that drives them, data and run folders."""

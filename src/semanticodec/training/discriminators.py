@@ -1,0 +1,205 @@
+"""Discriminators: multi-period and multi-resolution on waveforms, patches on mel spectrograms.
+
+None of them normalises over the batch, so a logit depends on its own item only.
+
+Legend: B batch · S samples · T frames · M mel bins · C channels · F frequency lines · P period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+# Natural-log magnitudes of ordinary recordings lie around this mean with this spread; a fixed
+# shift and scale hands the patch discriminator numbers of order one.
+MEL_MEAN, MEL_STD = -5.5, 2.5
+
+
+class DiscriminatorOutput(NamedTuple):
+    """What a set of discriminators says: one entry per discriminator.
+
+    Attributes:
+        logits: Scores of patches of each item; high means "a recording".
+        features: Hidden activations, per discriminator and layer.
+    """
+
+    logits: list[Tensor]
+    features: list[list[Tensor]]
+
+
+class MultiPeriodDiscriminator(nn.Module):
+    """Discriminators that each see every P-th sample, for several periods P.
+
+    Source: HiFi-GAN (arXiv 2010.05646) Sec. 2.3.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Sizes; the defaults are HiFi-GAN's.
+
+        Attributes:
+            periods: Samples between neighbours in a row, one per discriminator.
+            channels: Output channels of the layers; all but the last shorten time by 3.
+        """
+
+        periods: tuple[int, ...] = (2, 3, 5, 7, 11)
+        channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.discriminators = nn.ModuleList(
+            _PeriodDiscriminator(period, config.channels) for period in config.periods
+        )
+
+    def forward(self, wav: Float[Tensor, "B S"]) -> DiscriminatorOutput:
+        """Score waveforms of any length above the largest period."""
+        return _collect([discriminator(wav) for discriminator in self.discriminators])
+
+
+class _PeriodDiscriminator(nn.Module):
+    def __init__(self, period: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.period = period
+        self.layers = nn.ModuleList()
+        previous = 1
+        for index, width in enumerate(channels):
+            stride = 3 if index < len(channels) - 1 else 1
+            conv = nn.Conv2d(previous, width, (5, 1), stride=(stride, 1), padding=(2, 0))
+            self.layers.append(weight_norm(conv))
+            previous = width
+        self.head = weight_norm(nn.Conv2d(previous, 1, (3, 1), padding=(1, 0)))
+
+    def forward(self, wav: Float[Tensor, "B S"]) -> tuple[Tensor, list[Tensor]]:
+        padded = F.pad(wav[:, None], (0, -wav.shape[-1] % self.period), mode="reflect")
+        hidden = padded.unflatten(-1, (-1, self.period))  # B 1 S -> B 1 S/P P
+        return _score(hidden, self.layers, self.head)
+
+
+class MultiResolutionDiscriminator(nn.Module):
+    """Discriminators on complex spectrograms of several window lengths.
+
+    The magnitude is compressed to its square root (the phase kept), so that quiet and loud
+    parts of a spectrum weigh alike.
+
+    Source: UnivNet (arXiv 2106.07889) Sec. 2.2; complex input as in EnCodec (arXiv 2210.13438)
+    Sec. 3.4.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Sizes.
+
+        Attributes:
+            window_lengths: Samples per window, one per discriminator; the hop is a quarter.
+            channels: Output channels of the layers. The first halves frequency, the others
+                halve both axes, and the last keeps both.
+        """
+
+        window_lengths: tuple[int, ...] = (2048, 1024, 512)
+        channels: tuple[int, ...] = (32, 64, 128, 128, 128)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.discriminators = nn.ModuleList(
+            _ResolutionDiscriminator(size, config.channels) for size in config.window_lengths
+        )
+
+    def forward(self, wav: Float[Tensor, "B S"]) -> DiscriminatorOutput:
+        """Score waveforms longer than half of the longest window."""
+        return _collect([discriminator(wav) for discriminator in self.discriminators])
+
+
+class _ResolutionDiscriminator(nn.Module):
+    def __init__(self, window_length: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(window_length), persistent=False)
+        self.layers = nn.ModuleList()
+        previous = 2
+        for index, width in enumerate(channels):
+            if index == len(channels) - 1:
+                kernel, stride = (3, 3), (1, 1)
+            else:
+                kernel, stride = (3, 5), ((1, 2) if index == 0 else (2, 2))
+            padding = (kernel[0] // 2, kernel[1] // 2)
+            self.layers.append(weight_norm(nn.Conv2d(previous, width, kernel, stride, padding)))
+            previous = width
+        self.head = weight_norm(nn.Conv2d(previous, 1, (3, 3), padding=1))
+
+    def forward(self, wav: Float[Tensor, "B S"]) -> tuple[Tensor, list[Tensor]]:
+        return _score(self._spectrogram(wav), self.layers, self.head)
+
+    def _spectrogram(self, wav: Float[Tensor, "B S"]) -> Float[Tensor, "B 2 T F"]:
+        window = self.get_buffer("window")
+        size = window.numel()
+        with torch.autocast(wav.device.type, enabled=False):
+            spectrum = torch.stft(
+                wav.float(), size, size // 4, window=window, normalized=True, return_complex=True
+            )
+            parts = torch.view_as_real(spectrum).permute(0, 3, 2, 1)  # B F T 2 -> B 2 T F
+            energy = parts.square().sum(dim=1, keepdim=True)
+            # The small constant keeps the gradient finite where the spectrum vanishes.
+            return parts * (energy + 1e-6).pow(-0.25)
+
+
+class PatchDiscriminator(nn.Module):
+    """Discriminator that scores overlapping patches of a mel spectrogram.
+
+    Source: pix2pix (arXiv 1611.07004) Sec. 3.2.2, as used by latent diffusion's autoencoders
+    (arXiv 2112.10752) Sec. 3.1, with weight instead of batch normalisation.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Sizes.
+
+        Attributes:
+            channels: Output channels of the first layer; each further one doubles them, up to
+                eightfold.
+            num_layers: Layers that halve both axes.
+        """
+
+        channels: int = 64
+        num_layers: int = 3
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = nn.ModuleList()
+        previous = 1
+        for index in range(config.num_layers + 1):
+            width = config.channels * min(2**index, 8)
+            stride = 2 if index < config.num_layers else 1
+            self.layers.append(weight_norm(nn.Conv2d(previous, width, 4, stride, padding=1)))
+            previous = width
+        self.head = weight_norm(nn.Conv2d(previous, 1, 4, padding=1))
+
+    def forward(self, mel: Float[Tensor, "B T M"]) -> DiscriminatorOutput:
+        """Score log-mel spectrograms (natural log; 32 frames and bins or more)."""
+        image = ((mel - MEL_MEAN) / MEL_STD)[:, None]  # B T M -> B 1 T M
+        return _collect([_score(image, self.layers, self.head)])
+
+
+def _score(
+    image: Float[Tensor, "B C T F"], layers: nn.ModuleList, head: nn.Module
+) -> tuple[Tensor, list[Tensor]]:
+    hidden = image.contiguous(memory_format=torch.channels_last)
+    features = []
+    for layer in layers:
+        hidden = F.leaky_relu(layer(hidden), 0.1)
+        features.append(hidden)
+    return head(hidden).flatten(1), features
+
+
+def _collect(outputs: Sequence[tuple[Tensor, list[Tensor]]]) -> DiscriminatorOutput:
+    return DiscriminatorOutput(
+        logits=[logits for logits, _ in outputs], features=[features for _, features in outputs]
+    )

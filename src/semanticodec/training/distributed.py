@@ -1,0 +1,144 @@
+"""Several processes through torchrun: gradients and statistics are summed by hand.
+
+Without torchrun every function works on the one process alone.
+"""
+
+import os
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import Parameter
+
+from semanticodec.errors import ConfigError
+from semanticodec.training.data import Shard
+
+BUCKET_ELEMENTS = 8_000_000
+
+
+def start(device: torch.device) -> Shard:
+    """Join the process group that torchrun describes in the environment, if it does.
+
+    Returns:
+        This process's rank and the number of processes.
+    """
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
+        return Shard()
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return Shard(rank=dist.get_rank(), world_size=dist.get_world_size())
+
+
+def stop() -> None:
+    """Leave the process group, if there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def local_device(name: str) -> torch.device:
+    """Return the device of this process: `cuda` means the torchrun local rank's GPU.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"There is no device {name!r}; give cpu, cuda or cuda:1.") from error
+    if device.type != "cuda":
+        return device
+    if not torch.cuda.is_available():
+        raise ConfigError(f"Device {name!r} was asked for, but torch sees no GPU; give cpu.")
+    index = int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
+    if index >= torch.cuda.device_count():
+        raise ConfigError(
+            f"Device cuda:{index} was asked for, but torch sees {torch.cuda.device_count()} GPUs."
+        )
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
+
+
+def is_main() -> bool:
+    """Say whether this process writes files, pictures and progress."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
+def world_size() -> int:
+    """Return the number of processes that train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def all_reduce_sum(tensor: Tensor) -> Tensor:
+    """Return the sum of `tensor` over all processes (the tensor itself when alone)."""
+    if world_size() == 1:
+        return tensor
+    total = tensor.detach().clone()
+    dist.all_reduce(total)
+    return total
+
+
+def all_gather_rows(tensor: Tensor) -> Tensor:
+    """Join the first dimension of every process's equally shaped tensor in rank order."""
+    if world_size() == 1:
+        return tensor
+    parts = [torch.empty_like(tensor) for _ in range(world_size())]
+    dist.all_gather(parts, tensor.detach().contiguous())
+    return torch.cat(parts)
+
+
+def any_process(flag: bool, device: torch.device) -> bool:
+    """Say whether `flag` is set in at least one process, the same answer everywhere."""
+    if world_size() == 1:
+        return flag
+    return bool(all_reduce_sum(torch.tensor(float(flag), device=device)).item() > 0)
+
+
+def barrier() -> None:
+    """Wait until every process is here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+def broadcast_from_main(tensors: Iterable[Tensor]) -> None:
+    """Copy the main process's values into every process's tensors, in place."""
+    if world_size() == 1:
+        return
+    for tensor in tensors:
+        dist.broadcast(tensor.data, src=0)
+
+
+def average_gradients(parameters: list[Parameter]) -> None:
+    """Replace gradients by their mean over the processes, in flattened buckets.
+
+    A parameter without a gradient here counts as zero, also with one process, so that the
+    number of processes changes nothing: all must send the same list.
+    """
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    if world_size() == 1:
+        return
+    bucket: list[Parameter] = []
+    elements = 0
+    for parameter in parameters:
+        bucket.append(parameter)
+        elements += parameter.numel()
+        if elements >= BUCKET_ELEMENTS:
+            _average_bucket(bucket)
+            bucket, elements = [], 0
+    if bucket:
+        _average_bucket(bucket)
+
+
+def _average_bucket(parameters: list[Parameter]) -> None:
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([gradient.reshape(-1).float() for gradient in gradients])
+    dist.all_reduce(flat)
+    flat /= world_size()
+    start_element = 0
+    for gradient in gradients:
+        end_element = start_element + gradient.numel()
+        gradient.copy_(flat[start_element:end_element].view_as(gradient))
+        start_element = end_element

@@ -1,0 +1,142 @@
+"""Shows a run: progress bar, scalars as JSON lines and in TensorBoard, pictures and sounds."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from semanticodec.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+# A dark-to-light ramp: black, violet, red, orange, pale yellow (RGB in 0..1).
+RAMP = ((0.0, 0.0, 0.0), (0.3, 0.05, 0.45), (0.75, 0.2, 0.3), (0.98, 0.6, 0.2), (1.0, 1.0, 0.8))
+SMOOTHING = 0.98
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Something to look at or listen to.
+
+    Attributes:
+        spectrogram: Rows are frames, columns bins, any scale; None when there is none.
+        wav: 16 kHz waveform in [-1, 1]; None when there is none.
+    """
+
+    spectrogram: Float[Tensor, "T M"] | None = None
+    wav: Float[Tensor, " S"] | None = None
+
+
+def colour(spectrogram: Float[Tensor, "T M"]) -> Float[Tensor, "3 M T"]:
+    """Return an RGB image, time to the right, low frequencies at the bottom."""
+    values = spectrogram.detach().float().cpu().numpy().T[::-1]  # T M -> M T, bin 0 last
+    finite = np.nan_to_num(values)
+    low, high = float(finite.min()), float(finite.max())
+    scaled = (finite - low) / max(high - low, 1e-8)
+    knots = np.linspace(0.0, 1.0, len(RAMP))
+    channels = [np.interp(scaled, knots, [stop[channel] for stop in RAMP]) for channel in range(3)]
+    return torch.from_numpy(np.stack(channels)).float()
+
+
+def _drop_lines_after(path: Path, last_step: int) -> None:
+    """Remove what a stopped run recorded after its last checkpoint (it is done again)."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= last_step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            # Half a line, cut off when the process was killed.
+            continue
+    path.write_text("".join(kept), encoding="utf-8")
+
+
+class Monitor:
+    """Writes scalars and pictures of one run; only the main process has one.
+
+    Args:
+        folder: The run folder; `scalars.jsonl` and `tensorboard/` are added to.
+        first_step: Steps already done; total_steps: steps to do in all.
+        show_progress: Whether to draw the progress bar on stderr.
+    """
+
+    def __init__(self, folder: Path, *, first_step: int, total_steps: int, show_progress: bool):
+        try:
+            from tqdm import tqdm
+        except ImportError as error:
+            raise MissingDependencyError(
+                "Training needs tqdm and tensorboard; install semanticodec[train]."
+            ) from error
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._scalars = folder / "scalars.jsonl"
+        _drop_lines_after(self._scalars, first_step)
+        self._writer: SummaryWriter | None = None
+        self._first_step = first_step
+        self._bar = tqdm(
+            total=total_steps,
+            initial=first_step,
+            disable=not show_progress,
+            unit="step",
+            dynamic_ncols=True,
+            mininterval=1.0,
+        )
+        self._smooth: dict[str, float] = {}
+        self._started = time.monotonic()
+
+    def _tensorboard(self) -> "SummaryWriter":
+        if self._writer is None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise MissingDependencyError(
+                    "Training curves need tensorboard; install semanticodec[train]."
+                ) from error
+            # Steps after the resume point belong to a part of the run that was lost.
+            self._writer = SummaryWriter(
+                str(self._folder / "tensorboard"), purge_step=self._first_step
+            )
+        return self._writer
+
+    def advance(self, losses: Mapping[str, float]) -> None:
+        """Count one step and show the smoothed losses."""
+        for name, value in losses.items():
+            if np.isfinite(value):
+                previous = self._smooth.get(name, value)
+                self._smooth[name] = SMOOTHING * previous + (1 - SMOOTHING) * value
+        self._bar.set_postfix({k: f"{v:.4g}" for k, v in self._smooth.items()}, refresh=False)
+        self._bar.update(1)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Record values at a step."""
+        seconds = round(time.monotonic() - self._started, 2)
+        line = json.dumps({"step": step, "seconds": seconds, **values})
+        with open(self._scalars, "a", encoding="utf-8") as lines:
+            lines.write(line + "\n")
+        for name, value in values.items():
+            self._tensorboard().add_scalar(name, value, step)
+
+    def pictures(self, step: int, pictures: Mapping[str, Picture]) -> None:
+        """Record spectrograms and sounds at a step."""
+        for name, picture in pictures.items():
+            if picture.spectrogram is not None:
+                self._tensorboard().add_image(name, colour(picture.spectrogram), step)
+            if picture.wav is not None:
+                wav = picture.wav.detach().float().cpu().clamp(-1, 1)
+                self._tensorboard().add_audio(name, wav.unsqueeze(0), step, sample_rate=16000)
+
+    def close(self) -> None:
+        """Flush and close everything."""
+        self._bar.close()
+        if self._writer is not None:
+            self._writer.close()

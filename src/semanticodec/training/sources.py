@@ -1,0 +1,196 @@
+"""Lists training audio: folders, manifests (CSV, JSONL) and WebDataset tar shards."""
+
+import csv
+import io
+import json
+import logging
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from semanticodec.errors import DataError
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus")
+MANIFEST_SUFFIXES = (".csv", ".jsonl")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioEntry:
+    """One recording: a file, or a member of a tar shard (then `offset` and `size` say where).
+
+    `duration_s` is 0 until `measure` has read the header.
+    """
+
+    path: str
+    domain: str
+    duration_s: float = 0.0
+    offset: int = 0
+    size: int | None = None
+
+    def open(self) -> BinaryIO:
+        """Return a seekable binary stream of the encoded recording."""
+        if self.size is None:
+            return open(self.path, "rb")
+        with open(self.path, "rb") as shard:
+            shard.seek(self.offset)
+            return io.BytesIO(shard.read(self.size))
+
+
+def find_entries(sources: tuple[Path, ...]) -> list[AudioEntry]:
+    """List every recording of the given sources in an order that depends on names only.
+
+    Args:
+        sources: Folders (searched recursively), `.csv` or `.jsonl` manifests, `.tar` shards.
+    Returns:
+        Entries with known durations; unreadable recordings are left out with a warning.
+    Raises:
+        DataError: A source does not exist, is of no known kind, or nothing readable is left.
+    """
+    entries = [entry for source in sources for entry in _entries_of(Path(source))]
+    measured = [entry for entry in map(_measure, entries) if entry is not None]
+    if not measured:
+        names = ", ".join(str(source) for source in sources) or "no source at all"
+        raise DataError(
+            f"No readable audio in {names}. Give folders, manifests or tar shards with "
+            f"{', '.join(AUDIO_SUFFIXES)} files."
+        )
+    return measured
+
+
+def _entries_of(source: Path) -> Iterator[AudioEntry]:
+    if source.is_dir():
+        yield from _folder_entries(source)
+    elif not source.is_file():
+        raise DataError(f"Training data {source} does not exist; give a folder, manifest or tar.")
+    elif source.suffix == ".csv":
+        with open(source, newline="", encoding="utf-8") as stream:
+            yield from _manifest_entries(source, csv.DictReader(stream))
+    elif source.suffix == ".jsonl":
+        with open(source, encoding="utf-8") as stream:
+            yield from _manifest_entries(source, _json_rows(source, stream))
+    elif source.suffix == ".tar":
+        yield from _shard_entries(source, domain=source.parent.name or "all")
+    else:
+        raise DataError(
+            f"Training data {source} is of no known kind; give a folder, a .csv or .jsonl "
+            "manifest with a `path` column, or a WebDataset .tar."
+        )
+
+
+def _folder_entries(folder: Path) -> Iterator[AudioEntry]:
+    """Domain = the first folder below the given one (the given one's own name for loose files)."""
+    own_name = folder.resolve().name or "all"
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders.sort()
+        parts = Path(parent).relative_to(folder).parts
+        domain = parts[0] if parts else own_name
+        for name in sorted(files):
+            path = Path(parent) / name
+            if path.suffix.lower() in AUDIO_SUFFIXES:
+                yield AudioEntry(path=str(path), domain=domain)
+            elif path.suffix == ".tar":
+                yield from _shard_entries(path, domain=domain)
+
+
+def _json_rows(source: Path, lines: Iterator[str]) -> Iterator[dict]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{source}, line {number}: not JSON ({error.msg}).") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{source}, line {number}: give one JSON object per line.")
+        yield row
+
+
+def _manifest_entries(source: Path, rows: Iterator[dict]) -> Iterator[AudioEntry]:
+    for number, row in enumerate(rows, start=1):
+        if not row.get("path"):
+            raise DataError(
+                f"{source}, entry {number} has no `path`; its columns are "
+                f"{', '.join(map(str, row)) or 'empty'}. Name the audio column `path`."
+            )
+        try:
+            duration_s = float(row.get("duration_s") or 0.0)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{source}, entry {number}: duration_s is {row['duration_s']!r}; give seconds."
+            ) from error
+        yield AudioEntry(
+            path=str(source.parent / str(row["path"])),
+            domain=str(row.get("domain") or "all"),
+            duration_s=duration_s,
+        )
+
+
+def _shard_entries(shard: Path, domain: str) -> Iterator[AudioEntry]:
+    """Index a tar; a member `key.json` beside `key.flac` may name the item's `domain`."""
+    audio: dict[str, tarfile.TarInfo] = {}
+    domains: dict[str, str] = {}
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            for member in archive:
+                # WebDataset's key is the name up to the first dot of its last part.
+                name = PurePosixPath(member.name)
+                key = str(name.parent / name.name.partition(".")[0])
+                if member.isfile() and name.suffix.lower() in AUDIO_SUFFIXES:
+                    audio[key] = member
+                elif member.isfile() and name.suffix == ".json":
+                    domains[key] = _domain_of(archive, member, domain)
+    except (tarfile.TarError, OSError) as error:
+        raise DataError(f"{shard} is not a plain tar archive: {error}.") from error
+    for key, member in audio.items():
+        yield AudioEntry(
+            path=str(shard),
+            domain=domains.get(key, domain),
+            offset=member.offset_data,
+            size=member.size,
+        )
+
+
+def _domain_of(archive: tarfile.TarFile, member: tarfile.TarInfo, default: str) -> str:
+    stream = archive.extractfile(member)
+    assert stream is not None
+    try:
+        description = json.load(stream)
+    except ValueError:
+        return default
+    return str(description.get("domain") or default) if isinstance(description, dict) else default
+
+
+def _measure(entry: AudioEntry) -> AudioEntry | None:
+    if entry.duration_s > 0:
+        return entry
+    try:
+        with entry.open() as stream:
+            duration_s = float(soundfile.info(stream).duration)
+    except (soundfile.LibsndfileError, OSError) as error:
+        logger.warning("Left out %s: %s", entry.path, error)
+        return None
+    if duration_s <= 0:
+        logger.warning("Left out %s: it holds no audio", entry.path)
+        return None
+    return AudioEntry(
+        path=entry.path,
+        domain=entry.domain,
+        duration_s=duration_s,
+        offset=entry.offset,
+        size=entry.size,
+    )
+
+
+def domains_of(entries: list[AudioEntry]) -> dict[str, np.ndarray]:
+    """Return, for each domain in alphabetical order, the indices of its entries."""
+    names = sorted({entry.domain for entry in entries})
+    labels = np.array([entry.domain for entry in entries])
+    return {name: np.flatnonzero(labels == name) for name in names}

@@ -1,0 +1,1 @@
+"""One file per trained box: its losses, its optimizer groups, its export."""

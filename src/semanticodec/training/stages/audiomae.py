@@ -1,0 +1,135 @@
+"""Masked pre-training of AudioMAE: hide most patches of the fbank, predict them from the rest.
+
+wav -> fbank -> patches -> keep 20 % -> encoder -> decoder -> mean squared error where hidden
+"""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import Parameter
+
+from semanticodec.audio.fbank import Fbank, window_fbank
+from semanticodec.encoder.audiomae import AudioMAE, patchify
+from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
+from semanticodec.errors import CheckpointError
+from semanticodec.training.data import Batch, rand_per_item
+from semanticodec.training.monitor import Picture
+from semanticodec.training.state import export_box, load_export
+from semanticodec.training.trainer import Stage, StepOutput
+
+TARGET_EPS = 1e-6
+
+
+def random_keep(
+    generators: list[torch.Generator], num_patches: int, num_visible: int
+) -> Int[Tensor, "B V"]:
+    """Draw for every item which patches stay visible, in ascending order."""
+    scores = rand_per_item(generators, (num_patches,))
+    return scores.argsort(dim=1)[:, :num_visible].sort(dim=1).values
+
+
+def masked_loss(
+    predictions: Float[Tensor, "B L P"],
+    targets: Float[Tensor, "B L P"],
+    keep: Int[Tensor, "B V"],
+) -> Float[Tensor, ""]:
+    """Return the mean squared error over the pixels of the hidden patches."""
+    errors = (predictions.float() - targets.float()).square().mean(dim=-1)  # B L P -> B L
+    hidden = torch.ones_like(errors).scatter(1, keep, 0.0)
+    return (errors * hidden).sum() / hidden.sum()
+
+
+def normalize_patches(patches: Float[Tensor, "B L P"]) -> Float[Tensor, "B L P"]:
+    """Give every patch mean 0 and variance 1, so that loud patches do not rule the loss.
+
+    Source: He et al., Masked Autoencoders Are Scalable Vision Learners, Sec. 4.1.
+    """
+    mean = patches.mean(dim=-1, keepdim=True)
+    variance = patches.var(dim=-1, keepdim=True)
+    return (patches - mean) / (variance + TARGET_EPS).sqrt()
+
+
+class AudioMAEStage(Stage):
+    """Trains AudioMAE with its throw-away decoder; exports the encoder as `audiomae`."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Sizes, and the share of hidden patches.
+
+        `is_target_normalized`: predict patches of mean 0 and variance 1 (as MAE does).
+        """
+
+        audiomae: AudioMAE.Config = dataclasses.field(default_factory=AudioMAE.Config)
+        decoder: AudioMAEDecoder.Config = dataclasses.field(default_factory=AudioMAEDecoder.Config)
+        mask_ratio: float = 0.8
+        is_target_normalized: bool = True
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.fbank = Fbank(config.audiomae.num_mel_bins)
+        self.audiomae = AudioMAE(config.audiomae)
+        self.decoder = AudioMAEDecoder(config.decoder)
+
+    def initialize(self, folder: Path) -> None:
+        """Start the encoder from an export of the same sizes; the decoder stays random."""
+        _, weights = load_export(folder, "audiomae")
+        try:
+            self.audiomae.load_state_dict(weights)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{folder} holds an AudioMAE of other sizes than the recipe's: {error}"
+            ) from error
+
+    def optimizer_groups(self) -> dict[str, list[Parameter]]:
+        """Return one group: encoder and decoder, without the fixed positions."""
+        return {"audiomae": [p for p in self.parameters() if p.requires_grad]}
+
+    def training_step(self, batch: Batch, group: str) -> StepOutput:
+        """Return the reconstruction error of the hidden patches."""
+        predictions, targets, keep = self._predict(batch)
+        return StepOutput(loss=masked_loss(predictions, targets, keep))
+
+    def _predict(
+        self, batch: Batch
+    ) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"], Int[Tensor, "B V"]]:
+        # Log energies need more digits than bf16 has.
+        with torch.autocast(batch.wav.device.type, enabled=False), torch.no_grad():
+            fbank = window_fbank(self.fbank, batch.wav)
+            targets = patchify(fbank, self.config.audiomae.patch_size)
+            if self.config.is_target_normalized:
+                targets = normalize_patches(targets)
+        num_patches = targets.shape[1]
+        num_visible = max(1, round(num_patches * (1.0 - self.config.mask_ratio)))
+        keep = random_keep(batch.generators, num_patches, num_visible).to(fbank.device)
+        visible = self.audiomae.encode_visible(self.audiomae.embed(fbank), keep)
+        return self.decoder(visible, keep, num_patches), targets, keep
+
+    def pictures(self, batch: Batch) -> dict[str, Picture]:
+        """Return target, masked input and prediction of the first item as spectrograms."""
+        predictions, targets, keep = self._predict(batch)
+        hidden = torch.ones_like(targets[:1, :, :1]).scatter(1, keep[:1, :, None], 0.0)
+        filled = targets[:1] * (1 - hidden) + predictions[:1].float() * hidden
+        return {
+            "target": Picture(spectrogram=self._unpatchify(targets[:1]), wav=batch.wav[0]),
+            "visible": Picture(spectrogram=self._unpatchify(targets[:1] * (1 - hidden))),
+            "prediction": Picture(spectrogram=self._unpatchify(filled)),
+        }
+
+    def _unpatchify(self, patches: Float[Tensor, "1 L P"]) -> Float[Tensor, "T M"]:
+        config = self.config.audiomae
+        size, bands = config.patch_size, config.num_bands
+        cells = patches[0].reshape(-1, bands, size, size)  # L P -> T/16 M/16 16 16
+        return cells.transpose(1, 2).reshape(-1, bands * size)
+
+    def export(self, folder: Path) -> None:
+        """Write the encoder."""
+        export_box(
+            folder,
+            box="audiomae",
+            config=dataclasses.asdict(self.config.audiomae),
+            weights=self.audiomae.state_dict(),
+        )

@@ -1,0 +1,230 @@
+"""Run folders on disk: checkpoints for exact resume, and exports of finished boxes.
+
+    RUN/checkpoints/latest.json                 {"folder": "step_00001000"}, replaced atomically
+    RUN/checkpoints/step_00001000/weights.safetensors    stage.state_dict()
+                                  averages.safetensors   moving averages by parameter name
+                                  optimizer.safetensors  group/parameter/slot
+                                  state.json             step, seed, configuration, versions
+    RUN/export/config.json, model.safetensors   the finished box
+
+Nothing is ever pickled.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from semanticodec.errors import CheckpointError
+
+KEPT_CHECKPOINTS = 2
+POINTER = "latest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Everything that a run needs to go on: tensors by name and a JSON description."""
+
+    step: int
+    weights: Mapping[str, Tensor]
+    averages: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    description: Mapping[str, Any]
+
+
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    # safetensors refuses tensors that share memory (tied weights): each gets its own copy.
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON so that a reader sees the old file or the whole new one."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=2)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(partial, path)
+
+
+def _sync_file(path: Path) -> None:
+    with open(path, "rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
+    """Write a checkpoint into `folder`, point to it, and remove all but the newest two.
+
+    Returns:
+        The checkpoint's own folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"step_{snapshot.step:08d}"
+    partial = folder / f".{name}.partial"
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir()
+    parts = {
+        "weights": snapshot.weights,
+        "averages": snapshot.averages,
+        "optimizer": snapshot.optimizer,
+    }
+    for part, tensors in parts.items():
+        path = partial / f"{part}.safetensors"
+        save_file(_contiguous(tensors), path)
+        _sync_file(path)
+    write_json(partial / "state.json", {"step": snapshot.step, **snapshot.description})
+    final = folder / name
+    if final.exists():
+        shutil.rmtree(final)
+    os.replace(partial, final)
+    write_json(folder / POINTER, {"folder": name})
+    for old in sorted(folder.glob("step_*"))[:-KEPT_CHECKPOINTS]:
+        if old.name != name:
+            shutil.rmtree(old)
+    return final
+
+
+def load_snapshot(folder: Path) -> Snapshot | None:
+    """Read the newest checkpoint of `folder`; None when there is none.
+
+    Raises:
+        CheckpointError: The checkpoint is damaged or incomplete.
+    """
+    if not (folder / POINTER).is_file():
+        return None
+    try:
+        pointer = json.loads((folder / POINTER).read_text(encoding="utf-8"))
+        checkpoint = folder / pointer["folder"]
+        description = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+        return Snapshot(
+            step=int(description.pop("step")),
+            weights=load_file(checkpoint / "weights.safetensors"),
+            averages=load_file(checkpoint / "averages.safetensors"),
+            optimizer=load_file(checkpoint / "optimizer.safetensors"),
+            description=description,
+        )
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"The checkpoint in {folder} cannot be read ({error}). Point {POINTER} at another "
+            "step_ folder there, or start again with another output folder."
+        ) from error
+
+
+def optimizer_tensors(
+    optimizers: Mapping[str, torch.optim.Optimizer], names: Mapping[Tensor, str]
+) -> dict[str, Tensor]:
+    """Flatten optimizer state to `group/parameter name/slot`."""
+    return {
+        f"{group}/{names[parameter]}/{slot}": value
+        for group, optimizer in optimizers.items()
+        for parameter, slots in optimizer.state.items()
+        for slot, value in slots.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizers(
+    tensors: Mapping[str, Tensor],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    names: Mapping[Tensor, str],
+) -> None:
+    """Put the state of `optimizer_tensors` back.
+
+    Raises:
+        CheckpointError: The saved state is of other parameters.
+    """
+    slots_of: dict[tuple[str, str], dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        group, _, rest = key.partition("/")
+        name, _, slot = rest.rpartition("/")
+        slots_of.setdefault((group, name), {})[slot] = value
+    for group, optimizer in optimizers.items():
+        for settings in optimizer.param_groups:
+            for parameter in settings["params"]:
+                slots = slots_of.pop((group, names[parameter]), {})
+                # The step counter stays on the CPU, where AdamW keeps it.
+                optimizer.state[parameter] = {
+                    slot: value.clone() if slot == "step" else value.to(parameter.device).clone()
+                    for slot, value in slots.items()
+                }
+                if not slots:
+                    del optimizer.state[parameter]
+    if slots_of:
+        group, name = next(iter(slots_of))
+        raise CheckpointError(
+            f"The checkpoint holds optimizer state of {group}/{name}, which this recipe does not "
+            "train. Resume with the recipe that the run was started with."
+        )
+
+
+def export_box(
+    folder: Path, *, box: str, config: Mapping[str, Any], weights: Mapping[str, Tensor]
+) -> None:
+    """Write one finished box as config.json and model.safetensors.
+
+    Args:
+        folder: Created when missing.
+        box: The box's name, e.g. "audiomae".
+        config: The box's Config as a dict of plain values.
+        weights: Its state dict; floats are stored as float32.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in weights.items()
+    }
+    save_file(_contiguous(stored), folder / "model.safetensors", metadata={"format": "pt"})
+    write_json(folder / "config.json", {"box": box, "config": dict(config)})
+
+
+def load_export(folder: Path, box: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read what `export_box` wrote.
+
+    Returns:
+        The box's configuration (sequences as lists) and its weights in float32.
+    Raises:
+        CheckpointError: A file is missing or damaged, or the folder holds another box.
+    """
+    folder = folder.parent if folder.is_file() else folder
+    try:
+        description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found = description["box"]
+        config = dict(description["config"])
+        weights = load_file(folder / "model.safetensors")
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{folder} is not an exported box ({error}). Give the `export` folder of a finished "
+            f"run of `semanticodec train {box}`."
+        ) from error
+    if found != box:
+        raise CheckpointError(
+            f"{folder} holds the box {found!r}, not {box!r}. Give the export of the right run."
+        )
+    return config, {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in weights.items()
+    }
+
+
+def finish_export(folder: Path, training: Mapping[str, Any], *, half: bool) -> None:
+    """Add the training record to every config.json below `folder`; halve floats on request."""
+    for path in sorted(folder.rglob("config.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        write_json(path, {**content, "training": dict(training)})
+    if not half:
+        return
+    for path in sorted(folder.rglob("*.safetensors")):
+        tensors = {
+            name: tensor.half() if tensor.is_floating_point() else tensor
+            for name, tensor in load_file(path).items()
+        }
+        save_file(tensors, path, metadata={"format": "pt"})

@@ -1,0 +1,379 @@
+"""The training loop that all stages share, and the Stage that it drives.
+
+for each step:   batch = pure function of (seed, step, rank)
+  for each optimizer group, in order:   micro-batches -> loss -> gradients -> mean over
+                                        processes -> clip -> AdamW
+  moving average of the weights;  scalars, pictures, checkpoints at their intervals
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from semanticodec.errors import CheckpointError, ConfigError, SemantiCodecError
+from semanticodec.training import distributed
+from semanticodec.training.data import Batch, Loader, Shard, Source, item_seed
+from semanticodec.training.ema import WeightAverage
+from semanticodec.training.monitor import Monitor, Picture
+from semanticodec.training.state import Snapshot, optimizer_tensors, restore_optimizers
+
+MAX_SKIPPED_STEPS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOutput:
+    """Loss to descend and values to record; both are means over the items of the batch."""
+
+    loss: Tensor
+    scalars: Mapping[str, Tensor | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW and its learning-rate schedule for one group of parameters.
+
+    Attributes:
+        lr: Learning rate after the linear warm-up of `warmup_steps`.
+        schedule: After the warm-up: stay, or follow a half cosine to lr * final_ratio.
+        weight_decay: For matrices and kernels only; biases, gains and tokens have none.
+        clip_norm: Largest gradient norm of the group.
+    """
+
+    lr: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.01
+    warmup_steps: int = 1000
+    schedule: Literal["constant", "cosine"] = "cosine"
+    final_ratio: float = 0.02
+    clip_norm: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Settings of the loop.
+
+    Attributes:
+        steps: Optimizer steps of the whole run.
+        batch_size: Items per step and process; cut into `accumulation` micro-batches.
+        optimizers: Settings by group name; `default` serves groups that are not named.
+        averaged_groups: Groups whose weights are averaged and exported; empty = the first.
+    """
+
+    steps: int
+    batch_size: int
+    accumulation: int = 1
+    precision: Literal["bf16", "float32"] = "bf16"
+    seed: int = 0
+    optimizers: Mapping[str, OptimizerConfig]
+    averaged_groups: tuple[str, ...] = ()
+    ema_decay: float = 0.999
+    log_every: int = 10
+    picture_every: int = 1000
+    checkpoint_every: int = 500
+
+
+class Stage(nn.Module):
+    """One box in training: what is optimised, on which loss, and what is exported.
+
+    A subclass has a frozen dataclass `Config` and takes it as the only argument. Everything
+    that must survive a resume is a parameter or a buffer.
+    """
+
+    @classmethod
+    def build(cls, config: Any, boxes: Mapping[str, Path]) -> "Stage":
+        """Make the stage; `boxes` names exports of frozen boxes, for stages that need some.
+
+        Raises:
+            ConfigError: A box is given that the stage has no use for, or one is missing.
+        """
+        if boxes:
+            raise ConfigError(
+                f"{cls.__name__} needs no other box but got {', '.join(boxes)}; leave out --box."
+            )
+        return cls(config)
+
+    def prepare(self, source: Source, *, folder: Path, is_resumed: bool) -> Source:
+        """Run once before training: may initialise codebooks or put a cache before the source."""
+        return source
+
+    def initialize(self, folder: Path) -> None:
+        """Start from the weights of an earlier export (`--init`)."""
+        raise ConfigError(f"{type(self).__name__} cannot start from an export; leave out --init.")
+
+    def optimizer_groups(self) -> dict[str, list[Parameter]]:
+        """Return the trained parameters by group, in the order of training within a step."""
+        raise NotImplementedError
+
+    def active_groups(self, step: int) -> list[str]:
+        """Return the groups to train at `step` (a discriminator may start late)."""
+        return list(self.optimizer_groups())
+
+    def training_step(self, batch: Batch, group: str) -> StepOutput:
+        """Return the loss of one group for one (micro-)batch, already on the device."""
+        raise NotImplementedError
+
+    def pictures(self, batch: Batch) -> dict[str, Picture]:
+        """Return what a person should see or hear of a batch (called without gradients)."""
+        return {}
+
+    def export(self, folder: Path) -> None:
+        """Write the finished box; the trainer has put the averaged weights in place."""
+        raise NotImplementedError
+
+
+def learning_rate(config: OptimizerConfig, step: int, total_steps: int) -> float:
+    """Return the rate of the 0-based `step`: warm-up, then constant or half a cosine."""
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return config.lr
+    progress = (step - config.warmup_steps) / max(total_steps - config.warmup_steps, 1)
+    cosine = 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+    return config.lr * (config.final_ratio + (1.0 - config.final_ratio) * cosine)
+
+
+def make_optimizer(parameters: list[Parameter], config: OptimizerConfig) -> torch.optim.AdamW:
+    """Return AdamW with weight decay on matrices and kernels only."""
+    decayed = [p for p in parameters if p.squeeze().ndim >= 2]
+    others = [p for p in parameters if p.squeeze().ndim < 2]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    used = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(used, lr=config.lr, betas=config.betas, fused=True)
+
+
+class Trainer:
+    """Trains one stage; its state is the step, the weights, the averages and the optimizers."""
+
+    def __init__(self, stage: Stage, config: TrainConfig, *, device: torch.device, shard: Shard):
+        if config.batch_size % config.accumulation:
+            raise ConfigError(
+                f"A batch of {config.batch_size} cannot be cut into {config.accumulation} equal "
+                "micro-batches; choose a multiple."
+            )
+        self.stage = stage
+        self.config = config
+        self.device = device
+        self.shard = shard
+        self.step = 0
+        self.skipped_in_a_row = 0
+        self.groups = stage.optimizer_groups()
+        self.optimizers = {
+            name: make_optimizer(parameters, self._settings(name))
+            for name, parameters in self.groups.items()
+        }
+        self.names: dict[Tensor, str] = {p: name for name, p in stage.named_parameters()}
+        averaged = config.averaged_groups or tuple(self.groups)[:1]
+        self.average = WeightAverage(
+            {self.names[p]: p for group in averaged for p in self.groups[group]},
+            config.ema_decay,
+        )
+
+    def _settings(self, group: str) -> OptimizerConfig:
+        settings = self.config.optimizers.get(group) or self.config.optimizers.get("default")
+        if settings is None:
+            raise ConfigError(
+                f"The recipe has optimizer settings for {', '.join(self.config.optimizers)} but "
+                f"not for the group {group!r}; add it or `default`."
+            )
+        return settings
+
+    def snapshot(self, description: Mapping[str, Any]) -> Snapshot:
+        """Return everything that `restore` needs."""
+        return Snapshot(
+            step=self.step,
+            weights=self.stage.state_dict(),
+            averages=self.average.averages,
+            optimizer=optimizer_tensors(self.optimizers, self.names),
+            description=description,
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot exactly.
+
+        Raises:
+            CheckpointError: The snapshot belongs to another stage or configuration.
+        """
+        try:
+            self.stage.load_state_dict(dict(snapshot.weights))
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"The checkpoint does not fit this recipe: {error}. Resume with the recipe that "
+                "the run was started with, or choose another output folder."
+            ) from error
+        if set(snapshot.averages) != set(self.average.averages):
+            raise CheckpointError(
+                "The checkpoint averages other weights than this recipe. Resume with the recipe "
+                "that the run was started with."
+            )
+        for name, average in self.average.averages.items():
+            average.copy_(snapshot.averages[name])
+        restore_optimizers(snapshot.optimizer, self.optimizers, self.names)
+        self.step = snapshot.step
+
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """Train every active group on one batch and return the recorded values."""
+        assert batch.step == self.step, (batch.step, self.step)
+        # For dropout only: stages draw everything else from the items' generators.
+        noise_seed = item_seed(self.config.seed, self.step, 2**31 + self.shard.rank)
+        torch.manual_seed(int(noise_seed.generate_state(1)[0]))
+        self.stage.train()
+        on_device = batch.to(self.device)
+        values: dict[str, float] = {}
+        is_skipped = False
+        for group in self.stage.active_groups(self.step):
+            with self._only_trainable(group):
+                group_values, is_finite = self._train_group(group, on_device)
+            values.update(group_values)
+            is_skipped = is_skipped or not is_finite
+        if not is_skipped:
+            self.average.update(self.step)
+        self._count_skipped(is_skipped)
+        self.step += 1
+        return values
+
+    @contextmanager
+    def _only_trainable(self, group: str) -> Iterator[None]:
+        """Spare the gradients of all other groups (a discriminator in the generator's turn)."""
+        others = [p for name, members in self.groups.items() if name != group for p in members]
+        for parameter in others:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in others:
+                parameter.requires_grad_(True)
+
+    def _train_group(self, group: str, batch: Batch) -> tuple[dict[str, float], bool]:
+        optimizer, parameters = self.optimizers[group], self.groups[group]
+        settings = self._settings(group)
+        rate = learning_rate(settings, self.step, self.config.steps)
+        optimizer.zero_grad(set_to_none=True)
+        totals: dict[str, Tensor] = {}
+        parts = self.config.accumulation
+        for micro_batch in batch.split(parts):
+            with torch.autocast(
+                self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"
+            ):
+                output = self.stage.training_step(micro_batch, group)
+            (output.loss / parts).backward()
+            loss_name = "loss" if len(self.groups) == 1 else f"loss_{group}"
+            for name, value in {loss_name: output.loss, **output.scalars}.items():
+                scalar = torch.as_tensor(value, dtype=torch.float32, device=self.device).detach()
+                totals[name] = totals.get(name, torch.zeros_like(scalar)) + scalar / parts
+        distributed.average_gradients(parameters)
+        norm = nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+        stacked = torch.stack([*totals.values()])
+        mean = distributed.all_reduce_sum(stacked) / distributed.world_size()
+        values = dict(zip(totals, mean.tolist(), strict=True))
+        # Loss and norm are sums over all processes: every process decides alike.
+        is_finite = math.isfinite(values[loss_name]) and math.isfinite(norm.item())
+        if is_finite:
+            for torch_group in optimizer.param_groups:
+                torch_group["lr"] = rate
+            optimizer.step()
+        return {**values, f"grad_norm_{group}": norm.item(), f"lr_{group}": rate}, is_finite
+
+    def _count_skipped(self, is_skipped: bool) -> None:
+        self.skipped_in_a_row = self.skipped_in_a_row + 1 if is_skipped else 0
+        if self.skipped_in_a_row >= MAX_SKIPPED_STEPS:
+            raise SemantiCodecError(
+                f"The loss or its gradient was not finite in {MAX_SKIPPED_STEPS} steps in a row "
+                f"(up to step {self.step}); nothing was learned from them. Start again from the "
+                "last checkpoint with a lower --lr, or look for broken recordings."
+            )
+
+    def fit(
+        self,
+        loader: Loader,
+        *,
+        monitor: Monitor | None,
+        save: Callable[[], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Train until the configured step or until `should_stop` says so in any process.
+
+        Args:
+            loader: Gives the batches of every step.
+            monitor: Takes scalars and pictures; None on all processes but the main one.
+            save: Writes a checkpoint; called at the interval and at the end by every process.
+            should_stop: Asked after every step.
+        """
+        config = self.config
+        saved_step = self.step
+        if self.step >= config.steps:
+            return
+        recent = _Recent()
+        batches = loader.batches(self.step)
+        try:
+            for batch in batches:
+                values = self.train_step(batch)
+                recent.add(values)
+                if monitor is not None:
+                    monitor.advance({k: v for k, v in values.items() if k.startswith("loss")})
+                    if self.step % config.log_every == 0 or self.step == 1:
+                        speed = {"steps_per_second": recent.steps_per_second()}
+                        monitor.scalars(self.step, {**recent.means(), **speed})
+                        recent = _Recent()
+                    if self.step % config.picture_every == 0:
+                        monitor.pictures(self.step, self._pictures(batch))
+                if self.step % config.checkpoint_every == 0:
+                    save()
+                    saved_step = self.step
+                if self.step >= config.steps:
+                    break
+                if distributed.any_process(should_stop(), self.device):
+                    break
+        finally:
+            batches.close()
+        if saved_step != self.step:
+            save()
+
+    @torch.no_grad()
+    def _pictures(self, batch: Batch) -> dict[str, Picture]:
+        # Same items as the step, but fresh generators: looking must not change the training.
+        seeds = [generator.initial_seed() for generator in batch.generators]
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        copy = Batch(wav=batch.wav, generators=generators, step=batch.step, extra=batch.extra)
+        self.stage.eval()
+        with self.average.applied():
+            return self.stage.pictures(copy.to(self.device))
+
+    def export(self, folder: Path) -> None:
+        """Export the stage's box with averaged weights."""
+        self.stage.eval()
+        with self.average.applied():
+            self.stage.export(folder)
+
+
+class _Recent:
+    """Means of the finite values since the last record."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._steps = 0
+        self._started = time.monotonic()
+
+    def add(self, values: Mapping[str, float]) -> None:
+        self._steps += 1
+        for name, value in values.items():
+            if math.isfinite(value):
+                self._sums[name] = self._sums.get(name, 0.0) + value
+                self._counts[name] = self._counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        return {name: total / self._counts[name] for name, total in self._sums.items()}
+
+    def steps_per_second(self) -> float:
+        return self._steps / max(time.monotonic() - self._started, 1e-9)

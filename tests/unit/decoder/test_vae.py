@@ -1,0 +1,58 @@
+"""VAE and both vocoders: sizes, shapes, exact lengths."""
+
+import pytest
+import torch
+
+from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.vae import VAE, VAEDecoder, VAEEncoder, sample_latent
+from semanticodec.decoder.vocos import InverseSTFT, Vocos
+
+SMALL = VAE.Config(base_channels=8, num_res_blocks=1, num_groups=4)
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_official_sizes_have_the_published_numbers_of_parameters() -> None:
+    with torch.device("meta"):
+        assert count(VAEEncoder(VAE.Config())) == 22_395_296
+        assert count(VAEDecoder(VAE.Config())) == 32_981_577
+        assert count(HiFiGAN(HiFiGAN.Config())) == 55_264_897
+
+
+def test_latent_is_a_quarter_of_the_mel_both_ways() -> None:
+    vae = VAE(SMALL)
+    mel = torch.randn(2, 32, 64)
+    mean, log_variance = vae.encode(mel)
+    assert mean.shape == log_variance.shape == (2, 8, 8, 16)
+    assert vae.decode(mean).shape == mel.shape
+
+
+def test_sampled_latent_has_the_encoder_s_moments() -> None:
+    mean, log_variance = torch.full((1000,), 3.0), torch.full((1000,), -2.0)
+    noise = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    latent = sample_latent(mean, log_variance, noise)
+    assert latent.mean().item() == pytest.approx(3.0, abs=0.05)
+    assert latent.std().item() == pytest.approx(torch.tensor(-1.0).exp().item(), rel=0.1)
+
+
+@pytest.mark.parametrize("num_frames", [1, 7, 64])
+def test_vocos_gives_one_hop_per_frame(num_frames: int) -> None:
+    vocoder = Vocos(Vocos.Config(width=16, hidden=16, num_layers=1))
+    wav = vocoder(torch.randn(2, num_frames, 64))
+    assert wav.shape == (2, 160 * num_frames) and wav.isfinite().all()
+
+
+def test_hifigan_gives_32_samples_more_than_its_hops() -> None:
+    vocoder = HiFiGAN(HiFiGAN.Config(initial_channels=32))
+    wav = vocoder(torch.randn(1, 10, 64))
+    assert wav.shape == (1, 1632) and wav.abs().max() <= 1.0
+
+
+def test_inverse_stft_undoes_a_forward_one() -> None:
+    inverse = InverseSTFT(640, 160)
+    wav = torch.randn(1, 160 * 20)
+    padded = torch.nn.functional.pad(wav, (240, 240))
+    frames = padded.unfold(-1, 640, 160) * inverse.window
+    assert torch.allclose(inverse(torch.fft.rfft(frames)), wav, atol=1e-5)

@@ -1,0 +1,54 @@
+"""Acoustic encoder: official parameter counts, and who sees whom along time."""
+
+import pytest
+import torch
+
+from semanticodec.encoder.acoustic_encoder import AcousticEncoder
+
+
+@pytest.mark.parametrize(
+    ("stack_factor", "num_layers", "lstm", "linear"),
+    [
+        (1, 4, 207_716_352, 2_359_296),
+        (2, 3, 604_127_232, 9_437_184),
+        (4, 2, 1_510_146_048, 37_748_736),
+    ],
+)
+def test_parameter_counts_are_the_release_s(stack_factor, num_layers, lstm, linear):
+    width = 768 * stack_factor
+    config = AcousticEncoder.Config(width=width, hidden=2 * width, num_layers=num_layers)
+    with torch.device("meta"):
+        module = AcousticEncoder(config)
+    assert sum(parameter.numel() for parameter in module.lstm.parameters()) == lstm
+    assert sum(parameter.numel() for parameter in module.project.parameters()) == linear
+
+
+def changed_positions(bidirectional: bool) -> list[bool]:
+    """Which outputs change when position 5 of 10 does."""
+    torch.manual_seed(0)
+    config = AcousticEncoder.Config(width=4, hidden=8, num_layers=2, bidirectional=bidirectional)
+    module = AcousticEncoder(config)
+    features, quantized = torch.randn(1, 10, 4), torch.randn(1, 10, 4)
+    before = module(features, quantized)
+    assert before.shape == (1, 10, 4)
+    quantized[0, 5] += 1
+    return (module(features, quantized) != before).any(dim=-1)[0].tolist()
+
+
+def test_both_directions_reach_every_position():
+    assert changed_positions(bidirectional=True) == [True] * 10
+
+
+def test_one_direction_never_looks_ahead():
+    assert changed_positions(bidirectional=False) == [False] * 5 + [True] * 5
+
+
+def test_features_come_before_their_centroids():
+    module = AcousticEncoder(AcousticEncoder.Config(width=4, hidden=8, num_layers=1))
+    with torch.no_grad():
+        module.lstm.weight_ih_l0[:, 4:] = 0
+        module.lstm.weight_ih_l0_reverse[:, 4:] = 0
+    features = torch.randn(1, 10, 4)
+    assert torch.equal(
+        module(features, torch.randn(1, 10, 4)), module(features, torch.randn(1, 10, 4))
+    )

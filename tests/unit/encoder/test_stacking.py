@@ -1,0 +1,104 @@
+"""Stacking joins the right neighbours, and positions count whole columns."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from golden_weights import GOLDEN
+from semanticodec.encoder.stacking import num_positions, positions_per_window, stack_patches
+from semanticodec.errors import ConfigError
+
+
+def numbered_patches(num_times: int, num_bands: int = 8) -> torch.Tensor:
+    """One row (time, band) per patch, so that a stacked row spells out what it joined."""
+    times, bands = torch.meshgrid(torch.arange(num_times), torch.arange(num_bands), indexing="ij")
+    return torch.stack([times, bands], dim=-1).reshape(1, -1, 2)
+
+
+def test_one_patch_per_position_changes_nothing():
+    features = torch.randn(2, 64, 5)
+    assert torch.equal(stack_patches(features, 1), features)
+
+
+def test_two_joins_neighbouring_bands_of_one_time_step():
+    stacked = stack_patches(numbered_patches(4), 2)[0].tolist()
+    assert len(stacked) == 16
+    assert stacked[0] == [0, 0, 0, 1]
+    assert stacked[1] == [0, 2, 0, 3]
+    assert stacked[4] == [1, 0, 1, 1]
+
+
+def test_four_joins_a_square_time_first():
+    stacked = stack_patches(numbered_patches(4), 4)[0].tolist()
+    assert len(stacked) == 8
+    assert stacked[0] == [0, 0, 0, 1, 1, 0, 1, 1]
+    assert stacked[1] == [0, 2, 0, 3, 1, 2, 1, 3]
+    assert stacked[4] == [2, 0, 2, 1, 3, 0, 3, 1]
+
+
+@pytest.mark.parametrize("num_bands", [2, 4, 8])
+def test_other_numbers_of_bands(num_bands):
+    stacked = stack_patches(numbered_patches(2, num_bands), 4, num_bands)[0].tolist()
+    assert len(stacked) == num_bands // 2
+    assert stacked[-1][-2:] == [1, num_bands - 1]
+
+
+@pytest.mark.parametrize(("token_rate", "stack_factor"), [(50, 2), (25, 4)])
+def test_the_release_stacks_alike(token_rate, stack_factor):
+    patches = np.load(GOLDEN / "audiomae_a0.npz")["out"][1:]
+    golden = np.load(GOLDEN / f"encode_{token_rate}_4096.npz")
+    stacked = stack_patches(torch.from_numpy(patches).unsqueeze(0), stack_factor)[0]
+    rows = stacked[:: int(golden["row_step_features"])].numpy()
+    np.testing.assert_allclose(rows, golden["a0_stacked_rows"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("features", "stack_factor", "says"),
+    [
+        ((1, 64, 3), 3, "stack factor of 3"),
+        ((1, 63, 3), 1, "multiple of 8"),
+        ((1, 24, 3), 4, "multiple of 16"),
+    ],
+)
+def test_impossible_stacks_are_refused(features, stack_factor, says):
+    with pytest.raises(ConfigError, match=says):
+        stack_patches(torch.zeros(features), stack_factor)
+
+
+def test_an_odd_number_of_bands_cannot_be_paired():
+    with pytest.raises(ConfigError, match="multiple of 32"):
+        stack_patches(torch.zeros(1, 6, 3), 2, num_bands=3)
+
+
+def test_positions_of_known_lengths():
+    assert [num_positions(n, 1) for n in (0, 1, 2560, 2561, 163840)] == [0, 8, 8, 16, 512]
+    assert [num_positions(n, 2) for n in (0, 1, 2560, 2561, 163840)] == [0, 4, 4, 8, 256]
+    assert [num_positions(n, 4) for n in (0, 1, 5120, 5121, 163840)] == [0, 4, 4, 8, 128]
+    with pytest.raises(ConfigError, match="stack factor of 8"):
+        num_positions(1, 8)
+
+
+@pytest.mark.parametrize("stack_factor", [1, 2, 4])
+def test_positions_cover_the_audio_and_no_column_more(stack_factor):
+    column = 8 if stack_factor == 1 else 4
+    samples_per_column = 5120 if stack_factor == 4 else 2560
+    generator = np.random.default_rng(0)
+    for samples in generator.integers(1, 2_000_000, size=300).tolist():
+        columns, rest = divmod(num_positions(samples, stack_factor), column)
+        assert rest == 0
+        assert (columns - 1) * samples_per_column < samples <= columns * samples_per_column
+
+
+def test_positions_are_at_most_the_release_s_rounded_to_columns():
+    table = json.loads((GOLDEN / "length_table.json").read_text())
+    for row in table:
+        if row["samples"] % 2560:
+            # The release cuts at single positions and sometimes rounds one up.
+            assert 0 <= row["K1"]["tokens"] - num_positions(row["samples"], 1) <= 1
+
+
+def test_positions_per_window():
+    assert [positions_per_window(k) for k in (1, 2, 4)] == [512, 256, 128]
+    assert positions_per_window(1, num_frames=256, num_bands=4) == 64

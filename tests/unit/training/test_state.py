@@ -1,0 +1,150 @@
+"""Laws of run folders: what is written comes back, whole or not at all, and never by pickle."""
+
+import json
+
+import pytest
+import torch
+from torch.nn import Linear
+
+from semanticodec.errors import CheckpointError
+from semanticodec.training.state import (
+    Snapshot,
+    export_box,
+    finish_export,
+    load_export,
+    load_snapshot,
+    optimizer_tensors,
+    restore_optimizers,
+    save_snapshot,
+)
+
+
+def snapshot_of(step):
+    return Snapshot(
+        step=step,
+        weights={"layer.weight": torch.full((2, 3), float(step)), "count": torch.tensor(step)},
+        averages={"layer.weight": torch.ones(2, 3)},
+        optimizer={"all/layer.weight/exp_avg": torch.zeros(2, 3)},
+        description={"recipe": "test", "nested": {"sizes": [1, 2]}},
+    )
+
+
+def test_snapshot_round_trip(tmp_path):
+    save_snapshot(tmp_path, snapshot_of(7))
+    loaded = load_snapshot(tmp_path)
+    assert loaded is not None
+    assert loaded.step == 7
+    assert loaded.description == {"recipe": "test", "nested": {"sizes": [1, 2]}}
+    for part in ("weights", "averages", "optimizer"):
+        expected, found = getattr(snapshot_of(7), part), getattr(loaded, part)
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_tied_and_strided_tensors_are_stored(tmp_path):
+    shared = torch.arange(6.0).view(2, 3)
+    snapshot = Snapshot(
+        step=1, weights={"a": shared, "b": shared.T}, averages={}, optimizer={}, description={}
+    )
+    save_snapshot(tmp_path, snapshot)
+    loaded = load_snapshot(tmp_path)
+    assert loaded is not None
+    assert torch.equal(loaded.weights["b"], shared.T)
+
+
+def test_last_two_checkpoints_stay_and_no_partial_files(tmp_path):
+    for step in (5, 10, 15):
+        save_snapshot(tmp_path, snapshot_of(step))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["latest.json", "step_00000010", "step_00000015"]
+
+
+def test_interrupted_save_leaves_the_last_checkpoint_valid(tmp_path, monkeypatch):
+    save_snapshot(tmp_path, snapshot_of(5))
+
+    def fail(path, content):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("semanticodec.training.state.write_json", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_snapshot(tmp_path, snapshot_of(10))
+    monkeypatch.undo()
+    loaded = load_snapshot(tmp_path)
+    assert loaded is not None
+    assert loaded.step == 5
+    save_snapshot(tmp_path, snapshot_of(10))
+    again = load_snapshot(tmp_path)
+    assert again is not None
+    assert again.step == 10
+
+
+def test_the_same_step_can_be_saved_again(tmp_path):
+    save_snapshot(tmp_path, snapshot_of(5))
+    save_snapshot(tmp_path, snapshot_of(5))
+    assert load_snapshot(tmp_path) is not None
+
+
+def test_damage_is_one_clear_error(tmp_path):
+    assert load_snapshot(tmp_path) is None
+    checkpoint = save_snapshot(tmp_path, snapshot_of(5))
+    weights = checkpoint / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-5])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_snapshot(tmp_path)
+    weights.unlink()
+    with pytest.raises(CheckpointError, match=r"latest\.json"):
+        load_snapshot(tmp_path)
+
+
+def test_optimizer_state_round_trip_by_name():
+    torch.manual_seed(0)
+
+    def trained(steps):
+        torch.manual_seed(1)
+        layer = Linear(3, 2)
+        optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            layer(torch.ones(1, 3)).square().sum().backward()
+            optimizer.step()
+        return layer, optimizer
+
+    def names(layer):
+        return {parameter: name for name, parameter in layer.named_parameters()}
+
+    layer, optimizer = trained(3)
+    tensors = optimizer_tensors({"all": optimizer}, names(layer))
+    assert "all/weight/exp_avg" in tensors
+    other, restored = trained(1)
+    restore_optimizers(tensors, {"all": restored}, names(other))
+    for ours, theirs in zip(layer.parameters(), other.parameters()):
+        for slot, value in optimizer.state[ours].items():
+            assert torch.equal(value, restored.state[theirs][slot])
+    with pytest.raises(CheckpointError, match="does not train"):
+        restore_optimizers({"all/gone/step": torch.ones(1)}, {"all": restored}, names(other))
+
+
+def test_export_round_trip_and_half(tmp_path):
+    weights = {"w": torch.rand(3, 3), "count": torch.tensor([1, 2])}
+    export_box(tmp_path / "box", box="vae", config={"sizes": (1, 2)}, weights=weights)
+    finish_export(tmp_path, {"steps_done": 3}, half=False)
+    config, loaded = load_export(tmp_path / "box", "vae")
+    assert config == {"sizes": [1, 2]}
+    assert torch.equal(loaded["w"], weights["w"])
+    assert loaded["count"].dtype == torch.int64
+    content = json.loads((tmp_path / "box" / "config.json").read_text())
+    assert content["training"] == {"steps_done": 3}
+    size = (tmp_path / "box" / "model.safetensors").stat().st_size
+    finish_export(tmp_path, {}, half=True)
+    assert (tmp_path / "box" / "model.safetensors").stat().st_size < size
+    halved = load_export(tmp_path / "box" / "model.safetensors", "vae")[1]["w"]
+    assert halved.dtype == torch.float32
+    assert torch.equal(halved, weights["w"].half().float())
+
+
+def test_wrong_exports_are_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="semanticodec train vae"):
+        load_export(tmp_path, "vae")
+    export_box(tmp_path, box="vocoder", config={}, weights={"w": torch.ones(1)})
+    with pytest.raises(CheckpointError, match="'vocoder', not 'vae'"):
+        load_export(tmp_path, "vae")
