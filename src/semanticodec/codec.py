@@ -1,7 +1,7 @@
 """The codec: wav -> tokens -> wav, the two chains of the paper's Figure 2 joined.
 
-    encode: blocks of samples -> windows -> fbank -> Encoder -> Codes
-    decode: Codes -> overlapping windows -> Decoder -> overlap-add -> wav
+encode: blocks of samples -> windows -> fbank -> Encoder -> Codes
+decode: Codes -> overlapping windows -> Decoder -> overlap-add -> wav
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from semanticodec.audio.fbank import FRAME_LENGTH, WINDOW_SAMPLES, Fbank, window_fbank
-from semanticodec.audio.io import AudioSource, is_path, read_blocks, waveforms
+from semanticodec.audio.io import Audio, recordings
 from semanticodec.audio.windows import decode_ranges, encode_windows, overlap_add
 from semanticodec.checkpoints.hub import download_official
 from semanticodec.checkpoints.official import load_official
@@ -45,7 +45,6 @@ FEATURE_LAYERS = ("all", "semantic", "acoustic", "continuous")
 
 # noise(window, draw) -> [1, C, T, F]; draw 0 is the start latent, draw i + 1 belongs to step i.
 WindowNoise = Callable[[int, int], Tensor]
-Audio = AudioSource | np.ndarray | Tensor | list
 
 
 def seeded_noise(seed: int, shape: tuple[int, ...]) -> WindowNoise:
@@ -75,7 +74,9 @@ class SemantiCodec(nn.Module):
     encoder's precision (float32 unless asked otherwise), so codes do not depend on the decoder's.
     """
 
-    def __init__(self, config: CodecConfig, *, model_fingerprint: bytes = UNKNOWN_FINGERPRINT) -> None:
+    def __init__(
+        self, config: CodecConfig, *, model_fingerprint: bytes = UNKNOWN_FINGERPRINT
+    ) -> None:
         super().__init__()
         if len(config.encoder.semantic.vocab_sizes) != 1:
             raise ConfigError(
@@ -250,7 +251,7 @@ class SemantiCodec(nn.Module):
             AudioError: not audio, NaN, or shorter than 400 samples (25 ms) at 16 kHz.
         Source: paper Sec. III-C, Eq. (1)-(3); long audio Sec. IV-D.
         """
-        return Codes.cat([self._encode_item(blocks) for blocks in _recordings(audio, sample_rate)])
+        return Codes.cat([self._encode_item(blocks) for blocks in recordings(audio, sample_rate)])
 
     def _encode_item(self, blocks: Iterable[np.ndarray]) -> Codes:
         semantic, acoustic, num_samples = [], [], 0
@@ -295,7 +296,7 @@ class SemantiCodec(nn.Module):
         """
         if layers not in FEATURE_LAYERS:
             raise ConfigError(f"layers is {layers!r}; choose one of {', '.join(FEATURE_LAYERS)}")
-        items = [self._item_features(blocks, layers) for blocks in _recordings(audio, sample_rate)]
+        items = [self._item_features(blocks, layers) for blocks in recordings(audio, sample_rate)]
         return nn.utils.rnn.pad_sequence(items, batch_first=True)
 
     def _item_features(self, blocks: Iterable[np.ndarray], layers: str) -> Float[Tensor, "L D"]:
@@ -460,23 +461,6 @@ class SemantiCodec(nn.Module):
                 f"the codes come from model {codes.fingerprint.hex()}, this is "
                 f"{self.model_fingerprint.hex()}; decode them with the model that made them"
             )
-
-
-def without_fingerprint(codes: Codes) -> Codes:
-    """Return codes that any model of the same setting will decode."""
-    return replace(codes, fingerprint=UNKNOWN_FINGERPRINT)
-
-
-def _recordings(audio: Audio, sample_rate: int | None) -> Iterator[Iterable[np.ndarray]]:
-    """Yield every item of `audio` as blocks of mono 16 kHz samples."""
-    if isinstance(audio, (list, tuple)) and any(is_path(item) for item in audio):
-        for item in audio:
-            yield from _recordings(item, sample_rate)
-    elif is_path(audio):
-        yield read_blocks(audio)  # type: ignore[arg-type]
-    else:
-        for wav in waveforms(audio, sample_rate):
-            yield [wav.numpy()]
 
 
 def _check_length(num_samples: int) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -31,7 +32,6 @@ from semanticodec.errors import AudioError, CodesError
 
 SAMPLE_RATE = 16_000
 PATCH_SECONDS = 0.16
-ETA = 1.0
 # The vocoder emits 32 samples more than a window has, and the release joins them all: its seams
 # drift by 2 ms per window.
 VOCODER_SAMPLES = WINDOW_SAMPLES + 32
@@ -42,6 +42,15 @@ RESAMPLE_BLOCK = 65_536  # outputs computed at once, to bound memory
 
 # noise(window, draw) -> [1, C, T, F]; draw 0 is the start latent, draw i + 1 belongs to step i.
 WindowNoise = Callable[[int, int], Tensor]
+
+
+class Sampling(NamedTuple):
+    """How one call samples its windows; the last step ends at timestep 0, as in the release."""
+
+    timesteps: list[int]
+    guidance_scale: float
+    eta: float
+    noise: WindowNoise | None
 
 
 class SemantiCodec:
@@ -148,6 +157,7 @@ def decode_tokens(
     num_steps: int = 50,
     guidance_scale: float = 2.0,
     noise: WindowNoise | None = None,
+    eta: float = 1.0,
 ) -> Float[np.ndarray, "1 1 S"]:
     """Return the waveform that the release computes for tokens.
 
@@ -158,6 +168,7 @@ def decode_tokens(
         guidance_scale: 1 turns guidance off.
         noise: None draws from torch's global generator in the release's order, so that
             `torch.manual_seed` gives what it gives there.
+        eta: DDIM's stochasticity; the release always uses 1.
     Returns:
         float32, `num_output_samples(L, K)` samples.
     Raises:
@@ -169,18 +180,15 @@ def decode_tokens(
             f"tokens have the shape {tuple(tokens.shape)}; give [1, L, 2] with L at least 1"
         )
     length = num_output_samples(tokens.shape[1], codec.config.encoder.stack_factor)
-    windows = _decode_windows(codec, tokens, release_timesteps(num_steps), guidance_scale, noise)
+    run = Sampling(release_timesteps(num_steps), guidance_scale, eta, noise)
+    windows = _decode_windows(codec, tokens, run)
     hop = VOCODER_SAMPLES - OVERLAP_SAMPLES
     joined = torch.cat(list(overlap_add(windows, length, hop_samples=hop)))
     return joined.numpy().reshape(1, 1, -1)
 
 
 def _decode_windows(
-    codec: Codec,
-    tokens: Int[Tensor, "1 L 2"],
-    timesteps: list[int],
-    guidance_scale: float,
-    noise: WindowNoise | None,
+    codec: Codec, tokens: Int[Tensor, "1 L 2"], run: Sampling
 ) -> Iterator[Float[Tensor, " S"]]:
     decoder, device = codec.decoder, codec.device
     shape = (1, codec.config.decoder.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
@@ -192,13 +200,13 @@ def _decode_windows(
         )
 
         def draw_noise(draw: int, window: int = window) -> Tensor:
-            if noise is None:
+            if run.noise is None:
                 return torch.randn(shape, device=device)
-            return noise(window, draw).to(device)
+            return run.noise(window, draw).to(device)
 
         context = decoder.condition(acoustic, semantic, num_positions)
-        denoise = decoder.denoiser(context, guidance_scale)
-        latent = ddim(denoise, decoder.schedule, timesteps, draw_noise, eta=ETA)
+        denoise = decoder.denoiser(context, run.guidance_scale)
+        latent = ddim(denoise, decoder.schedule, run.timesteps, draw_noise, eta=run.eta)
         yield decoder.vocoder(decoder.mel(latent))[0].float().cpu()
 
 

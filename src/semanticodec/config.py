@@ -70,7 +70,9 @@ def config_from_dict(kind: type, values: Any, where: str = "config") -> Any:
         ConfigError: a key that the class does not know, or a value of the wrong type.
     """
     if not isinstance(values, dict):
-        raise ConfigError(f"{where} is {type(values).__name__}, not an object; is config.json whole?")
+        raise ConfigError(
+            f"{where} is {type(values).__name__}, not an object; is config.json whole?"
+        )
     hints = typing.get_type_hints(kind)
     known = {item.name for item in dataclasses.fields(kind)}
     unknown = sorted(set(values) - known - {"class"})
@@ -100,10 +102,15 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise ConfigError(f"{where} is {value!r}; a list is needed")
         return tuple(value)
-    allowed = (int, float) if hint is float else (hint,)
-    if not isinstance(value, allowed) or (isinstance(value, bool) and hint is not bool):
-        raise ConfigError(f"{where} is {value!r}; a value of type {hint.__name__} is needed")
-    return hint(value)
+    assert isinstance(hint, type), hint
+    return _scalar(hint, value, where)
+
+
+def _scalar(kind: type, value: Any, where: str) -> Any:
+    is_whole_number = kind is float and type(value) is int
+    if type(value) is not kind and not is_whole_number:
+        raise ConfigError(f"{where} is {value!r}; a value of type {kind.__name__} is needed")
+    return kind(value)
 
 
 def tiny(token_rate: int = 100) -> CodecConfig:

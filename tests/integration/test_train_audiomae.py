@@ -90,13 +90,15 @@ def test_two_processes_are_one_process_at_twice_the_batch(data, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     assert main(arguments(data, one, "--batch-size", "4")) == 0
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run(
+    result = subprocess.run(
         [sys.executable, *torchrun, "--no-python", sys.executable, "-c", COMMAND]
         + arguments(data, two, "--batch-size", "2"),
-        check=True,
-        timeout=240,
+        capture_output=True,
+        text=True,
+        timeout=280,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
+    assert result.returncode == 0, result.stderr
     assert losses(two) == pytest.approx(losses(one), rel=1e-5)
 
 

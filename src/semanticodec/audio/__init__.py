@@ -1,4 +1,4 @@
-"""Waveforms and the two spectrogram front ends: `fbank` for AudioMAE, `mel` for the VAE and the vocoder."""
+"""Waveforms and their two front ends: `fbank` for AudioMAE, `mel` for VAE and vocoder."""
 
 from semanticodec.audio.fbank import Fbank, window_fbank
 from semanticodec.audio.io import load_audio, save_audio

@@ -1,7 +1,7 @@
 """Kaldi-style log filter bank: what AudioMAE sees (128 bins; not the VAE's `mel`).
 
-    wav [B, S] -> frames of 400 samples every 160 -> minus mean -> pre-emphasis -> Hann
-        -> 512-point power spectrum -> 128 triangles on the HTK mel scale -> log
+wav [B, S] -> frames of 400 samples every 160 -> minus mean -> pre-emphasis -> Hann
+    -> 512-point power spectrum -> 128 triangles on the HTK mel scale -> log
 """
 
 from __future__ import annotations

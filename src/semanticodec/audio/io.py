@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Union
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -21,7 +21,8 @@ SAMPLE_RATE = 16_000
 READ_SECONDS = 10
 MAX_CHANNELS = 64
 
-AudioSource = Union[str, "os.PathLike[str]", bytes, BinaryIO]
+AudioSource = str | os.PathLike[str] | bytes | BinaryIO
+Audio = AudioSource | np.ndarray | Tensor | list
 
 
 def _check_finite(block: np.ndarray, name: str) -> None:
@@ -93,7 +94,9 @@ def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator
         try:
             yield from resample_blocks(mono_blocks(), sound.samplerate, sample_rate)
         except soundfile.SoundFileError as error:
-            raise AudioError(f"{name} is damaged ({error}); encode it again or repair it") from error
+            raise AudioError(
+                f"{name} is damaged ({error}); encode it again or repair it"
+            ) from error
 
 
 def load_audio(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Float[Tensor, " S"]:
@@ -133,9 +136,7 @@ def _mono(samples: np.ndarray) -> np.ndarray:
     return samples.mean(axis=0)
 
 
-def waveforms(
-    audio: AudioSource | np.ndarray | Tensor | list, sample_rate: int | None = None
-) -> list[Float[Tensor, " S"]]:
+def waveforms(audio: Audio, sample_rate: int | None = None) -> list[Float[Tensor, " S"]]:
     """Return every item of `audio` as a float32 mono waveform at 16 kHz on the CPU.
 
     Args:
@@ -151,13 +152,31 @@ def waveforms(
             return waveforms(np.asarray(audio, dtype=np.float32), sample_rate)
         return [wav for item in audio for wav in waveforms(item, sample_rate)]
     if isinstance(audio, (np.ndarray, Tensor)):
-        samples = audio.detach().float().cpu().numpy() if _is_float(audio) else np.asarray(audio)
-        return _array_waveforms(samples, sample_rate or SAMPLE_RATE)
+        return _array_waveforms(_to_numpy(audio), sample_rate or SAMPLE_RATE)
     if is_path(audio):
         return [load_audio(audio)]
     raise AudioError(
-        f"{type(audio).__name__} is not audio; give a path, an array or a tensor, or a list of these"
+        f"{type(audio).__name__} is not audio; give a path, an array, a tensor, or a list of these"
     )
+
+
+def recordings(audio: Audio, sample_rate: int | None = None) -> Iterator[Iterable[np.ndarray]]:
+    """Yield every item of `audio` as blocks of mono 16 kHz samples, files without loading them.
+
+    Args:
+        audio: as `waveforms` takes it.
+        sample_rate: Hz of arrays (default 16 000); files state their own.
+    Raises:
+        AudioError: see `waveforms`.
+    """
+    if isinstance(audio, (list, tuple)) and any(is_path(item) for item in audio):
+        for item in audio:
+            yield from recordings(item, sample_rate)
+    elif is_path(audio):
+        yield read_blocks(audio)  # type: ignore[arg-type]
+    else:
+        for wav in waveforms(audio, sample_rate):
+            yield [wav.numpy()]
 
 
 def is_path(audio: object) -> bool:
@@ -165,8 +184,12 @@ def is_path(audio: object) -> bool:
     return isinstance(audio, (str, os.PathLike, bytes)) or hasattr(audio, "read")
 
 
-def _is_float(audio: np.ndarray | Tensor) -> bool:
-    return isinstance(audio, Tensor) and audio.is_floating_point()
+def _to_numpy(audio: np.ndarray | Tensor) -> np.ndarray:
+    if isinstance(audio, Tensor):
+        # numpy knows no bfloat16, and would round nothing else.
+        tensor = audio.detach().cpu()
+        return tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy()
+    return audio
 
 
 def _array_waveforms(samples: np.ndarray, source_rate: int) -> list[Tensor]:

@@ -1,8 +1,8 @@
 """Cutting long audio into 10.24 s windows, and joining decoded windows again.
 
-    encode: windows side by side          |----w0----|----w1----|--w2--|
-    decode: 6.25 % overlap, cross-faded   |----w0----|
-                                                   |----w1----|
+encode: windows side by side          |----w0----|----w1----|--w2--|
+decode: 6.25 % overlap, cross-faded   |----w0----|
+                                               |----w1----|
 """
 
 from __future__ import annotations

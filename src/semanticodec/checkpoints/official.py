@@ -14,6 +14,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -324,7 +325,7 @@ def _check_kind(state: dict[str, Tensor], box: str, token_rate: int, source: str
 def _convert(
     state: dict[str, Tensor], names: dict[str, str], sizes: Sizes, source: str
 ) -> dict[str, Tensor]:
-    """Return all tensors under our names, after checking that they are exactly the expected ones."""
+    """Return all tensors under our names, if they are exactly the expected ones."""
 
     def refuse(what: str, keys: list[str], describe: Callable[[str], str] = str) -> None:
         if keys:
@@ -348,6 +349,7 @@ def _convert(
     return {name: state[key] for key, name in names.items()}
 
 
+@cache
 def _encoder_sizes(token_rate: int) -> Sizes:
     config = official_config(token_rate, 1)
     with torch.device("meta"):
@@ -359,6 +361,7 @@ def _encoder_sizes(token_rate: int) -> Sizes:
     return sizes
 
 
+@cache
 def _decoder_sizes(token_rate: int) -> Sizes:
     config = official_config(token_rate, 1).decoder
     with torch.device("meta"):

@@ -31,9 +31,7 @@ CODEBOOK_KEY = "encoder.semantic.codebook_"
 FINGERPRINT_VALUES = 64
 
 
-def model_folder(
-    source: str | os.PathLike[str] | None = None, revision: str | None = None
-) -> Path:
+def model_folder(source: str | os.PathLike[str] | None = None, revision: str | None = None) -> Path:
     """Return the folder that holds a model.
 
     Args:
@@ -95,7 +93,11 @@ def read_setting(folder: Path, token_rate: int | None = None) -> tuple[CodecConf
     files = []
     for name in setting["weights"]:
         # A name with a path in it could point anywhere on the reader's disk.
-        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+        if (
+            not isinstance(name, str)
+            or Path(name).name != name
+            or not name.endswith(".safetensors")
+        ):
             raise CheckpointError(f"{name!r} is no plain .safetensors file name in {CONFIG_NAME}")
         files.append(folder / name)
     return config_from_dict(CodecConfig, setting.get("config")), files

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from semanticodec.cli.inputs import AUDIO_SUFFIXES, expand
 from semanticodec.cli.options import add_model_options, add_output_options, load_codec
 from semanticodec.cli.outputs import Task, plan, written_whole
-from semanticodec.cli.progress import is_watched, watched_file
+from semanticodec.cli.progress import is_watched, watched_source
 from semanticodec.cli.report import Result, describe_coded, run_each, sizes
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
 
     def work(task: Task) -> Result:
         started = time.perf_counter()
-        with task.item.opened() as file, watched_file(file, task.item.name, shown) as watched:
-            codes = codec.encode(watched)
+        with task.item.opened() as file, watched_source(task.item, file, shown) as source:
+            codes = codec.encode(source)
         with written_whole(task.target) as partial:
             codes.save(partial)
             num_bytes = partial.stat().st_size

@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
                 facts = describe_stream(item)
                 _tell(facts, args.json)
                 _check_whole(facts)
+            except BrokenPipeError:
+                raise  # nobody reads on: no fault of this file
             except (SemantiCodecError, OSError) as error:
                 print_error(error, item.name)
                 status = USER_ERROR

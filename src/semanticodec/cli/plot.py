@@ -70,11 +70,15 @@ def draw_roundtrip(
         f"{title}: {codes.duration_s[0]:.2f} s as {2 * codes.num_positions[0]} tokens, "
         f"{codes.bitrate / 1000:.2f} kbps"
     )
-    image = _draw_spectrogram(panels[0], original, "Original")
+    levels = mel_spectrogram_db(original)
+    loudest = levels.max()
+    image = _draw_spectrogram(panels[0], levels - loudest, "Original")
     _draw_codes(panels[1], codes.semantic[0].numpy(), codes, "Semantic", SEMANTIC_COLORS)
     _draw_codes(panels[2], codes.acoustic[0].numpy(), codes, "Acoustic", ACOUSTIC_COLORS)
-    _draw_spectrogram(panels[3], reconstruction, "Reconstruction")
-    figure.colorbar(image, ax=[panels[0], panels[3]], label="dB below the loudest", pad=0.01)
+    decoded_levels = mel_spectrogram_db(reconstruction)
+    _draw_spectrogram(panels[3], decoded_levels - loudest, "Reconstruction")
+    label = "dB, 0 is the loudest of the original"
+    figure.colorbar(image, ax=[panels[0], panels[3]], label=label, pad=0.01)
     panels[0].set_xlim(0, seconds)
     panels[3].set_xlabel("Time (s)")
     figure.savefig(path, format="png", dpi=110)
@@ -86,12 +90,12 @@ def hz_to_mel(frequency: np.ndarray | float) -> np.ndarray:
 
 
 def mel_spectrogram_db(wav: Float[np.ndarray, " S"]) -> Float[np.ndarray, "rows T"]:
-    """Return levels in dB below the loudest, rows evenly spaced in mel from 0 to 8 kHz.
+    """Return levels in dB, rows evenly spaced in mel from 0 to 8 kHz.
 
     Args:
         wav: waveform at 16 kHz, at most `MAX_SAMPLES` of it are used.
     Returns:
-        One column every 10 ms, values from -80 to 0.
+        One column every 10 ms.
     """
     padded = np.pad(wav[:MAX_SAMPLES], (FFT_SIZE // 2, FFT_SIZE // 2))
     frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_SIZE)[::HOP_LENGTH]
@@ -99,12 +103,10 @@ def mel_spectrogram_db(wav: Float[np.ndarray, " S"]) -> Float[np.ndarray, "rows 
     mels = np.linspace(0.0, float(hz_to_mel(SAMPLE_RATE / 2)), NUM_ROWS)
     frequencies = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
     bins = np.minimum(np.round(frequencies * FFT_SIZE / SAMPLE_RATE).astype(int), FFT_SIZE // 2)
-    levels = 10.0 * np.log10(power[:, bins].T + 1e-10)  # T bins -> rows T
-    return np.maximum(levels - levels.max(), -RANGE_DB)
+    return 10.0 * np.log10(power[:, bins].T + 1e-10)  # T bins -> rows T
 
 
-def _draw_spectrogram(panel: Axes, wav: Float[np.ndarray, " S"], title: str) -> Any:
-    levels = mel_spectrogram_db(wav)
+def _draw_spectrogram(panel: Axes, levels: Float[np.ndarray, "rows T"], title: str) -> Any:
     top = float(hz_to_mel(SAMPLE_RATE / 2))
     image = panel.imshow(
         levels,

@@ -7,7 +7,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from semanticodec.cli.inputs import Input
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,18 +51,29 @@ class WatchedFile(io.RawIOBase):
         """Return the current byte."""
         return self._file.tell()
 
+    def __repr__(self) -> str:
+        """Return the file's name, which readers put into their messages."""
+        return str(self._bar.desc)
+
 
 @contextmanager
-def watched_file(file: BinaryIO, label: str, shown: bool) -> Iterator[BinaryIO]:
-    """Give `file`, with a bar that follows its reader if `shown`."""
+def watched_source(item: Input, file: BinaryIO, shown: bool) -> Iterator[Path | BinaryIO]:
+    """Give what a sound file's reader takes, with a bar that follows it if `shown`.
+
+    Args:
+        item: what is read.
+        file: `item`, opened.
+        shown: whether to draw the bar. Without it a path is given where there is one: the
+            reader's messages then name it.
+    """
     if not shown:
-        yield file
+        yield item.path or file
         return
     from tqdm import tqdm
 
     total = file.seek(0, os.SEEK_END)
     file.seek(0)
-    with tqdm(total=total, desc=label, unit="B", unit_scale=True, leave=False) as bar:
+    with tqdm(total=total, desc=item.name, unit="B", unit_scale=True, leave=False) as bar:
         yield WatchedFile(file, bar)  # type: ignore[misc]  # what soundfile needs of a BinaryIO
 
 

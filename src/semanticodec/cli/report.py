@@ -62,9 +62,9 @@ def run_each(
             try:
                 check_free(task.target, args.overwrite)
                 result = work(task)
+            except BrokenPipeError:
+                raise  # nobody reads on: no fault of this file
             except (SemantiCodecError, OSError) as error:
-                if isinstance(error, BrokenPipeError):
-                    raise
                 progress.clear()
                 print_error(error, task.item.name)
                 status = USER_ERROR

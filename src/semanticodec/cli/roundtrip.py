@@ -18,7 +18,7 @@ from semanticodec.cli.options import (
     load_codec,
 )
 from semanticodec.cli.outputs import Task, check_free, plan, written_whole
-from semanticodec.cli.progress import is_watched, watched_file
+from semanticodec.cli.progress import is_watched, watched_source
 from semanticodec.cli.report import Result, describe_coded, run_each, sizes
 from semanticodec.cli.sound import FORMATS, sound_format, write_sound
 from semanticodec.errors import ConfigError
@@ -77,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
         check_free(picture, args.overwrite)
         kind = sound_format(task.target, args.format)
         with task.item.opened() as file:
-            with watched_file(file, task.item.name, is_watched(args.quiet)) as watched:
-                codes = codec.encode(watched)
+            with watched_source(task.item, file, is_watched(args.quiet)) as source:
+                codes = codec.encode(source)
             heard = Heard(decoded_blocks(codec, codes, args, task.item.name))
             write_sound(task.target, heard, codes.num_samples[0], codec.sample_rate, kind)
             if picture is not None:

@@ -1,8 +1,8 @@
 """The whole decoder: quantised features -> context -> diffusion -> VAE decoder -> vocoder.
 
-    acoustic, semantic [B, L, D] -> Condition -> context [B, L, C]
-        -> TUNet under the sampler -> latent [B, 8, 256, 16] -> VAEDecoder -> mel [B, 1024, 64]
-        -> vocoder -> wav [B, 163 840]
+acoustic, semantic [B, L, D] -> Condition -> context [B, L, C]
+    -> TUNet under the sampler -> latent [B, 8, 256, 16] -> VAEDecoder -> mel [B, 1024, 64]
+    -> vocoder -> wav [B, 163 840]
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ class SamplingConfig:
     timestep_shift: float = 0.0
 
 
+def make_vocoder(config: HiFiGAN.Config | Vocos.Config) -> HiFiGAN | Vocos:
+    """Return the vocoder that a configuration describes."""
+    return Vocos(config) if isinstance(config, Vocos.Config) else HiFiGAN(config)
+
+
 class Decoder(nn.Module):
     """Everything right of the codes in the paper's Figure 2."""
 
@@ -74,8 +79,7 @@ class Decoder(nn.Module):
         self.unet = TUNet(config.unet)
         self.schedule = Schedule(config.schedule)
         self.vae = VAEDecoder(config.vae)
-        is_vocos = isinstance(config.vocoder, Vocos.Config)
-        self.vocoder = Vocos(config.vocoder) if is_vocos else HiFiGAN(config.vocoder)
+        self.vocoder = make_vocoder(config.vocoder)
         # The diffusion works on latents of about unit variance: latent = VAE latent * scale.
         self.register_buffer("latent_scale", torch.ones(()))
 

@@ -166,19 +166,17 @@ def _alphas_cumprod(config: Schedule.Config) -> Float[Tensor, " N"]:
         betas = torch.linspace(*ends, config.num_timesteps, dtype=torch.float64) ** 2
         return torch.cumprod(1 - betas, dim=0)
     if config.kind == "cosine":
-        return _zero_terminal(_cosine(config.num_timesteps, config.cosine_offset))
+        return _cosine(config.num_timesteps, config.cosine_offset)
     raise ConfigError(f"Schedule kind {config.kind!r} is unknown: choose 'linear' or 'cosine'.")
 
 
 def _cosine(num_timesteps: int, offset: float) -> Float[Tensor, " N"]:
-    """Return the squared-cosine ᾱ of Nichol and Dhariwal (2021, Eq. 17), betas not clipped."""
+    """Return the squared-cosine ᾱ of Nichol and Dhariwal (2021, Eq. 17), ending in pure noise.
+
+    Unlike theirs the betas are not clipped, so the cosine reaches 0 at its end. That is what the
+    rescaling of Lin et al. (2024, Alg. 1) is for; here it would change rounding errors only.
+    """
     time = torch.arange(num_timesteps + 1, dtype=torch.float64) / num_timesteps
     signal = torch.cos((time + offset) / (1 + offset) * torch.pi / 2) ** 2
+    signal[-1] = 0.0  # cos(π / 2) up to rounding, but samplers test for exactly 0
     return signal[1:] / signal[0]
-
-
-def _zero_terminal(alphas_cumprod: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
-    """Shift and scale √ᾱ so that its last value is 0 and its first stays (Lin et al., Alg. 1)."""
-    roots = alphas_cumprod.sqrt()
-    first, last = roots[0], roots[-1]
-    return ((roots - last) * first / (first - last)) ** 2

@@ -66,11 +66,12 @@ class SpatialAttention(nn.Module):
 
     def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"]:
         normed = self.norm(features)
+        # One head as an axis of its own: the fused kernels take four dimensions only.
         query, key, value = (
-            layer(normed).flatten(2).transpose(1, 2)  # B C T F -> B TF C
+            layer(normed).flatten(2).transpose(1, 2).unsqueeze(1)  # B C T F -> B 1 TF C
             for layer in (self.query, self.key, self.value)
         )
-        attended = F.scaled_dot_product_attention(query, key, value)
+        attended = F.scaled_dot_product_attention(query, key, value).squeeze(1)
         return features + self.project(attended.transpose(1, 2).reshape(features.shape))
 
 

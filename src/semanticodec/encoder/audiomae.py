@@ -1,7 +1,7 @@
 """AudioMAE's vision transformer: normalised fbank -> one feature vector per 16 x 16 patch.
 
-    fbank [B, T, M] -> patches, time-major [B, L, D], L = T/16 * M/16 -> + positions, class row
-        -> blocks -> mean of the normalised outputs of the last three blocks -> features [B, L, D]
+fbank [B, T, M] -> patches, time-major [B, L, D], L = T/16 * M/16 -> + positions, class row
+    -> blocks -> mean of the normalised outputs of the last three blocks -> features [B, L, D]
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def patchify(fbank: Float[Tensor, "B T M"], patch_size: int = 16) -> Float[Tenso
 def grid_positions(num_times: int, num_bands: int, width: int) -> Float[Tensor, "1 L D"]:
     """Return fixed sin-cos codes of a time x frequency grid: half the width each, time-major."""
     if width % 4:
-        raise ConfigError(f"a width of {width} cannot hold 2-D sin-cos positions; use a multiple of 4")
+        raise ConfigError(
+            f"a width of {width} cannot hold 2-D sin-cos positions; use a multiple of 4"
+        )
     frequencies = 1.0 / 10000 ** (torch.arange(width // 4, dtype=torch.float64) / (width // 4))
 
     def codes(indices: Tensor) -> Tensor:

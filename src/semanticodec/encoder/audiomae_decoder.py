@@ -31,7 +31,9 @@ class AudioMAEDecoder(nn.Module):
         self.embedding = nn.Linear(config.encoder_width, config.width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, config.width))
         nn.init.normal_(self.mask_token, std=0.02)
-        grid = grid_positions(config.num_patches // config.num_bands, config.num_bands, config.width)
+        grid = grid_positions(
+            config.num_patches // config.num_bands, config.num_bands, config.width
+        )
         self.positions = nn.Parameter(F.pad(grid, (0, 0, 1, 0)), requires_grad=False)
         self.blocks = nn.ModuleList(
             [Block(config.width, config.num_heads) for _ in range(config.depth)]
@@ -53,7 +55,9 @@ class AudioMAEDecoder(nn.Module):
         index = keep.unsqueeze(-1).expand(-1, -1, self.config.width)
         masked = self.mask_token.expand(embedded.shape[0], num_patches, -1).to(embedded.dtype)
         patches = masked.scatter(1, index, embedded[:, 1:])
-        features = torch.cat([embedded[:, :1], patches], dim=1) + self.positions[:, : num_patches + 1]
+        features = (
+            torch.cat([embedded[:, :1], patches], dim=1) + self.positions[:, : num_patches + 1]
+        )
         for block in self.blocks:
             features = block(features)
         return self.prediction(self.norm(features))[:, 1:]

@@ -33,7 +33,7 @@ def small() -> Recipe:
             batch_size=16,
             optimizers={
                 "generator": OptimizerConfig(
-                    lr=8e-4, betas=(0.8, 0.99), warmup_steps=200, clip_norm=100.0
+                    lr=6e-4, betas=(0.8, 0.99), warmup_steps=200, clip_norm=100.0
                 ),
                 "discriminator": OptimizerConfig(
                     lr=4e-4, betas=(0.8, 0.99), warmup_steps=0, clip_norm=10.0

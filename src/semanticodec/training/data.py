@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import soundfile
@@ -86,6 +86,7 @@ def rand_per_item(
     return torch.stack(draws).to(device)
 
 
+@runtime_checkable
 class Source(Protocol):
     """Anything that items can be drawn from: audio crops, cached features, ..."""
 
@@ -128,6 +129,7 @@ class CropSource:
         # what was drawn before (a partial read of an MP3 may differ in its last bits).
         self._is_cached = np.cumsum(durations) * SAMPLE_RATE * 2 <= config.cache_bytes
         self._cache: dict[int, np.ndarray] = {}
+        self._complaints: set[str] = set()
 
     @classmethod
     def find(cls, sources: tuple[Path, ...], config: CropConfig) -> "CropSource":
@@ -158,7 +160,9 @@ class CropSource:
             try:
                 return {"wav": self._draw(choice)}
             except (AudioError, soundfile.SoundFileError, OSError) as error:
-                logger.warning("Drew another recording: %s", error)
+                if str(error) not in self._complaints:
+                    self._complaints.add(str(error))
+                    logger.warning("Another recording is drawn instead: %s", error)
         raise DataError(
             f"{MAX_DRAWS} recordings in a row could not be decoded; check the training data."
         )

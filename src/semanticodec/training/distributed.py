@@ -106,7 +106,9 @@ def broadcast_from_main(tensors: Iterable[Tensor]) -> None:
     if world_size() == 1:
         return
     for tensor in tensors:
-        dist.broadcast(tensor.data, src=0)
+        value = tensor.detach().contiguous()
+        dist.broadcast(value, src=0)
+        tensor.data.copy_(value)
 
 
 def average_gradients(parameters: list[Parameter]) -> None:

@@ -9,7 +9,6 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -35,7 +34,7 @@ class AudioEntry:
     offset: int = 0
     size: int | None = None
 
-    def open(self) -> BinaryIO:
+    def open(self) -> io.BufferedReader | io.BytesIO:
         """Return a seekable binary stream of the encoded recording."""
         if self.size is None:
             return open(self.path, "rb")

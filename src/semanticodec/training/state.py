@@ -151,10 +151,9 @@ def restore_optimizers(
         for settings in optimizer.param_groups:
             for parameter in settings["params"]:
                 slots = slots_of.pop((group, names[parameter]), {})
-                # The step counter stays on the CPU, where AdamW keeps it.
+                # Also the step counter: fused AdamW keeps it beside the parameter.
                 optimizer.state[parameter] = {
-                    slot: value.clone() if slot == "step" else value.to(parameter.device).clone()
-                    for slot, value in slots.items()
+                    slot: value.to(parameter.device).clone() for slot, value in slots.items()
                 }
                 if not slots:
                     del optimizer.state[parameter]

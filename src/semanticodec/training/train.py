@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -51,6 +51,7 @@ class RunOptions:
     show_progress: bool = True
 
 
+@runtime_checkable
 class Runnable(Protocol):
     """What a recipe function returns: all settings of a run, and how to run it."""
 
@@ -258,6 +259,9 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
     received: list[int] = []
 
     def receive(number: int, frame: FrameType | None) -> None:
+        if received:
+            # Asked twice: do not wait for the step to end.
+            raise KeyboardInterrupt
         received.append(number)
 
     try:

@@ -61,6 +61,8 @@ def test_overlap_add_of_a_constant_is_the_constant(num_windows: int, cut: int) -
 
 def test_overlap_add_keeps_every_sample_in_its_place() -> None:
     signal = torch.randn(2 * HOP_SAMPLES + WINDOW_SAMPLES)
-    windows = (signal[start : start + WINDOW_SAMPLES] for start in (0, HOP_SAMPLES, 2 * HOP_SAMPLES))
+    windows = (
+        signal[start : start + WINDOW_SAMPLES] for start in (0, HOP_SAMPLES, 2 * HOP_SAMPLES)
+    )
     joined = torch.cat(list(overlap_add(windows, len(signal))))
     assert torch.allclose(joined, signal, atol=1e-6)

@@ -51,8 +51,7 @@ def check_any_bytes(data: bytes) -> None:
     for conceal in (False, True):
         try:
             header, semantic, acoustic, is_concealed = read(data, conceal=conceal)
-        except ContainerError as error:
-            assert str(error)
+        except ContainerError:
             continue
         assert header.num_positions == len(semantic) == len(acoustic) == len(is_concealed) > 0
         assert semantic.min() >= 0 and semantic.max() < header.semantic_vocab_size

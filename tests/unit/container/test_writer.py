@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,12 +53,12 @@ def test_path_appears_only_at_the_end(tmp_path: Path) -> None:
 
 
 def test_exception_leaves_nothing_behind(tmp_path: Path) -> None:
-    with (
-        pytest.raises(KeyboardInterrupt),
-        Writer(tmp_path / "a.smtc", UNKNOWN) as writer,
-    ):
-        writer.write_block(CODES, CODES)
+    def blocks() -> Iterator[Block]:
+        yield Block(CODES, CODES)
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "a.smtc", UNKNOWN, blocks())
     assert not os.listdir(tmp_path)
 
 

@@ -34,9 +34,9 @@ def test_cosine_ends_in_pure_noise_and_keeps_its_first_level():
 def test_cosine_agrees_with_the_rescaling_of_diffusers():
     ddim = pytest.importorskip("diffusers.schedulers.scheduling_ddim")
     betas = ddim.rescale_zero_terminal_snr(ddim.betas_for_alpha_bar(1000))
-    # diffusers clips the last beta before it rescales, which moves levels by about 1e-6
+    # diffusers clips the last beta before it rescales, which moves levels by 2.4e-5
     reference = torch.cumprod(1 - betas.double(), dim=0).float()
-    torch.testing.assert_close(Schedule(COSINE).alphas_cumprod, reference, rtol=0, atol=1e-4)
+    torch.testing.assert_close(Schedule(COSINE).alphas_cumprod, reference, rtol=0, atol=5e-5)
 
 
 def test_eq_7_is_eq_6_applied_again_and_again():

@@ -1,6 +1,7 @@
 """Vector quantizer: the release's rule by default, and cures that keep a codebook alive."""
 
 import os
+import runpy
 import subprocess
 import sys
 
@@ -152,14 +153,14 @@ def test_perplexity_and_use_count_codes():
 
 
 def test_float32_under_autocast():
-    module = quantizer_of(code_width=4, l2_normalize=True).eval()
-    vectors = vectors_of(4)
+    module = quantizer_of(codebook_size=64, code_width=4, l2_normalize=True).eval()
+    vectors = vectors_of(4, length=100)
     expected = module(vectors)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = module(vectors)
     assert output.quantized.dtype == torch.float32
-    assert torch.equal(output.codes, expected.codes)
-    assert torch.equal(output.quantized, expected.quantized)
+    for name in ("codes", "quantized", "commitment_loss"):
+        assert torch.equal(getattr(output, name), getattr(expected, name)), name
 
 
 def test_normalised_codes_stay_on_the_unit_sphere():
@@ -167,6 +168,14 @@ def test_normalised_codes_stay_on_the_unit_sphere():
     for step in range(5):
         module(vectors_of(4, step=step), generators_of(4, step))
     torch.testing.assert_close(module.embed.norm(dim=-1), torch.ones(16))
+
+
+def test_normalised_codes_ignore_how_long_a_vector_is():
+    module = quantizer_of(l2_normalize=True).eval()
+    vectors = vectors_of(4)
+    one, ten = module(vectors), module(10 * vectors)
+    assert torch.equal(one.codes, ten.codes)
+    torch.testing.assert_close(one.commitment_loss, ten.commitment_loss)
 
 
 def test_k_means_finds_well_separated_clusters():
@@ -205,6 +214,18 @@ def test_dead_codes_move_to_vectors_of_the_batch():
         assert (rows == code).all(dim=-1).any()
     assert (module.cluster_size[8:] > 0.2 * module.cluster_size.mean()).all()
     assert len(module.embed[8:].unique(dim=0)) == 8
+
+
+def test_dead_codes_never_move_to_padding():
+    module = quantizer_of(revival_threshold=0.2).train()
+    module.embed[4:] = module.embed_avg[4:] = 1000.0
+    module.cluster_size[4:] = 1e-3
+    mask = torch.arange(12) < torch.tensor([[2], [3]])
+    # Far from every code, padding would be the likeliest choice.
+    module(torch.where(mask.unsqueeze(-1), vectors_of(2), 50.0), generators_of(2), mask)
+    moved = module.embed[4:].abs().amax(dim=1)
+    assert (moved < 10).sum() == 5  # as many as there are valid positions
+    assert (moved > 900).sum() == 7
 
 
 def test_without_revival_dead_codes_stay():
@@ -320,24 +341,28 @@ if world > 1:
         module(vectors[:1])
     dist.destroy_process_group()
 state = {key: value for key, value in module.state_dict().items()}
-torch.save({"state": state, "scalars": scalars, "gradients": gradients}, f"{out}.{rank}")
+torch.save({"state": state, "scalars": scalars, "gradients": gradients}, f"{out}.{rank}.{world}")
 """
 
 
-def test_two_processes_do_what_one_does_with_both_batches(tmp_path):
+def test_two_processes_do_what_one_does_with_both_batches(tmp_path, monkeypatch):
     script = tmp_path / "train.py"
     script.write_text(TWO_PROCESSES)
     source = os.path.dirname(os.path.dirname(semanticodec.__file__))
     environment = os.environ | {"PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
 
-    def start(rank: int, world: int) -> subprocess.Popen:
-        arguments = [str(rank), str(world), str(tmp_path / "init"), str(tmp_path / f"of{world}")]
-        return subprocess.Popen([sys.executable, str(script), *arguments], env=environment)
+    def arguments(rank: int, world: int) -> list[str]:
+        return [str(script), str(rank), str(world), str(tmp_path / "init"), str(tmp_path / "of")]
 
-    processes = [start(0, 1), start(0, 2), start(1, 2)]
-    assert [process.wait(timeout=120) for process in processes] == [0, 0, 0]
+    processes = [
+        subprocess.Popen([sys.executable, *arguments(rank, 2)], env=environment)
+        for rank in range(2)
+    ]
+    monkeypatch.setattr(sys, "argv", arguments(0, 1))
+    runpy.run_path(str(script))
+    assert [process.wait(timeout=200) for process in processes] == [0, 0]
     alone, first, second = (
-        torch.load(tmp_path / name, weights_only=True) for name in ("of1.0", "of2.0", "of2.1")
+        torch.load(tmp_path / name, weights_only=True) for name in ("of.0.1", "of.0.2", "of.1.2")
     )
     for key, value in first["state"].items():
         assert torch.equal(value, second["state"][key]), key

@@ -11,7 +11,7 @@ def test_average_follows_its_formula_with_warm_up():
     weight = Parameter(torch.tensor([0.0]))
     average = WeightAverage({"w": weight}, decay=0.9)
     expected = 0.0
-    for step in range(200):
+    for step in range(20):
         weight.data.fill_(step + 1.0)
         average.update(step)
         decay = min(0.9, (1 + step) / (10 + step))

@@ -70,6 +70,10 @@ class ToyStage(Stage):
             error = error * float("nan")
         return StepOutput(loss=error + 0.1 * self.critic(output).mean(), scalars={"error": error})
 
+    def export(self, folder):
+        self.exported = {n: p.detach().clone() for n, p in self.generator.named_parameters()}
+        assert not self.training
+
 
 def trainer_of(config=CONFIG, **settings):
     torch.manual_seed(0)
@@ -199,6 +203,19 @@ def test_foreign_snapshots_are_refused(tmp_path):
     config = dataclasses.replace(CONFIG, averaged_groups=("generator", "critic"))
     with pytest.raises(CheckpointError, match="averages other weights"):
         trainer_of(config).restore(snapshot)
+
+
+def test_export_sees_the_averages_and_training_the_weights(tmp_path):
+    trainer = trainer_of()
+    run(trainer, 3)
+    weights = {n: p.detach().clone() for n, p in trainer.stage.generator.named_parameters()}
+    trainer.export(tmp_path)
+    for name, weight in weights.items():
+        assert torch.equal(
+            trainer.stage.exported[name], trainer.average.averages[f"generator.{name}"]
+        )
+        assert not torch.equal(trainer.stage.exported[name], weight)
+        assert torch.equal(trainer.stage.generator.get_parameter(name), weight)
 
 
 def test_every_group_needs_settings():

@@ -42,7 +42,7 @@ class HandOver:
         return pair
 
 
-def discriminator_output(logits: Sequence[Float[Tensor, "2B ..."]], kind: GanLoss) -> StepOutput:
+def discriminator_output(logits: Sequence[Tensor], kind: GanLoss) -> StepOutput:
     """Return the discriminators' loss and their mean logits, to be seen drifting apart.
 
     Args:

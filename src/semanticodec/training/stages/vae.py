@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Parameter
 
 from semanticodec.audio.mel import Mel
@@ -92,8 +92,9 @@ class VAEStage(Stage):
         self.mel = Mel()
         self.vae = VAE(config.vae)
         # Saves the first hundreds of steps, which would only move the output to this level.
-        with torch.no_grad():
-            self.vae.decoder.conv_out.bias += MEL_MEAN
+        last_bias = self.vae.decoder.conv_out.bias
+        assert last_bias is not None
+        nn.init.constant_(last_bias, MEL_MEAN)
         self.discriminator = PatchDiscriminator(config.discriminator)
         # Mean and mean square of the drawn latents.
         self.register_buffer("latent_moments", torch.tensor([0.0, 1.0]))

@@ -1,0 +1,65 @@
+"""Runs that make the semantic codebooks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from semanticodec.training.stages.codebook import CodebookRecipe
+
+PAPER_SIZES = (4096, 8192, 16384, 32768)
+
+
+def small() -> CodebookRecipe:
+    """Two vocabularies at 100 tokens per second, from about a million features: minutes."""
+    return CodebookRecipe(name="codebook/small", features_per_centroid=96, iterations=16)
+
+
+def small_pooled() -> CodebookRecipe:
+    """`small` for data without domains."""
+    return replace(small(), name="codebook/small_pooled", shares=())
+
+
+def _paper(stack_factor: int) -> CodebookRecipe:
+    """The four vocabularies of the paper (Sec. IV-D)."""
+    return CodebookRecipe(
+        name=f"codebook/paper_{100 // stack_factor}",
+        stack_factor=stack_factor,
+        vocab_sizes=PAPER_SIZES,
+        iterations=40,
+    )
+
+
+def paper_100() -> CodebookRecipe:
+    """100 tokens per second, K = 1."""
+    return _paper(1)
+
+
+def paper_50() -> CodebookRecipe:
+    """50 tokens per second, K = 2."""
+    return _paper(2)
+
+
+def paper_25() -> CodebookRecipe:
+    """25 tokens per second, K = 4."""
+    return _paper(4)
+
+
+def tiny() -> CodebookRecipe:
+    """Seconds on one core, for tests."""
+    return CodebookRecipe(name="codebook/tiny", vocab_sizes=(8, 16), iterations=2)
+
+
+def tiny_pooled() -> CodebookRecipe:
+    """`tiny` for data without domains."""
+    return replace(tiny(), name="codebook/tiny_pooled", shares=())
+
+
+RECIPES = {
+    "small": small,
+    "small_pooled": small_pooled,
+    "paper_100": paper_100,
+    "paper_50": paper_50,
+    "paper_25": paper_25,
+    "tiny": tiny,
+    "tiny_pooled": tiny_pooled,
+}

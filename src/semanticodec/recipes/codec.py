@@ -1,0 +1,170 @@
+"""Runs that train the codec on its frozen boxes."""
+
+from __future__ import annotations
+
+from semanticodec.decoder.decoder import SamplingConfig
+from semanticodec.decoder.schedule import Schedule
+from semanticodec.decoder.unet import TUNet
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
+from semanticodec.training.cache import WindowSource
+from semanticodec.training.data import CropConfig
+from semanticodec.training.stages.codec import CodecStage
+from semanticodec.training.train import Recipe
+from semanticodec.training.trainer import OptimizerConfig, TrainConfig
+
+# Layers of the acoustic encoder by stack factor, as the release has them.
+PAPER_LAYERS = {1: 4, 2: 3, 4: 2}
+
+
+def small() -> Recipe:
+    """The built-in model: hours on two CPU cores, the frozen boxes' results cached."""
+    return Recipe(
+        name="codec/small",
+        stage=CodecStage,
+        stage_config=CodecStage.Config(
+            acoustic_hidden=256,
+            acoustic_layers=2,
+            quantizer=VectorQuantizer.Config(
+                codebook_size=8192,
+                code_width=12,
+                l2_normalize=True,
+                decay=0.99,
+                initialize_from_data=True,
+                revival_threshold=0.03,
+                entropy_weight=0.02,
+            ),
+            position_width=64,
+            unet=TUNet.Config(
+                base_channels=32,
+                channel_multipliers=(1, 2, 3, 4),
+                num_res_blocks=1,
+                # Attention over the 1024 cells of level 1 would double the time of a step.
+                attention_levels=(2, 3),
+                frequency_positions=True,
+                aligned_condition=True,
+                aligned_cells=True,
+            ),
+            sampling=SamplingConfig(num_steps=10, guidance_scale=1.0, eta=0.0, timestep_shift=12.0),
+            timestep_shift=12.0,
+            cached_windows=3000,
+            joined_share=0.5,
+        ),
+        crops=CropConfig(gain_db=(-6.0, 6.0)),
+        open_source=WindowSource.find,
+        train=TrainConfig(
+            steps=20_000,
+            batch_size=8,
+            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=200)},
+            ema_decay=0.999,
+            picture_every=500,
+            checkpoint_every=250,
+        ),
+    )
+
+
+def _paper(stack_factor: int) -> Recipe:
+    """The paper's settings (Sec. IV-D) for one stack factor, for GPUs."""
+    return Recipe(
+        name=f"codec/paper_{100 // stack_factor}",
+        stage=CodecStage,
+        stage_config=CodecStage.Config(
+            stack_factor=stack_factor,
+            acoustic_layers=PAPER_LAYERS[stack_factor],
+            schedule=Schedule.Config(kind="cosine"),
+            sampling=SamplingConfig(timestep_shift=1.0),
+        ),
+        crops=CropConfig(),
+        open_source=WindowSource.find,
+        train=TrainConfig(
+            steps=500_000,
+            batch_size=48,
+            optimizers={"default": OptimizerConfig(lr=1e-4, warmup_steps=5000, schedule="constant")},
+            ema_decay=0.9999,
+            log_every=50,
+            picture_every=5000,
+            checkpoint_every=2000,
+        ),
+    )
+
+
+def paper_100() -> Recipe:
+    """100 tokens per second, K = 1."""
+    return _paper(1)
+
+
+def paper_50() -> Recipe:
+    """50 tokens per second, K = 2."""
+    return _paper(2)
+
+
+def paper_25() -> Recipe:
+    """25 tokens per second, K = 4."""
+    return _paper(4)
+
+
+def _tiny(name: str, *, stack_factor: int, cached_windows: int) -> Recipe:
+    return Recipe(
+        name=f"codec/{name}",
+        stage=CodecStage,
+        stage_config=CodecStage.Config(
+            stack_factor=stack_factor,
+            acoustic_hidden=8,
+            acoustic_layers=1,
+            quantizer=VectorQuantizer.Config(
+                codebook_size=16,
+                code_width=4,
+                l2_normalize=True,
+                initialize_from_data=True,
+                revival_threshold=0.03,
+                entropy_weight=0.02,
+                entropy_positions=8,
+            ),
+            position_width=8,
+            unet=TUNet.Config(
+                base_channels=8,
+                channel_multipliers=(1, 1, 1, 1),
+                num_res_blocks=1,
+                attention_levels=(2, 3),
+                head_width=4,
+                num_groups=4,
+                frequency_positions=True,
+                aligned_condition=True,
+                aligned_cells=True,
+            ),
+            sampling=SamplingConfig(num_steps=2, guidance_scale=1.0, eta=0.0, timestep_shift=12.0),
+            timestep_shift=12.0,
+            cached_windows=cached_windows,
+            joined_share=0.5,
+        ),
+        crops=CropConfig(gain_db=(-6.0, 6.0)),
+        open_source=WindowSource.find,
+        train=TrainConfig(
+            steps=4,
+            batch_size=2,
+            precision="float32",
+            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
+            log_every=1,
+            picture_every=2,
+            checkpoint_every=2,
+        ),
+    )
+
+
+def tiny() -> Recipe:
+    """Seconds on one core, for tests: every part is there, nothing is learned."""
+    return _tiny("tiny", stack_factor=1, cached_windows=5)
+
+
+def tiny_50() -> Recipe:
+    """`tiny` at 50 tokens per second, with the frozen boxes inside the step."""
+    return _tiny("tiny_50", stack_factor=2, cached_windows=0)
+
+
+RECIPES = {
+    "small": small,
+    "paper_100": paper_100,
+    "paper_50": paper_50,
+    "paper_25": paper_25,
+    "tiny": tiny,
+    "tiny_50": tiny_50,
+}

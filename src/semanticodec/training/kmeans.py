@@ -1,0 +1,153 @@
+"""k-means over features that lie on disk: faiss searches, the points are read in chunks."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from semanticodec.errors import DataError, MissingDependencyError
+
+CHUNK_ROWS = 65_536
+# Seeds are chosen among this many points per centroid, in this many rounds.
+SEEDING_POINTS = 16
+SEEDING_ROUNDS = 16
+# The first iterations only sort things out: a part of the points is enough for them.
+COARSE_STRIDE = 4
+COARSE_POINTS = 24
+SPLIT = 1.0 / 1024.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clusters:
+    """Centroids, and the mean squared distance of the points to theirs."""
+
+    centroids: Float[np.ndarray, "K D"]
+    inertia: float
+
+
+def load_faiss() -> Any:
+    """Import faiss.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    try:
+        return importlib.import_module("faiss")
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Clustering needs faiss; install semanticodec[train] (the package is faiss-cpu)."
+        ) from error
+
+
+def kmeans(
+    points: Float[np.ndarray, "N D"],
+    num_centroids: int,
+    *,
+    iterations: int,
+    seed: int,
+    on_iteration: Callable[[], object] = lambda: None,
+) -> Clusters:
+    """Cluster points, which may be a memory map of any float type.
+
+    Seeding is k-means++ in rounds: each adds a share of the seeds, drawn in proportion to the
+    squared distance to those that there are. The first half of the iterations sees every fourth
+    point where that leaves enough.
+
+    Args:
+        points: one row per point; read in chunks, so they need not fit into memory.
+        num_centroids: K.
+        iterations: of Lloyd's algorithm.
+        seed: the same seed gives the same centroids.
+        on_iteration: called after every iteration (for a progress bar).
+    Raises:
+        DataError: fewer points than centroids.
+    Source: paper Sec. III-B; seeding after Bahmani et al., Scalable K-Means++.
+    """
+    if len(points) < num_centroids:
+        raise DataError(
+            f"{len(points)} features are too few for {num_centroids} centroids; give more audio "
+            "or choose smaller vocabularies."
+        )
+    rng = np.random.default_rng([seed, num_centroids])
+    centroids = _seeds(points, num_centroids, rng)
+    enough = len(points) // COARSE_STRIDE >= COARSE_POINTS * num_centroids
+    inertia = 0.0
+    for iteration in range(iterations):
+        is_coarse = enough and iteration < iterations // 2
+        part = points[iteration % COARSE_STRIDE :: COARSE_STRIDE] if is_coarse else points
+        centroids, inertia = _lloyd(part, centroids, rng)
+        on_iteration()
+    return Clusters(centroids=centroids, inertia=inertia)
+
+
+def _chunks(points: np.ndarray) -> Iterator[np.ndarray]:
+    for first in range(0, len(points), CHUNK_ROWS):
+        yield np.ascontiguousarray(points[first : first + CHUNK_ROWS], dtype=np.float32)
+
+
+def _index(centroids: np.ndarray) -> Any:
+    index = load_faiss().IndexFlatL2(centroids.shape[1])
+    index.add(centroids)
+    return index
+
+
+def _seeds(
+    points: np.ndarray, num_centroids: int, rng: np.random.Generator
+) -> Float[np.ndarray, "K D"]:
+    num_candidates = min(len(points), SEEDING_POINTS * num_centroids)
+    rows = np.sort(rng.choice(len(points), num_candidates, replace=False))
+    candidates = np.ascontiguousarray(points[rows], dtype=np.float32)
+    distances = np.full(num_candidates, np.inf, dtype=np.float32)
+    chosen: list[np.ndarray] = []
+    counts = np.diff(np.linspace(0, num_centroids, SEEDING_ROUNDS + 1).astype(int))
+    for count in counts[counts > 0]:
+        # Largest log(u) / w: a draw without replacement in proportion to the weight w.
+        weights = np.ones_like(distances) if not chosen else np.maximum(distances, 1e-20)
+        keys = np.log(rng.random(num_candidates)) / weights
+        keys[np.concatenate(chosen) if chosen else np.zeros(0, dtype=int)] = -np.inf
+        new = np.argpartition(-keys, count - 1)[:count]
+        chosen.append(new)
+        nearest = _index(candidates[new]).search(candidates, 1)[0][:, 0]
+        distances = np.minimum(distances, nearest)
+    return candidates[np.concatenate(chosen)]
+
+
+def _lloyd(
+    points: np.ndarray, centroids: np.ndarray, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "K D"], float]:
+    """Return the centroids after one iteration, and the inertia of the old ones."""
+    index = _index(centroids)
+    sums = torch.zeros(centroids.shape, dtype=torch.float64)
+    counts = np.zeros(len(centroids), dtype=np.int64)
+    total = 0.0
+    for chunk in _chunks(points):
+        distances, codes = index.search(chunk, 1)
+        total += float(distances.sum(dtype=np.float64))
+        counts += np.bincount(codes[:, 0], minlength=len(centroids))
+        sums.index_add_(0, torch.from_numpy(codes[:, 0]), torch.from_numpy(chunk).double())
+    means = (sums.numpy() / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    means[counts == 0] = centroids[counts == 0]
+    return _split_empty(means, counts, rng), total / len(points)
+
+
+def _split_empty(
+    centroids: np.ndarray, counts: np.ndarray, rng: np.random.Generator
+) -> Float[np.ndarray, "K D"]:
+    """Give every empty cluster half of a populous one, the two moved apart a little."""
+    for empty in np.flatnonzero(counts == 0):
+        weights = np.maximum(counts - 1, 0).astype(np.float64)
+        if weights.sum() == 0:
+            break
+        full = int(rng.choice(len(counts), p=weights / weights.sum()))
+        signs = np.where(np.arange(centroids.shape[1]) % 2, SPLIT, -SPLIT).astype(np.float32)
+        centroids[empty] = centroids[full] * (1 + signs)
+        centroids[full] = centroids[full] * (1 - signs)
+        counts[empty] = counts[full] // 2
+        counts[full] -= counts[empty]
+    return centroids

@@ -1,0 +1,326 @@
+"""Semantic codebooks: k-means of AudioMAE features, domain by domain, merged to vocabularies.
+
+recordings of a domain -> windows -> AudioMAE, stacked -> features on disk
+    -> k-means with the domain's share of the entries -> all domains' centroids, one codebook
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from tqdm import tqdm
+
+from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank
+from semanticodec.config import config_from_dict
+from semanticodec.encoder.acoustic_encoder import AcousticEncoder
+from semanticodec.encoder.audiomae import AudioMAE
+from semanticodec.encoder.encoder import Encoder, valid_mask
+from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX, SemanticQuantizer
+from semanticodec.encoder.stacking import positions_per_window
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
+from semanticodec.errors import AudioError, CheckpointError, ConfigError, DataError
+from semanticodec.training import distributed
+from semanticodec.training.cache import padded_window, read_samples, window_features
+from semanticodec.training.data import SAMPLE_RATE
+from semanticodec.training.kmeans import kmeans, load_faiss
+from semanticodec.training.sources import AudioEntry, find_entries
+from semanticodec.training.state import export_box, finish_export, load_export
+from semanticodec.training.train import RunOptions
+
+BOX = "codebook"
+POOLED = "all"
+FEATURE_BATCH = 8
+# Windows are left out evenly where all of them would give this many times the wanted features.
+SURPLUS = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+def load_audiomae(folder: Path) -> AudioMAE:
+    """Read an export of AudioMAE, frozen and in evaluation mode.
+
+    Raises:
+        CheckpointError: The folder holds no (or a damaged) export of AudioMAE.
+    """
+    config, weights = load_export(folder, "audiomae")
+    audiomae = AudioMAE(config_from_dict(AudioMAE.Config, config, f"{folder}/config.json"))
+    try:
+        audiomae.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: weights and config.json differ ({error}).") from error
+    return audiomae.requires_grad_(False).eval()
+
+
+def load_codebooks(
+    folder: Path, *, width: int, stack_factor: int
+) -> dict[int, Float[Tensor, "K D"]]:
+    """Read an export of this stage.
+
+    Args:
+        folder: of the export.
+        width: of the stacked features that the codebooks must fit.
+        stack_factor: K that they must be made for.
+    Returns:
+        Centroids by vocabulary size, ascending.
+    Raises:
+        CheckpointError: No such export, or one for other features.
+    """
+    config, weights = load_export(folder, BOX)
+    if (config.get("width"), config.get("stack_factor")) != (width, stack_factor):
+        raise CheckpointError(
+            f"The codebooks in {folder} are for features {config.get('width')} wide with stack "
+            f"factor {config.get('stack_factor')}, but {width} and {stack_factor} are needed. "
+            "Cluster again with the same AudioMAE and stack factor."
+        )
+    sizes = sorted(int(name.removeprefix(BUFFER_PREFIX)) for name in weights)
+    return {size: weights[f"{BUFFER_PREFIX}{size}"] for size in sizes}
+
+
+def feature_encoder(audiomae: AudioMAE, stack_factor: int) -> Encoder:
+    """Return an encoder that only serves for its stacked features: its quantizers are stubs."""
+    width = stack_factor * audiomae.config.width
+    encoder = Encoder(
+        Encoder.Config(
+            audiomae=audiomae.config,
+            stack_factor=stack_factor,
+            semantic=SemanticQuantizer.Config(width=width, vocab_sizes=()),
+            acoustic=AcousticEncoder.Config(width=width, hidden=1, num_layers=1),
+            quantizer=VectorQuantizer.Config(width=width, codebook_size=1),
+        )
+    )
+    encoder.audiomae = audiomae
+    return encoder.requires_grad_(False).eval()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CodebookRecipe:
+    """A run that clusters instead of descending gradients.
+
+    Attributes:
+        name: Recorded in the export.
+        stack_factor: K, 1, 2 or 4.
+        vocab_sizes: Entries of each merged codebook.
+        shares: Share of every domain in the entries; empty = no domains, all audio together.
+        features_per_centroid: At most; more only cost time.
+        iterations: Of k-means.
+    """
+
+    name: str
+    stack_factor: int = 1
+    vocab_sizes: tuple[int, ...] = (4096, 8192)
+    shares: tuple[tuple[str, float], ...] = (("general", 0.5), ("music", 0.25), ("speech", 0.25))
+    features_per_centroid: int = 256
+    iterations: int = 20
+    seed: int = 0
+
+    def run(self, options: RunOptions) -> None:
+        """Cluster, and leave `options.out/export`; a run always starts from the beginning.
+
+        Raises:
+            ConfigError: An option that has no meaning here, or AudioMAE is missing.
+            DataError: A domain is missing, or there is too little audio.
+        """
+        self._check(options)
+        load_faiss()
+        if options.num_threads is not None:
+            torch.set_num_threads(options.num_threads)
+            load_faiss().omp_set_num_threads(options.num_threads)
+        started = time.monotonic()
+        seed = self.seed if options.seed is None else options.seed
+        device = distributed.local_device(options.device)
+        encoder = feature_encoder(load_audiomae(options.boxes["audiomae"]), self.stack_factor)
+        features = self._features(encoder.to(device), options, seed)
+        weights, inertia = self._cluster(features, seed)
+        export = options.out / "export"
+        export_box(
+            export,
+            box=BOX,
+            config={
+                "vocab_sizes": sorted(self.vocab_sizes),
+                "stack_factor": self.stack_factor,
+                "width": encoder.config.width,
+                "entries": {
+                    str(size): self.entries_of(size) for size in sorted(self.vocab_sizes)
+                },
+                "features": {domain: len(rows) for domain, rows in features.items()},
+                "inertia": inertia,
+            },
+            weights=weights,
+        )
+        record = {
+            "recipe": self.name,
+            **dataclasses.asdict(self),
+            "seed": seed,
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        finish_export(export, record, half=options.is_half)
+        shutil.rmtree(options.out / "features")
+
+    def entries_of(self, vocab_size: int) -> dict[str, int]:
+        """Return how many entries of a vocabulary each domain gets; the first takes the rest."""
+        shares = dict(self.shares) or {POOLED: 1.0}
+        total = sum(shares.values())
+        entries = {name: int(vocab_size * share / total) for name, share in shares.items()}
+        first = next(iter(entries))
+        entries[first] += vocab_size - sum(entries.values())
+        return entries
+
+    def _check(self, options: RunOptions) -> None:
+        if set(options.boxes) != {"audiomae"}:
+            raise ConfigError(
+                f"Codebooks need the box audiomae and no other, but got "
+                f"{', '.join(options.boxes) or 'none'}; add --box audiomae=RUN/export."
+            )
+        for name in ("steps", "batch_size", "lr", "init", "minutes"):
+            if getattr(options, name) is not None:
+                raise ConfigError(
+                    f"Clustering has no use for --{name.replace('_', '-')}; leave it out."
+                )
+
+    def _features(
+        self, encoder: Encoder, options: RunOptions, seed: int
+    ) -> dict[str, Float[np.ndarray, "N D"]]:
+        """Write the features of every domain to disk and return them as memory maps."""
+        by_domain = self._domain_entries(options.data)
+        largest = self.entries_of(max(self.vocab_sizes))
+        folder = options.out / "features"
+        folder.mkdir(parents=True, exist_ok=True)
+        return {
+            domain: collect_features(
+                encoder,
+                entries,
+                folder / f"domain_{index}.npy",
+                capacity=self.features_per_centroid * largest[domain],
+                seed=seed,
+            )
+            for index, (domain, entries) in enumerate(by_domain.items())
+        }
+
+    def _domain_entries(self, sources: tuple[Path, ...]) -> dict[str, list[AudioEntry]]:
+        entries = find_entries(sources)
+        if not self.shares:
+            return {POOLED: entries}
+        by_domain = {
+            name: [entry for entry in entries if entry.domain == name] for name, _ in self.shares
+        }
+        missing = [name for name, found in by_domain.items() if not found]
+        if missing:
+            held = ", ".join(sorted({entry.domain for entry in entries}))
+            raise DataError(
+                f"The data has no recordings of {', '.join(missing)}, only of {held}. Name the "
+                "folders (or the manifest's `domain`) so, or use a recipe `..._pooled`, which "
+                "knows no domains."
+            )
+        return by_domain
+
+    def _cluster(
+        self, features: dict[str, Float[np.ndarray, "N D"]], seed: int
+    ) -> tuple[dict[str, Tensor], dict[str, dict[str, float]]]:
+        """Return the merged codebooks by buffer name, and the inertia by size and domain."""
+        weights: dict[str, Tensor] = {}
+        inertia: dict[str, dict[str, float]] = {}
+        num_runs = len(self.vocab_sizes) * len(features)
+        with tqdm(total=num_runs * self.iterations, desc="k-means", disable=None) as bar:
+            for size in sorted(self.vocab_sizes):
+                parts = []
+                for domain, num_entries in self.entries_of(size).items():
+                    rows = features[domain]
+                    stride = max(len(rows) // (self.features_per_centroid * num_entries), 1)
+                    clusters = kmeans(
+                        rows[::stride],
+                        num_entries,
+                        iterations=self.iterations,
+                        seed=seed,
+                        on_iteration=lambda: bar.update(1),
+                    )
+                    logger.info(
+                        "%s: %d centroids, inertia %.4g", domain, num_entries, clusters.inertia
+                    )
+                    parts.append(torch.from_numpy(clusters.centroids))
+                    inertia.setdefault(str(size), {})[domain] = round(clusters.inertia, 6)
+                weights[f"{BUFFER_PREFIX}{size}"] = torch.cat(parts)
+        return weights, inertia
+
+
+def window_starts(entry: AudioEntry) -> list[int]:
+    """Return the first sample, at 16 kHz, of each window that the codec cuts a recording into."""
+    num_samples = max(round(entry.duration_s * SAMPLE_RATE), 1)
+    return list(range(0, num_samples, WINDOW_SAMPLES))
+
+
+@torch.no_grad()
+def collect_features(
+    encoder: Encoder, entries: list[AudioEntry], path: Path, *, capacity: int, seed: int
+) -> Float[np.ndarray, "N D"]:
+    """Stream the features of recordings to a float16 file; padding is left out.
+
+    Where there are more than `capacity`, every feature has the same chance to be kept.
+
+    Args:
+        encoder: gives features.
+        entries: the recordings; an unreadable one is left out with a warning.
+        path: `.npy` file to write.
+        capacity: most rows of the file.
+        seed: of the choice.
+    Returns:
+        The rows as a memory map.
+    """
+    windows = [(entry, start) for entry in entries for start in window_starts(entry)]
+    per_window = positions_per_window(encoder.config.stack_factor)
+    limit = max(round(SURPLUS * capacity / per_window), 1)
+    if len(windows) > limit:
+        windows = [windows[row] for row in np.linspace(0, len(windows) - 1, limit).astype(int)]
+    seconds = sum(
+        min(entry.duration_s - start / SAMPLE_RATE, WINDOW_SAMPLES / SAMPLE_RATE)
+        for entry, start in windows
+    )
+    expected = seconds / (WINDOW_SAMPLES / SAMPLE_RATE) * per_window
+    share = min(1.0, capacity / max(expected, 1.0))
+    rng = np.random.default_rng([seed, len(windows)])
+    shape = (capacity, encoder.config.width)
+    stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    count = 0
+    with tqdm(total=len(windows), desc=path.stem, unit="window", disable=None) as bar:
+        for rows, num_windows in _feature_batches(encoder, windows):
+            kept = rows[rng.random(len(rows)) < share][: capacity - count]
+            stored[count : count + len(kept)] = kept
+            count += len(kept)
+            bar.update(num_windows)
+    stored.flush()
+    logger.info("%d features of %d windows in %s", count, len(windows), path.name)
+    return np.load(path, mmap_mode="r")[:count]
+
+
+def _feature_batches(
+    encoder: Encoder, windows: list[tuple[AudioEntry, int]]
+) -> Iterator[tuple[Float[np.ndarray, "N D"], int]]:
+    """Yield the features before the end of the audio, batch by batch."""
+    device = encoder.audiomae.positions.device
+    fbank = Fbank(encoder.config.audiomae.num_mel_bins).to(device)
+    for first in range(0, len(windows), FEATURE_BATCH):
+        batch = windows[first : first + FEATURE_BATCH]
+        read = [item for item in (_read(entry, start) for entry, start in batch) if item]
+        if not read:
+            continue
+        wav = torch.from_numpy(np.stack([samples for samples, _ in read])).to(device)
+        num_samples: Int[Tensor, " B"] = torch.tensor([count for _, count in read], device=device)
+        result = window_features(encoder, fbank, wav, num_samples)
+        valid = valid_mask(result.num_valid, result.features.shape[1])
+        yield result.features[valid].to(torch.float16).cpu().numpy(), len(batch)
+
+
+def _read(entry: AudioEntry, start: int) -> tuple[Float[np.ndarray, " S"], int] | None:
+    try:
+        return padded_window(read_samples(entry, start=start))
+    except AudioError as error:
+        logger.warning("Left out a window: %s", error)
+        return None

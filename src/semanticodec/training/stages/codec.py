@@ -1,0 +1,459 @@
+"""Joint training of acoustic encoder, acoustic codebook and T-UNet, all other boxes frozen.
+
+window -> AudioMAE features ----> semantic codebook, acoustic encoder + codebook -> context
+       -> VAE latent, plus noise --------------------------------------> T-UNet -> velocity
+loss = mean squared error of the velocity + commitment (+ entropy of the codes)      (Eq. 11)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import Parameter
+
+from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank
+from semanticodec.audio.mel import Mel
+from semanticodec.checkpoints.pretrained import read_setting, read_weights, write_model
+from semanticodec.config import CodecConfig, config_from_dict
+from semanticodec.decoder.condition import Condition
+from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder, SamplingConfig
+from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.schedule import Schedule, shift_time
+from semanticodec.decoder.unet import TUNet
+from semanticodec.decoder.vae import VAE
+from semanticodec.decoder.vocos import Vocos
+from semanticodec.encoder.acoustic_encoder import AcousticEncoder
+from semanticodec.encoder.audiomae import AudioMAE
+from semanticodec.encoder.encoder import Encoder, EncoderOutput, valid_mask
+from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
+from semanticodec.encoder.stacking import BLOCKS, NUM_BANDS, positions_per_window
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
+from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.training import distributed
+from semanticodec.training.cache import CachedSource, WindowSource, build_cache, window_features
+from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
+from semanticodec.training.monitor import Picture
+from semanticodec.training.stages.codebook import load_audiomae, load_codebooks
+from semanticodec.training.stages.vae import load_vae
+from semanticodec.training.state import load_export
+from semanticodec.training.trainer import Stage, StepOutput
+
+BOXES = ("audiomae", "vae", "vocoder", "codebook")
+VOCODERS: dict[str, type[HiFiGAN] | type[Vocos]] = {"hifigan": HiFiGAN, "vocos": Vocos}
+TRAINED = ("encoder.acoustic.", "encoder.quantizer.", "decoder.unet.")
+# From here on (of 1000) the input is nearly pure noise, and only the codes can tell the latent.
+NEAR_NOISE = 0.9
+PROBE_EVERY = 10
+USE_DECAY = 0.995
+SCALE_WINDOWS = 256
+CACHE_BATCH = 8
+PICTURE_ITEMS = 2
+PICTURE_STEPS = 10
+# Separates the draw of the vocabulary from all other numbers of a step.
+VOCABULARY_STREAM = 20405
+
+
+class Boxes(NamedTuple):
+    """The frozen boxes that the codec is built on."""
+
+    config: CodecConfig
+    audiomae: AudioMAE
+    codebooks: Mapping[int, Float[Tensor, "K D"]]
+    vae: VAE
+    vocoder: HiFiGAN | Vocos
+
+
+class CodecStage(Stage):
+    """Trains what lies between the frozen boxes; exports the complete codec."""
+
+    code_use: Tensor
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Sizes of the trained boxes; widths that follow from the frozen ones are filled in.
+
+        Attributes:
+            stack_factor: K, 1, 2 or 4.
+            acoustic_hidden: hidden width of the acoustic encoder; 0 = twice the features'.
+            quantizer: its width is replaced.
+            position_width: of the condition's position codes.
+            unet: its context width and grid are replaced.
+            sampling: written into the model as its defaults.
+            timestep_shift: of the draw of timesteps in training, see `shift_time`; 1 = uniform.
+            condition_dropout: share of the items trained without condition (Eq. 10).
+            cached_windows: windows for which the frozen boxes' results are computed beforehand
+                and kept in RUN/cache; 0 runs the frozen boxes on new windows in every step.
+            cache_seed: of the places of these windows.
+            joined_share: share of the windows in which short recordings follow one another.
+        """
+
+        stack_factor: int = 1
+        acoustic_hidden: int = 0
+        acoustic_layers: int = 4
+        quantizer: VectorQuantizer.Config = VectorQuantizer.Config()
+        position_width: int = 192
+        unet: TUNet.Config = TUNet.Config()
+        schedule: Schedule.Config = Schedule.Config(kind="cosine")
+        sampling: SamplingConfig = SamplingConfig()
+        timestep_shift: float = 1.0
+        condition_dropout: float = 0.1
+        cached_windows: int = 0
+        cache_seed: int = 0
+        joined_share: float = 0.0
+
+    @classmethod
+    def build(cls, config: Config, boxes: Mapping[str, Path]) -> CodecStage:
+        """Make the stage on the exports of AudioMAE, codebook, VAE and vocoder.
+
+        Raises:
+            ConfigError: One of them is missing, or another was given.
+            CheckpointError: One cannot be read or does not fit the others.
+        """
+        if set(boxes) != set(BOXES):
+            missing = [name for name in BOXES if name not in boxes]
+            unknown = [name for name in boxes if name not in BOXES]
+            raise ConfigError(
+                f"The codec needs the boxes {', '.join(BOXES)}; missing: "
+                f"{', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}. Add "
+                "--box NAME=RUN/export for each."
+            )
+        return cls(config, load_boxes(config, boxes), _origin(boxes))
+
+    def __init__(self, config: Config, boxes: Boxes, origin: Mapping[str, str]) -> None:
+        super().__init__()
+        self.config = config
+        self.codec_config = boxes.config
+        self.vocab_sizes = boxes.config.encoder.semantic.vocab_sizes
+        self.encoder = Encoder(boxes.config.encoder)
+        self.decoder = Decoder(boxes.config.decoder)
+        self.vae_encoder = boxes.vae.encoder
+        self.encoder.audiomae.load_state_dict(boxes.audiomae.state_dict())
+        for size, centroids in boxes.codebooks.items():
+            self.encoder.semantic.codebook(size).copy_(centroids)
+        self.decoder.vae.load_state_dict(boxes.vae.decoder.state_dict())
+        self.decoder.vocoder.load_state_dict(boxes.vocoder.state_dict())
+        for box in (self.encoder.audiomae, self.vae_encoder, self.decoder.vae, self.decoder.vocoder):
+            box.requires_grad_(False)
+        self.fbank = Fbank(boxes.config.encoder.audiomae.num_mel_bins)
+        self.mel = Mel()
+        # Moving share of each acoustic code, over some hundred steps.
+        size = config.quantizer.codebook_size
+        self.register_buffer("code_use", torch.full((size,), 1.0 / size))
+        self._origin = origin
+        self._is_scale_known = False
+
+    def initialize(self, folder: Path) -> None:
+        """Start the trained boxes, and the latent's scale, from an exported codec."""
+        setting, files = read_setting(folder)
+        weights = read_weights(files, setting)
+        own = self.state_dict()
+        names = [name for name in own if name.startswith(TRAINED)]
+        unfit = [
+            name for name in names if name not in weights or weights[name].shape != own[name].shape
+        ]
+        if unfit:
+            raise CheckpointError(
+                f"{folder} holds a codec of other sizes than the recipe's: {len(unfit)} tensors "
+                f"are missing or differ, first {', '.join(unfit[:3])}. Use the recipe that it "
+                "was trained with."
+            )
+        started = {name: weights[name] for name in [*names, "decoder.latent_scale"]}
+        self.load_state_dict(started, strict=False)
+        self._is_scale_known = True
+
+    def prepare(self, source: Source, *, folder: Path, is_resumed: bool) -> Source:
+        """Put the cache before the source, and measure the latent's scale."""
+        config = self.config
+        assert isinstance(source, WindowSource), type(source)
+        self.eval()
+        windows: Source = source.with_joined(config.joined_share)
+        if config.cached_windows:
+            windows = self._cache(source.with_joined(config.joined_share), folder / "cache")
+        # A resumed run has its scale in the checkpoint.
+        if not (is_resumed or self._is_scale_known):
+            self.decoder.latent_scale.fill_(self._measure_scale(windows))
+        return windows
+
+    def _cache(self, source: WindowSource, folder: Path) -> CachedSource:
+        config = self.config
+        return build_cache(
+            folder,
+            source,
+            self._frozen,
+            num_windows=config.cached_windows,
+            seed=config.cache_seed,
+            batch_size=CACHE_BATCH,
+            device=self.decoder.latent_scale.device,
+            origin={"stack_factor": config.stack_factor, **self._origin},
+        )
+
+    @torch.no_grad()
+    def _frozen(
+        self, wav: Float[Tensor, "B S"], num_samples: Int[Tensor, " B"]
+    ) -> dict[str, Tensor]:
+        """Return what the frozen boxes make of windows with their look-ahead, in float32."""
+        with torch.autocast(wav.device.type, enabled=False):
+            audiomae = window_features(self.encoder, self.fbank, wav, num_samples)
+            mean, _ = self.vae_encoder(self.mel(wav[:, :WINDOW_SAMPLES]))
+        return {**audiomae._asdict(), "latent": mean}
+
+    def _measure_scale(self, windows: Source) -> float:
+        """Return 1 / standard deviation of the VAE's latents over some windows."""
+        device = self.decoder.latent_scale.device
+        count = SCALE_WINDOWS if isinstance(windows, CachedSource) else CACHE_BATCH * 2
+        total = torch.zeros(2, dtype=torch.float64)
+        for draw in range(count):
+            item = windows.draw(np.random.default_rng([self.config.cache_seed, draw]))
+            tensors = {name: torch.from_numpy(item[name])[None].to(device) for name in item}
+            frozen = tensors if "latent" in tensors else self._frozen(**tensors)
+            latent = frozen["latent"].double()
+            total += torch.stack([latent.mean(), latent.square().mean()]).cpu()
+        mean, mean_square = (total / count).tolist()
+        return 1.0 / math.sqrt(max(mean_square - mean * mean, 1e-12))
+
+    def optimizer_groups(self) -> dict[str, list[Parameter]]:
+        """Return the one group that is trained jointly (Sec. III-E)."""
+        boxes = (self.encoder.acoustic, self.encoder.quantizer, self.decoder.unet)
+        return {"codec": [parameter for box in boxes for parameter in box.parameters()]}
+
+    def training_step(self, batch: Batch, group: str) -> StepOutput:
+        """Return the loss of Eq. 11."""
+        frozen = self._inputs(batch)
+        encoded = self._encode(frozen, batch)
+        context = self._context(encoded, frozen, batch.step)
+        dropped = rand_per_item(batch.generators, (1, 1), context.device)
+        empty = self.decoder.condition.unconditional(*context.shape[:2])
+        is_dropped = dropped < self.config.condition_dropout
+        context = torch.where(is_dropped, empty.to(context), context)
+        latent = frozen["latent"].float() * self.decoder.latent_scale
+        timestep = self._timesteps(batch, latent.device)
+        noise = randn_per_item(batch.generators, tuple(latent.shape[1:]), latent.device)
+        errors = self._errors(latent, noise, timestep, context)
+        reconstruction = errors.mean()
+        is_near_noise = timestep >= NEAR_NOISE * self.decoder.schedule.num_timesteps
+        is_probed = is_near_noise & ~is_dropped.flatten()
+        scalars = {
+            "reconstruction": reconstruction,
+            "commitment": encoded.commitment_loss,
+            "entropy": encoded.entropy_loss,
+            "perplexity": encoded.perplexity,
+            "num_used_codes": encoded.num_used_codes,
+            "v_near_noise": _mean_where(errors, is_probed),
+            "v_near_noise_shuffled": torch.full_like(reconstruction, torch.nan),
+            **self._code_use(encoded),
+        }
+        if batch.step % PROBE_EVERY == 0:
+            with torch.no_grad():
+                shuffled = self._errors(latent, noise, timestep, context.roll(1, dims=0))
+            scalars["v_near_noise_shuffled"] = _mean_where(shuffled, is_probed)
+        loss = reconstruction + encoded.commitment_loss + encoded.entropy_loss
+        return StepOutput(loss=loss, scalars=scalars)
+
+    def _inputs(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the frozen boxes' results, from the cache or computed now."""
+        if "latent" in batch.extra:
+            return dict(batch.extra)
+        return self._frozen(batch.wav, batch.extra["num_samples"])
+
+    def _vocab_size(self, step: int) -> int:
+        """Return the vocabulary of a step: the same for all items in all processes (Sec. IV-D)."""
+        rng = np.random.default_rng([VOCABULARY_STREAM, step])
+        return self.vocab_sizes[int(rng.integers(len(self.vocab_sizes)))]
+
+    def _encode(self, frozen: Mapping[str, Tensor], batch: Batch) -> EncoderOutput:
+        # The recurrent network and the quantizer need the digits; they are the cheap part.
+        with torch.autocast(batch.wav.device.type, enabled=False):
+            return self.encoder(
+                frozen["features"].float(),
+                frozen["num_valid"],
+                self._vocab_size(batch.step),
+                batch.generators,
+            )
+
+    def _context(
+        self, encoded: EncoderOutput, frozen: Mapping[str, Tensor], step: int
+    ) -> Float[Tensor, "B L E"]:
+        """Return the condition, as decoding builds it from codes.
+
+        Codes come in whole columns: those of a last column that the audio does not fill are
+        decoded like all others, only later positions carry the mark of padding.
+        """
+        length = encoded.valid.shape[1]
+        has_code = valid_mask(frozen["num_positions"], length)
+        is_tail = (has_code & ~encoded.valid).unsqueeze(-1)
+        acoustic, semantic = self.encoder.quantized(
+            encoded.semantic_codes, encoded.acoustic_codes, self._vocab_size(step)
+        )
+        return self.decoder.condition(
+            torch.where(is_tail, acoustic, encoded.acoustic_features),
+            torch.where(is_tail, semantic, encoded.semantic_features),
+            length,
+        )
+
+    def _timesteps(self, batch: Batch, device: torch.device) -> Int[Tensor, " B"]:
+        num_timesteps = self.decoder.schedule.num_timesteps
+        uniform = rand_per_item(batch.generators, (), device)
+        shifted = shift_time(uniform, self.config.timestep_shift)
+        return (shifted * num_timesteps).long().clamp(max=num_timesteps - 1)
+
+    def _errors(
+        self,
+        latent: Float[Tensor, "B C T F"],
+        noise: Float[Tensor, "B C T F"],
+        timestep: Int[Tensor, " B"],
+        context: Float[Tensor, "B L E"],
+    ) -> Float[Tensor, " B"]:
+        """Return the mean squared error of the velocity of every item (Eq. 9)."""
+        schedule = self.decoder.schedule
+        noisy = schedule.add_noise(latent, noise, timestep)
+        velocity = self.decoder.unet(noisy, timestep, context).float()
+        target = schedule.velocity(latent, noise, timestep)
+        return (velocity - target).square().flatten(1).mean(dim=1)
+
+    @torch.no_grad()
+    def _code_use(self, encoded: EncoderOutput) -> dict[str, Tensor]:
+        """Follow how often each acoustic code is used; return what it says about the codebook."""
+        size = len(self.code_use)
+        counts = torch.bincount(encoded.acoustic_codes[encoded.valid], minlength=size).float()
+        counts = distributed.all_reduce_sum(counts)
+        self.code_use.lerp_(counts / counts.sum().clamp_min(1), 1 - USE_DECAY)
+        return {
+            "perplexity_moving": torch.special.entr(self.code_use).sum().exp(),
+            # Used at least a tenth as often as the average code.
+            "share_of_codes_used": (self.code_use > 0.1 / size).float().mean(),
+        }
+
+    @torch.no_grad()
+    def pictures(self, batch: Batch) -> dict[str, Picture]:
+        """Return what the VAE and vocoder could give at best, and samples from the codes."""
+        frozen = {name: value[:PICTURE_ITEMS] for name, value in self._inputs(batch).items()}
+        part = dataclasses.replace(
+            batch,
+            wav=batch.wav[:PICTURE_ITEMS],
+            generators=batch.generators[:PICTURE_ITEMS],
+            extra=frozen,
+        )
+        context = self._context(self._encode(frozen, part), frozen, batch.step)
+        latent = frozen["latent"].float() * self.decoder.latent_scale
+        noise = randn_per_item(part.generators, tuple(latent.shape[1:]), latent.device)
+        shown: dict[str, Picture] = {}
+        for item in range(len(latent)):
+            sampled = self.decoder.sample_latent(
+                context[item : item + 1],
+                lambda draw, item=item: noise[item : item + 1],
+                timesteps=self.decoder.timesteps(PICTURE_STEPS),
+                guidance_scale=1.0,
+                eta=0.0,
+            )
+            for name, value in (("original", latent[item : item + 1]), ("sample", sampled)):
+                mel = self.decoder.mel(value)
+                wav = self.decoder.waveform(mel)
+                shown[f"{name}_{item}"] = Picture(spectrogram=mel[0], wav=wav[0])
+        return shown
+
+    def export(self, folder: Path) -> None:
+        """Write the complete codec, which `SemantiCodec.from_pretrained` loads."""
+        parts = {"encoder": self.encoder, "decoder": self.decoder}
+        state = {
+            f"{part}.{name}": tensor
+            for part, module in parts.items()
+            for name, tensor in module.state_dict().items()
+        }
+        write_model(folder, self.codec_config, state)
+
+
+def load_boxes(config: CodecStage.Config, folders: Mapping[str, Path]) -> Boxes:
+    """Read the frozen boxes and complete the codec's configuration from theirs.
+
+    Raises:
+        CheckpointError: A folder holds no such box, or one that does not fit the others.
+    """
+    audiomae = load_audiomae(folders["audiomae"])
+    stack_factor = config.stack_factor
+    width = stack_factor * audiomae.config.width
+    codebooks = load_codebooks(folders["codebook"], width=width, stack_factor=stack_factor)
+    vae, _ = load_vae(folders["vae"])
+    vocoder = load_vocoder(folders["vocoder"])
+    num_positions = positions_per_window(stack_factor)
+    times, bands = BLOCKS[stack_factor]
+    condition = Condition.Config(
+        width=width, position_width=config.position_width, max_positions=num_positions
+    )
+    unet = dataclasses.replace(
+        config.unet,
+        in_channels=vae.config.latent_channels,
+        context_width=2 * width + config.position_width,
+        latent_frames=LATENT_FRAMES,
+        latent_bins=LATENT_BINS,
+        aligned_grid=(num_positions * bands // NUM_BANDS, NUM_BANDS // bands),
+    )
+    encoder = Encoder.Config(
+        audiomae=audiomae.config,
+        stack_factor=stack_factor,
+        semantic=SemanticQuantizer.Config(width=width, vocab_sizes=tuple(codebooks)),
+        acoustic=AcousticEncoder.Config(
+            width=width,
+            hidden=config.acoustic_hidden or 2 * width,
+            num_layers=config.acoustic_layers,
+        ),
+        quantizer=dataclasses.replace(config.quantizer, width=width),
+    )
+    decoder = Decoder.Config(
+        condition=condition,
+        unet=unet,
+        schedule=config.schedule,
+        vae=vae.config,
+        vocoder=vocoder.config,
+        sampling=config.sampling,
+    )
+    codec = CodecConfig(token_rate=100 // stack_factor, encoder=encoder, decoder=decoder)
+    return Boxes(codec, audiomae, codebooks, vae, vocoder)
+
+
+def load_vocoder(folder: Path) -> HiFiGAN | Vocos:
+    """Read an exported vocoder of either class, frozen and in evaluation mode.
+
+    Raises:
+        CheckpointError: The folder holds no (or a damaged) export of a vocoder.
+    """
+    try:
+        name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["box"]
+    except (OSError, ValueError, KeyError, TypeError):
+        # load_export says what is wrong with the folder.
+        name = "vocos"
+    if name not in VOCODERS:
+        raise CheckpointError(
+            f"{folder} holds the box {name!r}, not a vocoder. Give the export of a run of "
+            "`semanticodec train vocoder`."
+        )
+    kind = VOCODERS[name]
+    values, weights = load_export(folder, name)
+    vocoder = kind(config_from_dict(kind.Config, values, f"{folder}/config.json"))
+    try:
+        vocoder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: weights and config.json differ ({error}).") from error
+    return vocoder.requires_grad_(False).eval()
+
+
+def _origin(folders: Mapping[str, Path]) -> dict[str, str]:
+    """Return a short name for each box whose results are cached."""
+    return {
+        name: hashlib.sha256((folders[name] / "model.safetensors").read_bytes()).hexdigest()[:16]
+        for name in ("audiomae", "vae")
+    }
+
+
+def _mean_where(values: Float[Tensor, " B"], chosen: Bool[Tensor, " B"]) -> Float[Tensor, ""]:
+    """Return the mean of the chosen items, NaN where there is none (the monitor leaves it out)."""
+    return values.detach()[chosen].mean()

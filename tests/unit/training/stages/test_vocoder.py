@@ -1,0 +1,176 @@
+"""Laws of the vocoders' training stage."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.vae import sample_latent
+from semanticodec.decoder.vocos import Vocos
+from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.recipes import vae as vae_recipes
+from semanticodec.recipes.vocoder import RECIPES, tiny, tiny_hifigan
+from semanticodec.training.data import Batch, rand_per_item, randn_per_item
+from semanticodec.training.stages.vae import VAEStage, load_vae
+from semanticodec.training.stages.vocoder import VocoderStage
+from semanticodec.training.state import load_export
+
+
+def generators(*seeds):
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def stage_of(recipe=tiny, boxes=None, **changes):
+    torch.manual_seed(0)
+    changes = {"discriminator_start": 0, **changes}
+    config = dataclasses.replace(recipe().stage_config, **changes)
+    return VocoderStage.build(config, boxes or {})
+
+
+def batch_of(*seeds, step=0, num_samples=5120):
+    wav = torch.stack([torch.randn(num_samples, generator=g) for g in generators(*seeds)]) * 0.1
+    return Batch(wav=wav, generators=generators(*seeds), step=step)
+
+
+@pytest.fixture(scope="module")
+def vae_export(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("vae")
+    torch.manual_seed(1)
+    VAEStage(vae_recipes.tiny().stage_config).export(folder)
+    return folder
+
+
+@pytest.mark.parametrize("recipe", [tiny, tiny_hifigan])
+def test_losses_of_a_batch_are_means_over_its_items(recipe, vae_export):
+    stage = stage_of(recipe, {"vae": vae_export}, excerpt_samples=2000)
+    whole, parts = batch_of(1, 2, 3), [batch_of(seed) for seed in (1, 2, 3)]
+    for group in ("generator", "discriminator"):
+        together = stage.training_step(whole, group).loss
+        alone = [stage.training_step(part, group).loss for part in parts]
+        assert together.item() == pytest.approx(sum(alone).item() / 3, rel=1e-4)
+
+
+def test_the_discriminators_rest_before_their_first_step():
+    stage = stage_of(discriminator_start=3)
+    assert stage.active_groups(2) == ["generator"]
+    assert stage.active_groups(3) == ["generator", "discriminator"]
+    assert set(stage.training_step(batch_of(1, step=2), "generator").scalars) == {"mel", "stft"}
+    late = stage.training_step(batch_of(1, step=3), "generator").scalars
+    assert {"adversarial", "feature_matching"} < set(late)
+
+
+def test_each_group_trains_all_of_its_weights():
+    stage, batch = stage_of(), batch_of(1, 2)
+    for group, parameters in stage.optimizer_groups().items():
+        stage.zero_grad()
+        stage.training_step(batch, group).loss.backward()
+        assert all(parameter.grad is not None for parameter in parameters), group
+    assert all(parameter.grad is None for parameter in stage.vocoder.parameters())
+
+
+def test_the_generator_loss_is_the_weighted_sum_of_its_terms():
+    weights = {"mel": 5.0, "stft": 0.5, "adversarial": 3.0, "feature_matching": 7.0}
+    stage = stage_of(**{f"{name}_weight": weight for name, weight in weights.items()})
+    output = stage.training_step(batch_of(1, 2), "generator")
+    expected = sum(weight * output.scalars[name].item() for name, weight in weights.items())
+    assert output.loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_excerpts_are_cut_at_the_same_random_place():
+    stage, batch = stage_of(excerpt_samples=1000), batch_of(1, 2, 3)
+    real, generated = stage._excerpts(batch, -batch.wav)
+    assert real.shape == (3, 1000)
+    assert torch.equal(real, -generated)
+    starts = [
+        int((row.unfold(0, 1000, 1) == part).all(1).nonzero()[0])
+        for row, part in zip(batch.wav, real, strict=True)
+    ]
+    assert len(set(starts)) == 3
+    whole, _ = stage_of()._excerpts(batch, batch.wav)
+    assert torch.equal(whole, batch.wav)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])
+def test_a_share_of_the_items_passes_the_vae(vae_export, probability):
+    stage = stage_of(boxes={"vae": vae_export}, vae_probability=probability)
+    seeds = range(16)
+    inputs, plain = stage._input(batch_of(*seeds)), stage.mel(batch_of(*seeds).wav)
+    passed = (inputs != plain).flatten(1).any(dim=1)
+    assert {0.0: 0, 0.5: 7, 1.0: 16}[probability] == int(passed.sum())
+    # Which ones, and what comes out, is each item's own affair.
+    alone = torch.cat([stage._input(batch_of(seed)) for seed in seeds])
+    torch.testing.assert_close(inputs, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_the_vocoder_hears_what_the_vae_decodes(vae_export):
+    stage = stage_of(boxes={"vae": vae_export}, vae_probability=1.0)
+    draws = generators(5)
+    rand_per_item(draws, ())  # the choice
+    vae, _ = load_vae(vae_export)
+    mean, logvar = vae.encode(stage.mel(batch_of(5).wav))
+    latent = sample_latent(mean, logvar, randn_per_item(draws, tuple(mean.shape[1:])))
+    torch.testing.assert_close(stage._input(batch_of(5)), vae.decode(latent))
+
+
+def test_the_frozen_vae_is_neither_trained_nor_saved(vae_export):
+    stage = stage_of(boxes={"vae": vae_export})
+    assert set(stage.state_dict()) == set(stage_of().state_dict())
+    stage.training_step(batch_of(1, 2), "generator").loss.backward()
+    (vae,) = stage._vae
+    assert all(parameter.grad is None for parameter in vae.parameters())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "box", "vocoder"), [(tiny, "vocos", Vocos), (tiny_hifigan, "hifigan", HiFiGAN)]
+)
+def test_export_is_the_vocoder_under_its_own_name(tmp_path, recipe, box, vocoder):
+    stage = stage_of(recipe)
+    stage.export(tmp_path)
+    config, weights = load_export(tmp_path, box)
+    sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    vocoder(vocoder.Config(**sizes)).load_state_dict(weights)
+    other = stage_of(recipe)
+    torch.nn.init.zeros_(other.vocoder.conv_in.weight)
+    other.initialize(tmp_path)
+    assert torch.equal(other.vocoder.conv_in.weight, stage.vocoder.conv_in.weight)
+
+
+def test_exports_that_do_not_fit_are_refused(tmp_path):
+    stage_of().export(tmp_path)
+    with pytest.raises(CheckpointError, match="'vocos', not 'hifigan'"):
+        stage_of(tiny_hifigan).initialize(tmp_path)
+    with pytest.raises(CheckpointError, match="other sizes"):
+        stage_of(vocoder=Vocos.Config(width=8, hidden=8, num_layers=1)).initialize(tmp_path)
+
+
+def test_no_box_but_a_vae_is_of_use(tmp_path):
+    with pytest.raises(ConfigError, match="the box vae at most, but got audiomae"):
+        stage_of(boxes={"audiomae": tmp_path})
+
+
+@pytest.mark.parametrize("use_vae", [False, True])
+def test_crops_must_make_whole_frames(vae_export, use_vae):
+    stage = stage_of(boxes={"vae": vae_export} if use_vae else {})
+    with pytest.raises(ConfigError, match=f"choose a multiple of {640 if use_vae else 160}"):
+        stage.training_step(batch_of(1, num_samples=5120 + (320 if use_vae else 80)), "generator")
+
+
+@pytest.mark.parametrize("recipe", [tiny, tiny_hifigan])
+def test_pictures_let_a_person_compare(recipe):
+    pictures = stage_of(recipe).pictures(batch_of(1, 2))
+    target, generated = pictures["target"], pictures["generated"]
+    assert torch.equal(target.wav, batch_of(1).wav[0])
+    assert generated.wav.shape == target.wav.shape
+    assert generated.spectrogram.shape == target.spectrogram.shape == (32, 64)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_recipes_fit_together(name):
+    recipe = RECIPES[name]()
+    assert recipe.crops.crop_samples % 640 == 0
+    assert recipe.stage_config.excerpt_samples <= recipe.crops.crop_samples
+
+
+def test_paper_recipe_is_the_official_hifigan():
+    assert RECIPES["paper"]().stage_config.vocoder == HiFiGAN.Config()
