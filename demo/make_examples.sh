@@ -39,7 +39,7 @@ for at in 0.31 0.92 1.74 2.06 2.63 3.88 4.45 4.97 6.12 6.58 7.31 7.77 8.36; do
     drips+=("$scratch/drip$at.wav")
 done
 sox -R -m "${drips[@]}" "$scratch/drips.wav" gain 22
-sox -R -r $rate -n "$scratch/thunder.wav" synth 5 brownnoise lowpass 180 fade q 1.2 5 3.4 gain -8 pad 2.5
+sox -R -r $rate -n "$scratch/thunder.wav" synth 5 brownnoise gain -6 highpass 40 lowpass 250 fade q 1.2 5 3.4 norm -12 pad 2.5
 strike() { # strike OUT FREQUENCY: the inharmonic partials of a church bell, each with its own decay
     local partial=0 ratio seconds level parts=()
     while read -r ratio seconds level; do

@@ -132,7 +132,7 @@ def test_the_codec_and_the_release_agree_where_lengths_do(
     assert torch.equal(codes.stacked()[0].T, taps["a"].tokens)
 
 
-def test_the_resampler_is_the_releases(encoding_codec: SemantiCodec) -> None:
+def test_the_resampler_is_the_releases() -> None:
     reference = golden("fbank")["d_resampled_ch0"]
     assert max_error(compat.load_first_channel(CLIPS["d"]), reference) < 1e-6
 

@@ -29,6 +29,9 @@ WEIGHTS_NAME = "model.safetensors"
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "default_model"
 CODEBOOK_KEY = "encoder.semantic.codebook_"
 FINGERPRINT_VALUES = 64
+# Stored in full whatever the precision of the rest: small, and float16 would break them (noise
+# levels near 1, counts beyond 65 504).
+FULL_PRECISION = ("decoder.schedule.", "decoder.latent_scale", "encoder.quantizer.")
 
 
 def model_folder(source: str | os.PathLike[str] | None = None, revision: str | None = None) -> Path:
@@ -183,14 +186,11 @@ def write_model(
         folder: created if missing; the two files are replaced.
         config: the setting.
         state: the codec's state dict.
-        dtype: precision of the stored floats (None keeps theirs).
+        dtype: precision of the stored weights (None keeps theirs).
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        key: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
-        for key, tensor in state.items()
-    }
+    tensors = {key: stored(key, tensor, dtype) for key, tensor in state.items()}
     partial = target / f".{WEIGHTS_NAME}.partial"
     save_file(tensors, partial, metadata={"format": "pt"})
     os.replace(partial, target / WEIGHTS_NAME)
@@ -198,6 +198,12 @@ def write_model(
     setting = {"config": config_to_dict(config), "weights": [WEIGHTS_NAME]}
     write_index(target, {"default_token_rate": config.token_rate, "token_rates": {rate: setting}})
     return target
+
+
+def stored(key: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """Return a tensor as a weight file holds it: weights in `dtype`, fragile values in full."""
+    is_reduced = tensor.is_floating_point() and not key.startswith(FULL_PRECISION)
+    return tensor.detach().to("cpu", dtype if is_reduced else None).contiguous()
 
 
 def write_index(folder: Path, index: dict[str, Any]) -> None:

@@ -67,11 +67,11 @@ def nearest_codes(
     return codes
 
 
-def check_codes(codes: Int[Tensor, "B L"], codebook_size: int, stream: str) -> None:
+def check_codes(codes: Tensor, codebook_size: int, stream: str) -> None:
     """Refuse codes that no row of the codebook answers to.
 
     Args:
-        codes: what the caller wants to decode.
+        codes: what the caller wants to decode, of any shape.
         codebook_size: K.
         stream: "semantic" or "acoustic", for the message.
     Raises:

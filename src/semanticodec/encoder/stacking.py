@@ -40,7 +40,7 @@ def _block(stack_factor: int, num_bands: int) -> tuple[int, int]:
 
 def stack_patches(
     features: Float[Tensor, "B L D"], stack_factor: int, num_bands: int = NUM_BANDS
-) -> Float[Tensor, "B L/K K*D"]:
+) -> Float[Tensor, "B L//{stack_factor} {stack_factor}*D"]:
     """Join neighbouring patches along the width, K at a time.
 
     Args:

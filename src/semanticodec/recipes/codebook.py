@@ -11,7 +11,7 @@ PAPER_SIZES = (4096, 8192, 16384, 32768)
 
 def small() -> CodebookRecipe:
     """Two vocabularies at 100 tokens per second, from about a million features: minutes."""
-    return CodebookRecipe(name="codebook/small", features_per_centroid=96, iterations=16)
+    return CodebookRecipe(name="codebook/small")
 
 
 def small_pooled() -> CodebookRecipe:

@@ -78,7 +78,9 @@ def _paper(stack_factor: int) -> Recipe:
         train=TrainConfig(
             steps=500_000,
             batch_size=48,
-            optimizers={"default": OptimizerConfig(lr=1e-4, warmup_steps=5000, schedule="constant")},
+            optimizers={
+                "default": OptimizerConfig(lr=1e-4, warmup_steps=5000, schedule="constant")
+            },
             ema_decay=0.9999,
             log_every=50,
             picture_every=5000,

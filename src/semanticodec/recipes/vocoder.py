@@ -24,7 +24,7 @@ def small() -> Recipe:
             vocoder=Vocos.Config(),
             periods=MultiPeriodDiscriminator.Config(channels=(16, 32, 64, 128, 128)),
             resolutions=MultiResolutionDiscriminator.Config(channels=(16, 32, 64, 64, 64)),
-            discriminator_start=2000,
+            discriminator_start=800,
             excerpt_samples=10_240,
         ),
         crops=CropConfig(crop_samples=20_480, gain_db=(-10.0, 4.0)),

@@ -1,10 +1,10 @@
 """What the frozen boxes give for a fixed set of windows, computed once and kept on disk.
 
-    recordings -> WindowSource -> windows of 10.24 s, cut and padded as the codec's encoder does
-        -> AudioMAE features, VAE latent means -> shards of memory-mapped arrays -> CachedSource
+recordings -> WindowSource -> windows of 10.24 s, cut and padded as the codec's encoder does
+    -> AudioMAE features, VAE latent means -> shards of memory-mapped arrays -> CachedSource
 
-    CACHE/index.json                    what the windows were made from
-    CACHE/shard_00000/NAME.npy          one row per window; a shard appears when it is complete
+CACHE/index.json                    what the windows were made from
+CACHE/shard_00000/NAME.npy          one row per window; a shard appears when it is complete
 """
 
 from __future__ import annotations
@@ -300,9 +300,8 @@ def build_cache(
         **origin,
     }
     _claim(folder, description)
-    missing = [
-        shard for shard in range(num_shards(num_windows)) if not _shard_folder(folder, shard).exists()
-    ]
+    shards = range(num_shards(num_windows))
+    missing = [shard for shard in shards if not _shard_folder(folder, shard).exists()]
     distributed.barrier()
     rank = dist.get_rank() if distributed.world_size() > 1 else 0
     own = missing[rank :: distributed.world_size()]

@@ -19,7 +19,7 @@ SEEDING_POINTS = 16
 SEEDING_ROUNDS = 16
 # The first iterations only sort things out: a part of the points is enough for them.
 COARSE_STRIDE = 4
-COARSE_POINTS = 24
+COARSE_POINTS = 20
 SPLIT = 1.0 / 1024.0
 
 

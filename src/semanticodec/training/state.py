@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from semanticodec.checkpoints.pretrained import stored
 from semanticodec.errors import CheckpointError
 
 KEPT_CHECKPOINTS = 2
@@ -223,7 +224,6 @@ def finish_export(folder: Path, training: Mapping[str, Any], *, half: bool) -> N
         return
     for path in sorted(folder.rglob("*.safetensors")):
         tensors = {
-            name: tensor.half() if tensor.is_floating_point() else tensor
-            for name, tensor in load_file(path).items()
+            name: stored(name, tensor, torch.float16) for name, tensor in load_file(path).items()
         }
         save_file(tensors, path, metadata={"format": "pt"})

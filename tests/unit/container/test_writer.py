@@ -119,6 +119,7 @@ def test_pipe_gets_every_block_at_once_and_its_reader_derives_the_length() -> No
 
 def test_reader_hands_out_a_block_before_the_next_is_written() -> None:
     source, sink = os.pipe()
+    os.set_blocking(source, False)  # a block that is held back fails the test, not hangs it
     with os.fdopen(source, "rb") as incoming, os.fdopen(sink, "wb") as outgoing:
         writer = Writer(outgoing, UNKNOWN)
         blocks = iter(Reader(incoming))

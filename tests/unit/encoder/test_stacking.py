@@ -14,7 +14,7 @@ from semanticodec.errors import ConfigError
 def numbered_patches(num_times: int, num_bands: int = 8) -> torch.Tensor:
     """One row (time, band) per patch, so that a stacked row spells out what it joined."""
     times, bands = torch.meshgrid(torch.arange(num_times), torch.arange(num_bands), indexing="ij")
-    return torch.stack([times, bands], dim=-1).reshape(1, -1, 2)
+    return torch.stack([times, bands], dim=-1).reshape(1, -1, 2).float()
 
 
 def test_one_patch_per_position_changes_nothing():

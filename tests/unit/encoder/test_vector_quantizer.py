@@ -35,17 +35,18 @@ def vectors_of(batch: int, length: int = 12, step: int = 0, width: int = 8) -> t
     return torch.randn(batch, length, width, generator=generator)
 
 
-def test_official_keys_map_one_to_one():
-    with torch.device("meta"):
-        module = VectorQuantizer(VectorQuantizer.Config())
+def test_the_buffers_are_the_release_s_four():
+    module = quantizer_of(codebook_size=20)
     shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     assert shapes == {
-        "embed": (8192, 768),
-        "embed_avg": (8192, 768),
-        "cluster_size": (8192,),
+        "embed": (20, 8),
+        "embed_avg": (20, 8),
+        "cluster_size": (20,),
         "initted": (1,),
     }
     assert not list(module.parameters())
+    config = VectorQuantizer.Config()
+    assert (config.codebook_size, config.width, config.decay) == (8192, 768, 0.9)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +136,27 @@ def test_masked_positions_get_codes_but_count_for_nothing():
     assert outputs[1].codes.shape == (2, 12)
 
 
+def test_every_item_weighs_the_same_in_the_losses():
+    module = quantizer_of().eval()
+    mask = torch.arange(12) < torch.tensor([[12], [3]])
+    vectors = vectors_of(2)
+    both = module(vectors, None, mask).commitment_loss
+    first, second = (
+        module(vectors[item : item + 1], None, mask[item : item + 1]).commitment_loss
+        for item in range(2)
+    )
+    torch.testing.assert_close(both, (first + second) / 2)
+
+
+def test_the_entropy_term_looks_at_valid_positions_only():
+    mask = torch.arange(12) < torch.tensor([[3]])
+    vectors, losses = vectors_of(1), []
+    for given, given_mask in ((vectors, mask), (vectors[:, :3], mask[:, :3])):
+        module = quantizer_of(entropy_weight=1.0, entropy_positions=3).train()
+        losses.append(module(given, generators_of(1), given_mask).entropy_loss)
+    torch.testing.assert_close(losses[0], losses[1])
+
+
 def test_a_batch_without_a_valid_position_leaves_finite_numbers():
     module = quantizer_of(**CURES, kmeans_iterations=2).train()
     mask = torch.zeros(2, 12, dtype=torch.bool)
@@ -190,6 +212,14 @@ def test_k_means_finds_well_separated_clusters():
         output = module(vectors, generators_of(4, step))
     assert output.commitment_loss < 0.01
     assert bool(module.initted)
+
+
+def test_k_means_lowers_the_error_of_its_seeds():
+    losses = []
+    for iterations in (0, 10):
+        module = quantizer_of(initialize_from_data=True, kmeans_iterations=iterations).train()
+        losses.append(module(vectors_of(4, 64), generators_of(4)).commitment_loss)
+    assert losses[1] < 0.9 * losses[0]
 
 
 def test_fewer_vectors_than_codes_fill_up_over_the_batches():

@@ -1,5 +1,7 @@
 """Laws of drawing batches: a pure function of (seed, step, item), however it is spread."""
 
+import tarfile
+
 import numpy as np
 import pytest
 import soundfile
@@ -77,6 +79,18 @@ def test_cached_and_partial_reads_agree(folder):
     cached = draw_batch(source_of(folder), 0, 0, 16, Shard())
     partial = draw_batch(source_of(folder, cache_bytes=0), 0, 0, 16, Shard())
     assert torch.equal(cached.wav, partial.wav)
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
+def test_shards_give_the_crops_of_their_files(folder, tmp_path, cache_bytes):
+    shard = tmp_path / "speech.tar"
+    with tarfile.open(shard, "w") as archive:
+        for path in sorted((folder / "speech").iterdir()):
+            archive.add(path, arcname=path.name)
+    config = CropConfig(crop_samples=CROP, cache_bytes=cache_bytes)
+    from_shard = draw_batch(CropSource.find((shard,), config), 0, 0, 8, Shard())
+    from_folder = draw_batch(CropSource.find((folder / "speech",), config), 0, 0, 8, Shard())
+    assert torch.equal(from_shard.wav, from_folder.wav)
 
 
 def test_cache_choice_does_not_depend_on_what_was_drawn(folder):

@@ -20,69 +20,28 @@ from torch import Tensor
 from tqdm import tqdm
 
 from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank
-from semanticodec.config import config_from_dict
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder, valid_mask
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX, SemanticQuantizer
 from semanticodec.encoder.stacking import positions_per_window
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
-from semanticodec.errors import AudioError, CheckpointError, ConfigError, DataError
+from semanticodec.errors import AudioError, ConfigError, DataError
 from semanticodec.training import distributed
 from semanticodec.training.cache import padded_window, read_samples, window_features
 from semanticodec.training.data import SAMPLE_RATE
 from semanticodec.training.kmeans import kmeans, load_faiss
 from semanticodec.training.sources import AudioEntry, find_entries
-from semanticodec.training.state import export_box, finish_export, load_export
+from semanticodec.training.stages.boxes import CODEBOOK_BOX, load_audiomae
+from semanticodec.training.state import export_box, finish_export
 from semanticodec.training.train import RunOptions
 
-BOX = "codebook"
 POOLED = "all"
 FEATURE_BATCH = 8
 # Windows are left out evenly where all of them would give this many times the wanted features.
 SURPLUS = 2.0
 
 logger = logging.getLogger(__name__)
-
-
-def load_audiomae(folder: Path) -> AudioMAE:
-    """Read an export of AudioMAE, frozen and in evaluation mode.
-
-    Raises:
-        CheckpointError: The folder holds no (or a damaged) export of AudioMAE.
-    """
-    config, weights = load_export(folder, "audiomae")
-    audiomae = AudioMAE(config_from_dict(AudioMAE.Config, config, f"{folder}/config.json"))
-    try:
-        audiomae.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"{folder}: weights and config.json differ ({error}).") from error
-    return audiomae.requires_grad_(False).eval()
-
-
-def load_codebooks(
-    folder: Path, *, width: int, stack_factor: int
-) -> dict[int, Float[Tensor, "K D"]]:
-    """Read an export of this stage.
-
-    Args:
-        folder: of the export.
-        width: of the stacked features that the codebooks must fit.
-        stack_factor: K that they must be made for.
-    Returns:
-        Centroids by vocabulary size, ascending.
-    Raises:
-        CheckpointError: No such export, or one for other features.
-    """
-    config, weights = load_export(folder, BOX)
-    if (config.get("width"), config.get("stack_factor")) != (width, stack_factor):
-        raise CheckpointError(
-            f"The codebooks in {folder} are for features {config.get('width')} wide with stack "
-            f"factor {config.get('stack_factor')}, but {width} and {stack_factor} are needed. "
-            "Cluster again with the same AudioMAE and stack factor."
-        )
-    sizes = sorted(int(name.removeprefix(BUFFER_PREFIX)) for name in weights)
-    return {size: weights[f"{BUFFER_PREFIX}{size}"] for size in sizes}
 
 
 def feature_encoder(audiomae: AudioMAE, stack_factor: int) -> Encoder:
@@ -143,14 +102,12 @@ class CodebookRecipe:
         export = options.out / "export"
         export_box(
             export,
-            box=BOX,
+            box=CODEBOOK_BOX,
             config={
                 "vocab_sizes": sorted(self.vocab_sizes),
                 "stack_factor": self.stack_factor,
                 "width": encoder.config.width,
-                "entries": {
-                    str(size): self.entries_of(size) for size in sorted(self.vocab_sizes)
-                },
+                "entries": {str(size): self.entries_of(size) for size in sorted(self.vocab_sizes)},
                 "features": {domain: len(rows) for domain, rows in features.items()},
                 "inertia": inertia,
             },

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +23,7 @@ from torch.nn import Parameter
 from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank
 from semanticodec.audio.mel import Mel
 from semanticodec.checkpoints.pretrained import read_setting, read_weights, write_model
-from semanticodec.config import CodecConfig, config_from_dict
+from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
 from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder, SamplingConfig
 from semanticodec.decoder.hifigan import HiFiGAN
@@ -43,13 +42,11 @@ from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, WindowSource, build_cache, window_features
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.monitor import Picture
-from semanticodec.training.stages.codebook import load_audiomae, load_codebooks
+from semanticodec.training.stages.boxes import load_audiomae, load_codebooks, load_vocoder
 from semanticodec.training.stages.vae import load_vae
-from semanticodec.training.state import load_export
 from semanticodec.training.trainer import Stage, StepOutput
 
 BOXES = ("audiomae", "vae", "vocoder", "codebook")
-VOCODERS: dict[str, type[HiFiGAN] | type[Vocos]] = {"hifigan": HiFiGAN, "vocos": Vocos}
 TRAINED = ("encoder.acoustic.", "encoder.quantizer.", "decoder.unet.")
 # From here on (of 1000) the input is nearly pure noise, and only the codes can tell the latent.
 NEAR_NOISE = 0.9
@@ -142,7 +139,8 @@ class CodecStage(Stage):
             self.encoder.semantic.codebook(size).copy_(centroids)
         self.decoder.vae.load_state_dict(boxes.vae.decoder.state_dict())
         self.decoder.vocoder.load_state_dict(boxes.vocoder.state_dict())
-        for box in (self.encoder.audiomae, self.vae_encoder, self.decoder.vae, self.decoder.vocoder):
+        self.encoder.audiomae.requires_grad_(False)
+        for box in (self.vae_encoder, self.decoder.vae, self.decoder.vocoder):
             box.requires_grad_(False)
         self.fbank = Fbank(boxes.config.encoder.audiomae.num_mel_bins)
         self.mel = Mel()
@@ -385,7 +383,7 @@ def load_boxes(config: CodecStage.Config, folders: Mapping[str, Path]) -> Boxes:
     vae, _ = load_vae(folders["vae"])
     vocoder = load_vocoder(folders["vocoder"])
     num_positions = positions_per_window(stack_factor)
-    times, bands = BLOCKS[stack_factor]
+    _, bands = BLOCKS[stack_factor]
     condition = Condition.Config(
         width=width, position_width=config.position_width, max_positions=num_positions
     )
@@ -418,32 +416,6 @@ def load_boxes(config: CodecStage.Config, folders: Mapping[str, Path]) -> Boxes:
     )
     codec = CodecConfig(token_rate=100 // stack_factor, encoder=encoder, decoder=decoder)
     return Boxes(codec, audiomae, codebooks, vae, vocoder)
-
-
-def load_vocoder(folder: Path) -> HiFiGAN | Vocos:
-    """Read an exported vocoder of either class, frozen and in evaluation mode.
-
-    Raises:
-        CheckpointError: The folder holds no (or a damaged) export of a vocoder.
-    """
-    try:
-        name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["box"]
-    except (OSError, ValueError, KeyError, TypeError):
-        # load_export says what is wrong with the folder.
-        name = "vocos"
-    if name not in VOCODERS:
-        raise CheckpointError(
-            f"{folder} holds the box {name!r}, not a vocoder. Give the export of a run of "
-            "`semanticodec train vocoder`."
-        )
-    kind = VOCODERS[name]
-    values, weights = load_export(folder, name)
-    vocoder = kind(config_from_dict(kind.Config, values, f"{folder}/config.json"))
-    try:
-        vocoder.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"{folder}: weights and config.json differ ({error}).") from error
-    return vocoder.requires_grad_(False).eval()
 
 
 def _origin(folders: Mapping[str, Path]) -> dict[str, str]:

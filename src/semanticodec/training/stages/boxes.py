@@ -1,0 +1,86 @@
+"""Reads the exports of finished boxes, for the stages that build on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+
+from semanticodec.config import config_from_dict
+from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.vocos import Vocos
+from semanticodec.encoder.audiomae import AudioMAE
+from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
+from semanticodec.errors import CheckpointError
+from semanticodec.training.state import load_export
+
+CODEBOOK_BOX = "codebook"
+VOCODERS: dict[str, type[HiFiGAN] | type[Vocos]] = {"hifigan": HiFiGAN, "vocos": Vocos}
+
+
+def load_audiomae(folder: Path) -> AudioMAE:
+    """Read an export of AudioMAE, frozen and in evaluation mode.
+
+    Raises:
+        CheckpointError: The folder holds no (or a damaged) export of AudioMAE.
+    """
+    config, weights = load_export(folder, "audiomae")
+    audiomae = AudioMAE(config_from_dict(AudioMAE.Config, config, f"{folder}/config.json"))
+    try:
+        audiomae.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: weights and config.json differ ({error}).") from error
+    return audiomae.requires_grad_(False).eval()
+
+
+def load_codebooks(
+    folder: Path, *, width: int, stack_factor: int
+) -> dict[int, Float[Tensor, "K D"]]:
+    """Read an export of this stage.
+
+    Args:
+        folder: of the export.
+        width: of the stacked features that the codebooks must fit.
+        stack_factor: K that they must be made for.
+    Returns:
+        Centroids by vocabulary size, ascending.
+    Raises:
+        CheckpointError: No such export, or one for other features.
+    """
+    config, weights = load_export(folder, CODEBOOK_BOX)
+    if (config.get("width"), config.get("stack_factor")) != (width, stack_factor):
+        raise CheckpointError(
+            f"The codebooks in {folder} are for features {config.get('width')} wide with stack "
+            f"factor {config.get('stack_factor')}, but {width} and {stack_factor} are needed. "
+            "Cluster again with the same AudioMAE and stack factor."
+        )
+    sizes = sorted(int(name.removeprefix(BUFFER_PREFIX)) for name in weights)
+    return {size: weights[f"{BUFFER_PREFIX}{size}"] for size in sizes}
+
+
+def load_vocoder(folder: Path) -> HiFiGAN | Vocos:
+    """Read an exported vocoder of either class, frozen and in evaluation mode.
+
+    Raises:
+        CheckpointError: The folder holds no (or a damaged) export of a vocoder.
+    """
+    try:
+        name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["box"]
+    except (OSError, ValueError, KeyError, TypeError):
+        # load_export says what is wrong with the folder.
+        name = "vocos"
+    if name not in VOCODERS:
+        raise CheckpointError(
+            f"{folder} holds the box {name!r}, not a vocoder. Give the export of a run of "
+            "`semanticodec train vocoder`."
+        )
+    kind = VOCODERS[name]
+    values, weights = load_export(folder, name)
+    vocoder = kind(config_from_dict(kind.Config, values, f"{folder}/config.json"))
+    try:
+        vocoder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: weights and config.json differ ({error}).") from error
+    return vocoder.requires_grad_(False).eval()

@@ -1,0 +1,97 @@
+"""`semanticodec train codebook` through the real command."""
+
+import json
+
+import pytest
+import torch
+
+from semanticodec.cli import main
+from semanticodec.errors import CheckpointError
+from semanticodec.training.stages.boxes import load_codebooks
+from tiny_boxes import WIDTH, export_audiomae, export_codebook, write_audio
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_audio(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def audiomae(tmp_path_factory):
+    return export_audiomae(tmp_path_factory.mktemp("boxes") / "audiomae")
+
+
+def arguments(data, out, audiomae, *more, recipe="tiny"):
+    return [
+        *("train", "codebook", "--recipe", recipe, "--quiet", "--data", str(data)),
+        *("--out", str(out), "--box", f"audiomae={audiomae}", *more),
+    ]
+
+
+@pytest.fixture(scope="module")
+def run_folder(data, audiomae, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "codebook"
+    assert main(arguments(data, out, audiomae)) == 0
+    return out
+
+
+def test_every_vocabulary_is_merged_from_the_domains(run_folder):
+    codebooks = load_codebooks(run_folder / "export", width=WIDTH, stack_factor=1)
+    assert {size: tuple(rows.shape) for size, rows in codebooks.items()} == {
+        8: (8, WIDTH),
+        16: (16, WIDTH),
+    }
+    assert all(rows.isfinite().all() for rows in codebooks.values())
+    description = json.loads((run_folder / "export" / "config.json").read_text())
+    config = description["config"]
+    # General sound has half of the entries, speech and music a quarter each.
+    assert config["entries"]["16"] == {"general": 8, "music": 4, "speech": 4}
+    assert config["stack_factor"] == 1
+    # 3 s and 12 s of each domain, 50 positions a second, at most 256 per centroid.
+    assert config["features"]["general"] == pytest.approx(750, abs=16)
+    assert set(config["inertia"]["8"]) == {"general", "music", "speech"}
+    assert description["training"]["recipe"] == "codebook/tiny"
+
+
+def test_the_features_do_not_stay_on_disk(run_folder):
+    assert sorted(path.name for path in run_folder.iterdir()) == ["export"]
+
+
+def test_the_same_seed_gives_the_same_codebooks(run_folder, data, audiomae, tmp_path):
+    assert main(arguments(data, tmp_path / "same", audiomae)) == 0
+    assert main(arguments(data, tmp_path / "other", audiomae, "--seed", "1")) == 0
+    first, same, other = (
+        load_codebooks(folder / "export", width=WIDTH, stack_factor=1)[16]
+        for folder in (run_folder, tmp_path / "same", tmp_path / "other")
+    )
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_data_without_domains_can_be_pooled(audiomae, tmp_path, capsys):
+    data = write_audio(tmp_path / "data", domains=("birds",))
+    assert main(arguments(data, tmp_path / "run", audiomae)) == 2
+    assert "no recordings of general, music, speech, only of birds" in capsys.readouterr().err
+    assert main(arguments(data, tmp_path / "run", audiomae, recipe="tiny_pooled")) == 0
+    config = json.loads((tmp_path / "run" / "export" / "config.json").read_text())["config"]
+    assert config["entries"] == {"8": {"all": 8}, "16": {"all": 16}}
+
+
+def test_too_little_audio_is_refused(audiomae, tmp_path, capsys):
+    data = write_audio(tmp_path / "data", seconds=(0.05,))
+    assert main(arguments(data, tmp_path / "run", audiomae)) == 2
+    assert "features are too few for" in capsys.readouterr().err
+
+
+def test_options_and_boxes_without_a_meaning_are_refused(data, audiomae, tmp_path, capsys):
+    assert main(arguments(data, tmp_path, audiomae, "--batch-size", "4")) == 2
+    assert "no use for --batch-size" in capsys.readouterr().err
+    assert main(arguments(data, tmp_path, audiomae, "--box", f"vae={audiomae}")) == 2
+    assert "the box audiomae and no other" in capsys.readouterr().err
+
+
+def test_codebooks_for_other_features_are_refused(tmp_path):
+    folder = export_codebook(tmp_path / "codebook", stack_factor=2)
+    assert list(load_codebooks(folder, width=2 * WIDTH, stack_factor=2)) == [8, 16]
+    with pytest.raises(CheckpointError, match="stack factor 2, but 16 and 1 are needed"):
+        load_codebooks(folder, width=WIDTH, stack_factor=1)

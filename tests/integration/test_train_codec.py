@@ -1,0 +1,250 @@
+"""`semanticodec train codec` through the real command: a run, exact resume, a codec that works."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from semanticodec import SemantiCodec
+from semanticodec.audio.fbank import WINDOW_SAMPLES
+from semanticodec.cli import main
+from semanticodec.recipes import codec as recipes
+from semanticodec.training.data import Batch, Shard, draw_batch
+from semanticodec.training.stages.codec import CodecStage
+from tiny_boxes import (
+    export_audiomae,
+    export_codebook,
+    export_vae,
+    export_vocoder,
+    write_audio,
+)
+
+COMMAND = "import sys; from semanticodec.cli import main; sys.exit(main())"
+MAKERS = {
+    "audiomae": export_audiomae,
+    "vae": export_vae,
+    "vocoder": export_vocoder,
+    "codebook": export_codebook,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_audio(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def boxes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("boxes")
+    return {name: make(folder / name) for name, make in MAKERS.items()}
+
+
+def arguments(data, out, boxes, *more, recipe="tiny"):
+    named = [f"--box={name}={folder}" for name, folder in boxes.items()]
+    return [
+        *("train", "codec", "--recipe", recipe, "--quiet"),
+        *("--data", str(data), "--out", str(out), *named, *more),
+    ]
+
+
+def records(out):
+    return [json.loads(line) for line in (out / "scalars.jsonl").read_text().splitlines()]
+
+
+def losses(out):
+    return {record["step"]: record["loss"] for record in records(out)}
+
+
+@pytest.fixture(scope="module")
+def whole_run(data, boxes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    assert main(arguments(data, out, boxes)) == 0
+    return out
+
+
+def test_a_run_records_losses_and_code_use(whole_run):
+    assert sorted(losses(whole_run)) == [1, 2, 3, 4]
+    for record in records(whole_run):
+        parts = record["reconstruction"] + record["commitment"] + record["entropy"]
+        assert record["loss"] == pytest.approx(parts, rel=1e-5)
+        assert 1 <= record["perplexity"] <= record["num_used_codes"] <= 16
+        assert 0 <= record["share_of_codes_used"] <= 1
+    [events] = (whole_run / "tensorboard").iterdir()
+    assert b"sample_0" in events.read_bytes()
+
+
+def test_the_export_is_a_codec_with_the_frozen_boxes_as_they_were(whole_run, boxes):
+    codec = SemantiCodec.from_pretrained(whole_run / "export", semantic_vocab_size=8)
+    assert codec.token_rate == 100
+    assert SemantiCodec.from_pretrained(whole_run / "export").semantic_vocab_size == 16
+    state = codec.state_dict()
+    for box, prefix in (
+        ("audiomae", "encoder.audiomae."),
+        ("vocoder", "decoder.vocoder."),
+        ("codebook", "encoder.semantic."),
+    ):
+        weights = load_file(boxes[box] / "model.safetensors")
+        kept = [name for name in weights if prefix + name in state]
+        assert kept
+        assert all(torch.equal(weights[name], state[prefix + name]) for name in kept)
+    wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
+    codes = codec.encode(wav)
+    assert codec.decode(codes).shape == (1, 1, 20_000)
+
+
+def test_a_run_stopped_after_every_step_is_the_same_run(whole_run, data, boxes, tmp_path):
+    for _ in range(4):
+        assert main(arguments(data, tmp_path, boxes, "--minutes", "0")) == 0
+    assert losses(tmp_path) == losses(whole_run)
+    stopped, whole = (
+        load_file(run / "export" / "model.safetensors") for run in (tmp_path, whole_run)
+    )
+    assert all(torch.equal(stopped[name], whole[name]) for name in whole)
+
+
+def test_a_run_can_start_from_an_earlier_codec(whole_run, data, boxes, tmp_path):
+    init = ("--init", str(whole_run / "export"), "--steps", "0")
+    assert main(arguments(data, tmp_path, boxes, *init)) == 0
+    started, earlier = (
+        load_file(run / "export" / "model.safetensors") for run in (tmp_path, whole_run)
+    )
+    assert all(torch.equal(started[name], earlier[name]) for name in earlier)
+
+
+def test_an_earlier_codec_of_other_sizes_is_refused(whole_run, data, boxes, tmp_path, capsys):
+    other = dict(boxes, codebook=export_codebook(tmp_path / "codebook", stack_factor=2))
+    init = ("--init", str(whole_run / "export"), "--steps", "0")
+    assert main(arguments(data, tmp_path, other, *init, recipe="tiny_50")) == 2
+    assert "a codec of other sizes than the recipe's" in capsys.readouterr().err
+
+
+def test_the_frozen_boxes_may_run_inside_the_step(data, boxes, tmp_path):
+    other = dict(boxes, codebook=export_codebook(tmp_path / "codebook", stack_factor=2))
+    run = tmp_path / "run"
+    assert main(arguments(data, run, other, "--steps", "2", recipe="tiny_50")) == 0
+    assert not (run / "cache").exists()
+    assert all(map(math.isfinite, losses(run).values()))
+    codec = SemantiCodec.from_pretrained(run / "export")
+    assert codec.token_rate == 50
+    codes = codec.encode(np.random.default_rng(0).normal(0, 0.1, 3000).astype(np.float32))
+    assert codec.decode(codes).shape == (1, 1, 3000)
+
+
+def test_missing_boxes_are_named(data, boxes, tmp_path, capsys):
+    some = {name: boxes[name] for name in ("audiomae", "vae")}
+    assert main(arguments(data, tmp_path, some)) == 2
+    assert "missing: vocoder, codebook" in capsys.readouterr().err
+    assert main(arguments(data, tmp_path, dict(boxes, vocoder=boxes["vae"]))) == 2
+    assert "holds the box 'vae', not a vocoder" in capsys.readouterr().err
+
+
+def test_two_processes_are_one_process_at_twice_the_batch(data, boxes, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main(arguments(data, one, boxes, "--batch-size", "4", "--steps", "3")) == 0
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    result = subprocess.run(
+        [sys.executable, *torchrun, "--no-python", sys.executable, "-c", COMMAND]
+        + arguments(data, two, boxes, "--batch-size", "2", "--steps", "3"),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert losses(two) == pytest.approx(losses(one), rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def stage_and_batches(data, boxes, tmp_path_factory):
+    """Return the stage in evaluation mode and one batch of windows, cached and not."""
+    recipe = recipes.tiny()
+    torch.manual_seed(0)
+    stage = recipe.stage.build(recipe.stage_config, boxes)
+    audio = recipe.open_source((data,), recipe.crops)
+    cached = stage.prepare(audio, folder=tmp_path_factory.mktemp("run"), is_resumed=False)
+    windows = audio.with_joined(recipe.stage_config.joined_share)
+
+    class SameWindows:
+        def draw(self, rng):
+            index = int(rng.integers(recipe.stage_config.cached_windows))
+            rng = np.random.default_rng([recipe.stage_config.cache_seed, index])
+            return windows.window((index + float(rng.random())) / 5, rng)
+
+    assert isinstance(stage, CodecStage)
+    return stage.eval(), *(
+        draw_batch(source, 3, 0, 4, Shard()) for source in (cached, SameWindows())
+    )
+
+
+def fresh(batch):
+    seeds = [generator.initial_seed() for generator in batch.generators]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return Batch(wav=batch.wav, generators=generators, step=batch.step, extra=batch.extra)
+
+
+def test_cached_windows_give_the_loss_of_windows_computed_in_the_step(stage_and_batches):
+    stage, cached, uncached = stage_and_batches
+    assert cached.wav.numel() == 0 and uncached.wav.shape[1] > WINDOW_SAMPLES
+    first, second = (stage.training_step(fresh(batch), "codec") for batch in (cached, uncached))
+    assert first.loss.item() == pytest.approx(second.loss.item(), rel=1e-3)
+
+
+def test_latents_have_unit_variance_at_the_measured_scale(stage_and_batches):
+    stage, cached, _ = stage_and_batches
+    scaled = cached.extra["latent"].float() * stage.decoder.latent_scale
+    assert scaled.std().item() == pytest.approx(1.0, abs=0.15)
+
+
+def test_training_sees_the_condition_that_decoding_builds(stage_and_batches):
+    stage, cached, _ = stage_and_batches
+    frozen = dict(cached.extra)
+    encoded = stage._encode(frozen, fresh(cached))
+    context = stage._context(encoded, frozen, cached.step)
+    vocab_size = stage._vocab_size(cached.step)
+    assert any(count < 512 for count in frozen["num_positions"].tolist())
+    for item, kept in enumerate(frozen["num_positions"].tolist()):
+        decoded = stage.encoder.quantized(
+            encoded.semantic_codes[item : item + 1, :kept],
+            encoded.acoustic_codes[item : item + 1, :kept],
+            vocab_size,
+        )
+        expected = stage.decoder.condition(*decoded, 512)
+        torch.testing.assert_close(context[item : item + 1], expected)
+
+
+def test_all_vocabularies_take_turns(stage_and_batches):
+    stage, _, _ = stage_and_batches
+    drawn = [stage._vocab_size(step) for step in range(200)]
+    assert drawn == [stage._vocab_size(step) for step in range(200)]
+    assert 60 < drawn.count(8) < 140 and 60 < drawn.count(16) < 140
+
+
+def test_only_the_three_trained_boxes_move(stage_and_batches):
+    stage, cached, _ = stage_and_batches
+    groups = stage.optimizer_groups()
+    trained = {id(parameter) for parameter in groups["codec"]}
+    for name, parameter in stage.named_parameters():
+        is_trained = name.startswith(("encoder.acoustic.", "encoder.quantizer.", "decoder.unet."))
+        assert (id(parameter) in trained) == is_trained, name
+    stage.training_step(fresh(cached), "codec").loss.backward()
+    assert all(p.grad is None for p in stage.parameters() if id(p) not in trained)
+    assert all(p.grad is not None for p in groups["codec"])
+    stage.zero_grad(set_to_none=True)
+
+
+def test_the_published_sizes_follow_from_the_recipes():
+    for stack_factor, recipe in (
+        (1, recipes.paper_100),
+        (2, recipes.paper_50),
+        (4, recipes.paper_25),
+    ):
+        config = recipe().stage_config
+        assert config.stack_factor == stack_factor
+        assert recipe().train.batch_size == 48
+        assert config.schedule.kind == "cosine"

@@ -1,0 +1,61 @@
+"""Exports of untrained boxes in tiny sizes, and noise to train on, for the stages' tests."""
+
+import dataclasses
+import json
+
+import numpy as np
+import soundfile
+import torch
+
+from semanticodec.decoder.vae import VAE, VAEConfig
+from semanticodec.decoder.vocos import Vocos
+from semanticodec.encoder.audiomae import AudioMAE
+from semanticodec.training.state import export_box, write_json
+
+WIDTH = 16
+
+
+def export_audiomae(folder):
+    torch.manual_seed(1)
+    config = AudioMAE.Config(width=WIDTH, depth=3, num_heads=2)
+    weights = AudioMAE(config).state_dict()
+    export_box(folder, box="audiomae", config=dataclasses.asdict(config), weights=weights)
+    return folder
+
+
+def export_vae(folder):
+    torch.manual_seed(2)
+    config = VAEConfig(base_channels=8, num_res_blocks=1, num_groups=4)
+    weights = VAE(config).state_dict()
+    export_box(folder, box="vae", config=dataclasses.asdict(config), weights=weights)
+    description = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", {**description, "latent_scale": 1.0})
+    return folder
+
+
+def export_vocoder(folder):
+    torch.manual_seed(3)
+    config = Vocos.Config(width=16, hidden=16, num_layers=1)
+    weights = Vocos(config).state_dict()
+    export_box(folder, box="vocos", config=dataclasses.asdict(config), weights=weights)
+    return folder
+
+
+def export_codebook(folder, *, stack_factor=1, vocab_sizes=(8, 16)):
+    torch.manual_seed(4)
+    width = stack_factor * WIDTH
+    config = {"vocab_sizes": list(vocab_sizes), "stack_factor": stack_factor, "width": width}
+    weights = {f"codebook_{size}": torch.randn(size, width) for size in vocab_sizes}
+    export_box(folder, box="codebook", config=config, weights=weights)
+    return folder
+
+
+def write_audio(folder, *, seconds=(3.0, 12.0), domains=("general", "music", "speech")):
+    """Write one recording of noise per domain and length; returns the folder."""
+    rng = np.random.default_rng(0)
+    for domain in domains:
+        (folder / domain).mkdir(parents=True, exist_ok=True)
+        for number, duration_s in enumerate(seconds):
+            wav = rng.normal(0, 0.1, round(duration_s * 16000))
+            soundfile.write(folder / domain / f"{number}.wav", wav, 16000)
+    return folder
