@@ -7,7 +7,7 @@
 #   make lint | make format       ruff, pyright, import-linter | let ruff rewrite
 #   make clean                    removes the environment and what the targets wrote
 #
-# TORCH_INDEX=https://download.pytorch.org/whl/cpu installs the smaller CPU build of PyTorch.
+# TORCH_INDEX=URL installs PyTorch from another package index, for instance one of CPU builds.
 
 PYTHON ?= python3
 VENV ?= .venv

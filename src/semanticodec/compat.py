@@ -242,7 +242,10 @@ def num_tokens(num_samples: int, stack_factor: int) -> int:
     """
     duration_s = num_samples / SAMPLE_RATE
     padded_s = duration_s + (PATCH_SECONDS - duration_s % PATCH_SECONDS)
-    return math.ceil(8 * padded_s / PATCH_SECONDS / stack_factor)
+    wanted = math.ceil(8 * padded_s / PATCH_SECONDS / stack_factor)
+    # Rounding can ask for one more than the windows hold.
+    num_windows = num_samples // WINDOW_SAMPLES + 1
+    return min(wanted, num_windows * positions_per_window(stack_factor))
 
 
 def num_output_samples(num_positions: int, stack_factor: int) -> int:

@@ -7,6 +7,7 @@ float32 rounding may decide. Tolerances are those stated with the arrays.
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -156,6 +157,17 @@ def test_long_clips_agree_too(
 ) -> None:
     codes = encoding_codec.encode(CLIPS[clip]).stacked()[0].T
     assert torch.equal(codes, taps[clip].tokens[: len(codes)])
+
+
+@pytest.mark.slow
+def test_converted_weights_are_the_same(encoding_codec: SemantiCodec) -> None:
+    with TemporaryDirectory(prefix="semanticodec-", ignore_cleanup_errors=True) as folder:
+        converted = SemantiCodec.from_pretrained(encoding_codec.save_pretrained(folder))
+        assert converted.config == encoding_codec.config
+        assert converted.model_fingerprint == encoding_codec.model_fingerprint
+        theirs = converted.state_dict()
+        for key, value in encoding_codec.state_dict().items():
+            assert torch.equal(value, theirs[key]), key
 
 
 def test_golden_assets_stay_small() -> None:

@@ -37,6 +37,15 @@ def test_float_rounding_is_part_of_the_rule() -> None:
     assert compat.num_tokens(16_000, 1) == 57  # one second
 
 
+@pytest.mark.parametrize("stack_factor", [1, 2, 4])
+def test_tokens_never_outnumber_the_windows(stack_factor: int) -> None:
+    """From 1 144 321 samples on, rounding asks for one more than seven windows hold."""
+    assert compat.num_tokens(1_144_321, stack_factor) == 7 * 512 // stack_factor
+    for num_samples in range(0, 4_000_000, 1237):
+        num_windows = num_samples // 163_840 + 1
+        assert compat.num_tokens(num_samples, stack_factor) <= num_windows * 512 // stack_factor
+
+
 def test_some_outputs_are_a_sample_short() -> None:
     short = [
         length

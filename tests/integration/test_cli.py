@@ -217,6 +217,19 @@ def test_info_tells_what_the_file_says(stored, capfd):
     assert (facts["blocks"], facts["damaged_blocks"], facts["missing_samples"]) == (1, 0, 0)
 
 
+def test_info_finds_damage_and_cuts(stored, tmp_path, capfd):
+    whole = stored.read_bytes()
+    (tmp_path / "damaged.smtc").write_bytes(whole[:40] + b"?" + whole[41:])
+    status, out, err = run(capfd, "info", tmp_path / "damaged.smtc", "--json")
+    assert (status, json.loads(out)["damaged_blocks"]) == (2, 1)
+    assert "1 of 1 blocks are damaged" in err
+    (tmp_path / "cut.smtc").write_bytes(whole[:33])
+    status, out, err = run(capfd, "info", tmp_path / "cut.smtc", stored)
+    assert status == 2
+    assert err.startswith(f"semanticodec: error: {tmp_path / 'cut.smtc'}: ")
+    assert str(stored) in out  # the good one is described all the same
+
+
 def test_info_of_a_model(tiny_folder, tiny_codec, capfd):
     status, out, _ = run(capfd, "info", tiny_folder, "--json")
     assert status == 0

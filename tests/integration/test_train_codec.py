@@ -36,7 +36,7 @@ MAKERS = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_audio(tmp_path_factory.mktemp("data"))
+    return write_audio(tmp_path_factory.mktemp("data"), seconds=(3.0, 6.0, 12.0))
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +177,8 @@ def stage_and_batches(data, boxes, tmp_path_factory):
             return windows.window((index + float(rng.random())) / 5, rng)
 
     assert isinstance(stage, CodecStage)
-    return stage.eval(), *(
-        draw_batch(source, 3, 0, 4, Shard()) for source in (cached, SameWindows())
-    )
+    sources = (cached, SameWindows())
+    return stage.eval(), *(draw_batch(source, 3, 0, 4, Shard()) for source in sources)
 
 
 def fresh(batch):
@@ -191,6 +190,8 @@ def fresh(batch):
 def test_cached_windows_give_the_loss_of_windows_computed_in_the_step(stage_and_batches):
     stage, cached, uncached = stage_and_batches
     assert cached.wav.numel() == 0 and uncached.wav.shape[1] > WINDOW_SAMPLES
+    # Whole and padded windows.
+    assert len(set(cached.extra["num_positions"].tolist())) > 1
     first, second = (stage.training_step(fresh(batch), "codec") for batch in (cached, uncached))
     assert first.loss.item() == pytest.approx(second.loss.item(), rel=1e-3)
 
@@ -203,11 +204,15 @@ def test_latents_have_unit_variance_at_the_measured_scale(stage_and_batches):
 
 def test_training_sees_the_condition_that_decoding_builds(stage_and_batches):
     stage, cached, _ = stage_and_batches
-    frozen = dict(cached.extra)
+    # Ends inside a column, at its edge, and in the first column.
+    frozen = {
+        **cached.extra,
+        "num_positions": torch.tensor([512, 504, 104, 8]),
+        "num_valid": torch.tensor([511, 504, 99, 3]),
+    }
     encoded = stage._encode(frozen, fresh(cached))
     context = stage._context(encoded, frozen, cached.step)
     vocab_size = stage._vocab_size(cached.step)
-    assert any(count < 512 for count in frozen["num_positions"].tolist())
     for item, kept in enumerate(frozen["num_positions"].tolist()):
         decoded = stage.encoder.quantized(
             encoded.semantic_codes[item : item + 1, :kept],
@@ -239,11 +244,8 @@ def test_only_the_three_trained_boxes_move(stage_and_batches):
 
 
 def test_the_published_sizes_follow_from_the_recipes():
-    for stack_factor, recipe in (
-        (1, recipes.paper_100),
-        (2, recipes.paper_50),
-        (4, recipes.paper_25),
-    ):
+    by_factor = {1: recipes.paper_100, 2: recipes.paper_50, 4: recipes.paper_25}
+    for stack_factor, recipe in by_factor.items():
         config = recipe().stage_config
         assert config.stack_factor == stack_factor
         assert recipe().train.batch_size == 48

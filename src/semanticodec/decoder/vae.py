@@ -19,15 +19,42 @@ GROUP_NORM_EPS = 1e-6
 LOG_VARIANCE_RANGE = (-30.0, 20.0)
 
 
+# With the shortcut, a latent cell starts as the patch's mean and its lowest cosine coefficients.
+# The mean varies most (standard deviation 10 before scaling, the others 0.4 to 1.8): the scales
+# bring them to order one. The middle of the log mel is moved to zero, and the latent starts nearly
+# without noise (standard deviation 0.05).
+SHORTCUT_MEAN_SCALE = 0.125
+SHORTCUT_DETAIL_SCALE = 0.5
+SHORTCUT_MEL_MEAN = -5.5
+SHORTCUT_LOG_VARIANCE = -6.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class VAEConfig:
-    """Sizes shared by both halves; the defaults are the official ones."""
+    """Sizes shared by both halves; the defaults are the official ones.
+
+    Attributes:
+        base_channels: channels of the finest level.
+        channel_multipliers: channels of each level over `base_channels`.
+        num_res_blocks: residual blocks per level (one more on the way up).
+        latent_channels: channels of the latent.
+        num_groups: groups of every group normalisation.
+        patch_shortcut: beside the convolutions, map every patch of the mel to its latent cell and
+            back linearly, starting from its lowest cosine coefficients (not official). Training
+            then starts from a usable autoencoder, which small budgets need.
+    """
 
     base_channels: int = 128
     channel_multipliers: tuple[int, ...] = (1, 2, 4)
     num_res_blocks: int = 2
     latent_channels: int = 8
     num_groups: int = 32
+    patch_shortcut: bool = False
+
+    @property
+    def patch_size(self) -> int:
+        """Mel frames and bins under one latent cell, along each axis."""
+        return 2 ** (len(self.channel_multipliers) - 1)
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -110,6 +137,45 @@ class Upsample(nn.Module):
         return self.conv(F.interpolate(features, scale_factor=2.0, mode="nearest"))
 
 
+def cosine_patches(patch_size: int, num_patches: int) -> Float[Tensor, "C 1 P P"]:
+    """Return orthonormal 2-D cosines over a patch, the lowest frequencies first."""
+    points = (torch.arange(patch_size, dtype=torch.float64) + 0.5) / patch_size
+    waves = torch.cos(torch.pi * torch.arange(patch_size, dtype=torch.float64)[:, None] * points)
+    waves = waves / waves.norm(dim=1, keepdim=True)
+    orders = sorted(
+        ((row, column) for row in range(patch_size) for column in range(patch_size)), key=sum
+    )
+    patches = [torch.outer(waves[row], waves[column]) for row, column in orders[:num_patches]]
+    return torch.stack(patches).unsqueeze(1).float()
+
+
+def _shortcut_scales(config: VAEConfig) -> Float[Tensor, "C 1 1 1"]:
+    scales = torch.full((config.latent_channels, 1, 1, 1), SHORTCUT_DETAIL_SCALE)
+    scales[0] = SHORTCUT_MEAN_SCALE
+    return scales
+
+
+class PatchAnalysis(nn.Conv2d):
+    """Mel patches -> latent cells, linearly."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        size, channels = config.patch_size, config.latent_channels
+        super().__init__(1, channels, size, stride=size)
+        patches = _shortcut_scales(config) * cosine_patches(size, channels)
+        offset = SHORTCUT_MEL_MEAN * patches.sum(dim=(1, 2, 3))
+        self.weight = nn.Parameter(patches)
+        self.bias = nn.Parameter(-offset)
+
+
+class PatchSynthesis(nn.ConvTranspose2d):
+    """Latent cells -> mel patches, linearly; the mel's middle is the last convolution's bias."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        size, channels = config.patch_size, config.latent_channels
+        super().__init__(channels, 1, size, stride=size, bias=False)
+        self.weight = nn.Parameter(cosine_patches(size, channels) / _shortcut_scales(config))
+
+
 class VAEEncoder(nn.Module):
     """Mel -> mean and log variance of the latent."""
 
@@ -134,6 +200,13 @@ class VAEEncoder(nn.Module):
         self.norm_out = nn.GroupNorm(groups, width, eps=GROUP_NORM_EPS)
         self.conv_out = nn.Conv2d(width, 2 * config.latent_channels, 3, padding=1)
         self.moments = nn.Conv2d(2 * config.latent_channels, 2 * config.latent_channels, 1)
+        self.patch_shortcut = PatchAnalysis(config) if config.patch_shortcut else None
+        if config.patch_shortcut:
+            # The convolutions join in from nothing.
+            nn.init.zeros_(self.moments.weight)
+            bias = torch.zeros(2, config.latent_channels)
+            bias[1] = SHORTCUT_LOG_VARIANCE
+            self.moments.bias = nn.Parameter(bias.flatten())
 
     def forward(
         self, mel: Float[Tensor, "B T M"]
@@ -148,6 +221,8 @@ class VAEEncoder(nn.Module):
             features = level(features)
         features = self.conv_out(F.silu(self.norm_out(self.middle(features))))
         mean, log_variance = self.moments(features).chunk(2, dim=1)
+        if self.patch_shortcut is not None:
+            mean = mean + self.patch_shortcut(mel.unsqueeze(1))
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
 
@@ -175,13 +250,20 @@ class VAEDecoder(nn.Module):
             self.levels.append(nn.Sequential(*level))
         self.norm_out = nn.GroupNorm(groups, width, eps=GROUP_NORM_EPS)
         self.conv_out = nn.Conv2d(width, 1, 3, padding=1)
+        self.patch_shortcut = PatchSynthesis(config) if config.patch_shortcut else None
+        if config.patch_shortcut:
+            nn.init.zeros_(self.conv_out.weight)
+            self.conv_out.bias = nn.Parameter(torch.full((1,), SHORTCUT_MEL_MEAN))
 
     def forward(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
         """Return the log mel of a latent in the autoencoder's own scale."""
         features = self.middle(self.conv_in(self.unpack(latent)))
         for level in self.levels:
             features = level(features)
-        return self.conv_out(F.silu(self.norm_out(features))).squeeze(1)
+        mel = self.conv_out(F.silu(self.norm_out(features)))
+        if self.patch_shortcut is not None:
+            mel = mel + self.patch_shortcut(latent)
+        return mel.squeeze(1)
 
 
 class VAE(nn.Module):

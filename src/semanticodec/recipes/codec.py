@@ -146,7 +146,7 @@ def _tiny(name: str, *, stack_factor: int, cached_windows: int) -> Recipe:
             precision="float32",
             optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
             log_every=1,
-            picture_every=2,
+            picture_every=4,
             checkpoint_every=2,
         ),
     )

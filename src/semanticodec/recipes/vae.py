@@ -16,7 +16,7 @@ def small() -> Recipe:
         name="vae/small",
         stage=VAEStage,
         stage_config=VAEStage.Config(
-            vae=VAEConfig(base_channels=32, num_res_blocks=1),
+            vae=VAEConfig(base_channels=32, num_res_blocks=1, patch_shortcut=True),
             discriminator=PatchDiscriminator.Config(channels=32),
             kl_weight=5e-3,
             discriminator_start=1500,

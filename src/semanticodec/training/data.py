@@ -87,7 +87,6 @@ def rand_per_item(
 
 
 @runtime_checkable
-@runtime_checkable
 class Source(Protocol):
     """Anything that items can be drawn from: audio crops, cached features, ..."""
 

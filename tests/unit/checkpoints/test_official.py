@@ -297,6 +297,15 @@ def test_a_codebook_of_another_kind_is_refused(
         read_codebook(path, 100)
 
 
+def test_code_in_a_codebook_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "codebook.npy"
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(CheckpointError, match=r"no plain \.npy array"):
+        read_codebook(path, 100)
+    assert not Path("evil-was-here").exists()
+
+
 def test_a_damaged_codebook_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "codebook.npy"
     np.save(path, np.ones((64, 768), np.float32))

@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from semanticodec.decoder.hifigan import HiFiGAN
-from semanticodec.decoder.vae import VAE, VAEDecoder, VAEEncoder, sample_latent
+from semanticodec.decoder.vae import (
+    VAE,
+    VAEDecoder,
+    VAEEncoder,
+    cosine_patches,
+    sample_latent,
+)
 from semanticodec.decoder.vocos import InverseSTFT, Vocos
 
 SMALL = VAE.Config(base_channels=8, num_res_blocks=1, num_groups=4)
@@ -27,6 +33,22 @@ def test_latent_is_a_quarter_of_the_mel_both_ways() -> None:
     mean, log_variance = vae.encode(mel)
     assert mean.shape == log_variance.shape == (2, 8, 8, 16)
     assert vae.decode(mean).shape == mel.shape
+
+
+def test_the_shortcut_alone_is_already_an_autoencoder() -> None:
+    config = VAE.Config(base_channels=8, num_res_blocks=1, num_groups=4, patch_shortcut=True)
+    vae = VAE(config)
+    smooth = torch.linspace(-8, 0, 64).expand(1, 32, 64)
+    mean, log_variance = vae.encode(smooth)
+    assert (vae.decode(mean) - smooth).abs().max() < 0.1
+    assert mean.abs().max() < 6 and (log_variance < -5).all()
+    assert not any("patch_shortcut" in name for name in VAE(SMALL).state_dict())
+
+
+@pytest.mark.parametrize("size", [2, 4, 8])
+def test_cosine_patches_are_orthonormal(size: int) -> None:
+    patches = cosine_patches(size, size * size).flatten(1)
+    assert torch.allclose(patches @ patches.T, torch.eye(size * size), atol=1e-5)
 
 
 def test_sampled_latent_has_the_encoder_s_moments() -> None:

@@ -55,7 +55,7 @@ USE_DECAY = 0.995
 SCALE_WINDOWS = 256
 CACHE_BATCH = 8
 PICTURE_ITEMS = 2
-PICTURE_STEPS = 10
+MAX_PICTURE_STEPS = 10
 # Separates the draw of the vocabulary from all other numbers of a step.
 VOCABULARY_STREAM = 20405
 
@@ -344,12 +344,13 @@ class CodecStage(Stage):
         context = self._context(self._encode(frozen, part), frozen, batch.step)
         latent = frozen["latent"].float() * self.decoder.latent_scale
         noise = randn_per_item(part.generators, tuple(latent.shape[1:]), latent.device)
+        num_steps = min(MAX_PICTURE_STEPS, self.config.sampling.num_steps)
         shown: dict[str, Picture] = {}
         for item in range(len(latent)):
             sampled = self.decoder.sample_latent(
                 context[item : item + 1],
                 lambda draw, item=item: noise[item : item + 1],
-                timesteps=self.decoder.timesteps(PICTURE_STEPS),
+                timesteps=self.decoder.timesteps(num_steps),
                 guidance_scale=1.0,
                 eta=0.0,
             )
