@@ -112,7 +112,7 @@ class SemantiCodec:
         return encode_file(self.codec, filepath)
 
     def decode(
-        self, tokens: Int[Tensor, "1 L 2"], noise: WindowNoise | None = None
+        self, tokens: Tensor, noise: WindowNoise | None = None
     ) -> Float[np.ndarray, "1 1 S"]:
         """Return the waveform of tokens; see `decode_tokens`."""
         return decode_tokens(self.codec, tokens, self.ddim_sample_step, self.cfg_scale, noise)
@@ -153,7 +153,7 @@ def encode_file(codec: Codec, path: str | os.PathLike[str]) -> Int[Tensor, "1 L 
 @torch.inference_mode()
 def decode_tokens(
     codec: Codec,
-    tokens: Int[Tensor, "1 L 2"],
+    tokens: Tensor,
     num_steps: int = 50,
     guidance_scale: float = 2.0,
     noise: WindowNoise | None = None,
@@ -163,7 +163,7 @@ def decode_tokens(
 
     Args:
         codec: with official weights.
-        tokens: from `encode_file`, L at least 1.
+        tokens: int64 [1, L, 2] from `encode_file`, L at least 1.
         num_steps: requested DDIM steps, see `release_timesteps`.
         guidance_scale: 1 turns guidance off.
         noise: None draws from torch's global generator in the release's order, so that

@@ -202,6 +202,22 @@ def test_latents_have_unit_variance_at_the_measured_scale(stage_and_batches):
     assert scaled.std().item() == pytest.approx(1.0, abs=0.15)
 
 
+def test_the_code_space_is_filled_from_the_start(stage_and_batches):
+    stage, cached, _ = stage_and_batches
+    features = cached.extra["features"].float()
+    vocab_size = stage.vocab_sizes[-1]
+    centroids = stage.encoder.semantic.decode(
+        stage.encoder.semantic.encode(features, vocab_size), vocab_size
+    )
+    vectors = stage.encoder.quantizer.project_in(stage.encoder.acoustic(features, centroids))
+    is_whole = cached.extra["num_valid"] >= 511  # nothing is marked as padding
+    rows = vectors[is_whole].flatten(0, 1).detach()
+    assert len(rows)
+    directions = torch.nn.functional.normalize(rows, dim=-1)
+    assert directions.mean(dim=0).norm() < 0.3
+    assert rows.std(dim=0).tolist() == pytest.approx([1.0] * rows.shape[1], abs=0.4)
+
+
 def test_training_sees_the_condition_that_decoding_builds(stage_and_batches):
     stage, cached, _ = stage_and_batches
     # Ends inside a column, at its edge, and in the first column.

@@ -16,13 +16,22 @@ class AcousticEncoder(nn.Module):
     class Config:
         """Sizes; the official ones have hidden = 2 * width and 4, 3, 2 layers for K = 1, 2, 4.
 
-        `bidirectional=False` is the ablation of the paper's Table VI.
+        Attributes:
+            width: of features, centroids and output.
+            hidden: of the LSTM, per direction.
+            num_layers: of the LSTM.
+            bidirectional: False is the ablation of the paper's Table VI.
+            is_residual: add a linear map of features - centroids that starts as that difference,
+                with the LSTM joining in from nothing (not official). The codes then start as a
+                second stage of residual quantization, spread as wide as the data: without it a
+                small budget collapses the acoustic codebook.
         """
 
         width: int = 768
         hidden: int = 1536
         num_layers: int = 4
         bidirectional: bool = True
+        is_residual: bool = False
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -36,6 +45,11 @@ class AcousticEncoder(nn.Module):
         )
         lstm_width = (2 if config.bidirectional else 1) * config.hidden
         self.project = nn.Linear(lstm_width, config.width, bias=False)
+        self.residual = None
+        if config.is_residual:
+            self.residual = nn.Linear(config.width, config.width, bias=False)
+            nn.init.eye_(self.residual.weight)
+            nn.init.zeros_(self.project.weight)
 
     def forward(
         self, features: Float[Tensor, "B L D"], quantized: Float[Tensor, "B L D"]
@@ -48,4 +62,7 @@ class AcousticEncoder(nn.Module):
         Source: paper Eq. 2; the linear map without bias is the release's.
         """
         hidden, _ = self.lstm(torch.cat([features, quantized], dim=-1))
-        return self.project(hidden)
+        acoustic = self.project(hidden)
+        if self.residual is None:
+            return acoustic
+        return acoustic + self.residual(features - quantized)

@@ -24,14 +24,13 @@ def small() -> Recipe:
         stage_config=CodecStage.Config(
             acoustic_hidden=256,
             acoustic_layers=2,
+            is_acoustic_residual=True,
             quantizer=VectorQuantizer.Config(
                 codebook_size=8192,
-                code_width=12,
-                l2_normalize=True,
                 decay=0.99,
+                commitment_weight=0.25,
                 initialize_from_data=True,
-                revival_threshold=0.03,
-                entropy_weight=0.02,
+                revival_threshold=0.05,
             ),
             position_width=64,
             unet=TUNet.Config(

@@ -52,3 +52,17 @@ def test_features_come_before_their_centroids():
     assert torch.equal(
         module(features, torch.randn(1, 10, 4)), module(features, torch.randn(1, 10, 4))
     )
+
+
+def test_residual_starts_as_what_the_centroid_left_out():
+    config = AcousticEncoder.Config(width=8, hidden=4, num_layers=1, is_residual=True)
+    encoder = AcousticEncoder(config)
+    features, quantized = torch.randn(2, 5, 8), torch.randn(2, 5, 8)
+    torch.testing.assert_close(encoder(features, quantized), features - quantized)
+    encoder(features, quantized).square().sum().backward()
+    assert encoder.project.weight.grad.abs().sum() > 0, "the LSTM must be able to join in"
+
+
+def test_official_acoustic_encoder_has_no_residual():
+    names = AcousticEncoder(AcousticEncoder.Config(width=8, hidden=4, num_layers=1)).state_dict()
+    assert not any("residual" in name for name in names)

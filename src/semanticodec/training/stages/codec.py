@@ -33,7 +33,7 @@ from semanticodec.decoder.vae import VAE
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import AudioMAE
-from semanticodec.encoder.encoder import Encoder, EncoderOutput, valid_mask
+from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, valid_mask
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.stacking import BLOCKS, NUM_BANDS, positions_per_window
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
@@ -53,6 +53,7 @@ NEAR_NOISE = 0.9
 PROBE_EVERY = 10
 USE_DECAY = 0.995
 SCALE_WINDOWS = 256
+WHITENING_WINDOWS = 16
 CACHE_BATCH = 8
 PICTURE_ITEMS = 2
 MAX_PICTURE_STEPS = 10
@@ -82,6 +83,7 @@ class CodecStage(Stage):
         Attributes:
             stack_factor: K, 1, 2 or 4.
             acoustic_hidden: hidden width of the acoustic encoder; 0 = twice the features'.
+            is_acoustic_residual: see `AcousticEncoder.Config`.
             quantizer: its width is replaced.
             position_width: of the condition's position codes.
             unet: its context width and grid are replaced.
@@ -97,6 +99,7 @@ class CodecStage(Stage):
         stack_factor: int = 1
         acoustic_hidden: int = 0
         acoustic_layers: int = 4
+        is_acoustic_residual: bool = False
         quantizer: VectorQuantizer.Config = VectorQuantizer.Config()
         position_width: int = 192
         unet: TUNet.Config = TUNet.Config()
@@ -180,6 +183,8 @@ class CodecStage(Stage):
         # A resumed run has its scale in the checkpoint.
         if not (is_resumed or self._is_scale_known):
             self.decoder.latent_scale.fill_(self._measure_scale(windows))
+            if config.quantizer.code_width is not None:
+                self._spread_codes(windows)
         return windows
 
     def _cache(self, source: WindowSource, folder: Path) -> CachedSource:
@@ -218,6 +223,37 @@ class CodecStage(Stage):
             total += torch.stack([latent.mean(), latent.square().mean()]).cpu()
         mean, mean_square = (total / count).tolist()
         return 1.0 / math.sqrt(max(mean_square - mean * mean, 1e-12))
+
+    @torch.no_grad()
+    def _spread_codes(self, windows: Source) -> None:
+        """Start the way into the code space as a whitening of the untrained encoder's output.
+
+        That output points almost into one direction. Codes that start there are left behind as
+        soon as the encoder learns to use the space around, and the codebook collapses.
+        """
+        quantizer, vocab_size = self.encoder.quantizer, self.vocab_sizes[-1]
+        device = self.decoder.latent_scale.device
+        collected = []
+        for draw in range(WHITENING_WINDOWS):
+            item = windows.draw(np.random.default_rng([self.config.cache_seed, draw]))
+            tensors = {name: torch.from_numpy(item[name])[None].to(device) for name in item}
+            frozen = tensors if "latent" in tensors else self._frozen(**tensors)
+            features = frozen["features"].float()
+            codes = self.encoder.semantic.encode(features, vocab_size)
+            valid = valid_mask(frozen["num_valid"], features.shape[1])
+            vectors = self.encoder.acoustic(
+                mask_padding(features, valid),
+                mask_padding(self.encoder.semantic.decode(codes, vocab_size), valid),
+            )
+            collected.append(vectors[valid].double().cpu())
+        rows = torch.cat(collected)
+        mean = rows.mean(dim=0)
+        variances, directions = torch.linalg.eigh((rows - mean).T.cov())
+        width = quantizer.project_in.weight.shape[0]
+        scales = variances[-width:].clamp_min(1e-12).rsqrt()
+        whitening = scales.unsqueeze(1) * directions[:, -width:].T
+        quantizer.project_in.weight.copy_(whitening)
+        quantizer.project_in.bias.copy_(-(whitening @ mean))
 
     def optimizer_groups(self) -> dict[str, list[Parameter]]:
         """Return the one group that is trained jointly (Sec. III-E)."""
@@ -404,6 +440,7 @@ def load_boxes(config: CodecStage.Config, folders: Mapping[str, Path]) -> Boxes:
             width=width,
             hidden=config.acoustic_hidden or 2 * width,
             num_layers=config.acoustic_layers,
+            is_residual=config.is_acoustic_residual,
         ),
         quantizer=dataclasses.replace(config.quantizer, width=width),
     )
