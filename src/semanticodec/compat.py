@@ -145,7 +145,7 @@ def encode_file(codec: Codec, path: str | os.PathLike[str]) -> Int[Tensor, "1 L 
     for start in range(0, num_windows * WINDOW_SAMPLES, WINDOW_SAMPLES):
         window = centred[start : start + WINDOW_SAMPLES + LOOKAHEAD_SAMPLES]
         fbank = window_fbank(codec.fbank, window.unsqueeze(0))
-        codes = codec.encoder.encode(fbank, codec.semantic_vocab_size, ignore_lone_frame=True)
+        codes = codec.encoder.encode(fbank, codec.semantic_vocab_size)
         tokens.append(torch.stack(codes, dim=-1))
     return torch.cat(tokens, dim=1)[:, :length]
 

@@ -58,24 +58,17 @@ class EncoderOutput(NamedTuple):
     num_used_codes: Int[Tensor, ""]
 
 
-def active_frames(
-    fbank: Float[Tensor, "B T M"], ignore_lone_frame: bool = False
-) -> Int[Tensor, " B"]:
+def active_frames(fbank: Float[Tensor, "B T M"]) -> Int[Tensor, " B"]:
     """Return how many frames there are up to and with the last one that is not silent.
 
     Args:
         fbank: normalised filter bank.
-        ignore_lone_frame: count 0 where only one frame of the window is active, as the release
-            does by accident (its search for the last frame fails on a single one).
     """
     # Silent rows are constant: less their first bin they are exactly 0 on any device.
     spread = (fbank - fbank[..., :1]).float().std(dim=-1)
     is_active = spread > SILENT_STD
     numbers = torch.arange(1, fbank.shape[1] + 1, device=fbank.device)
-    last = (is_active * numbers).amax(dim=1)
-    if ignore_lone_frame:
-        return torch.where(is_active.sum(dim=1) == 1, 0, last)
-    return last
+    return (is_active * numbers).amax(dim=1)
 
 
 def valid_mask(num_valid: Int[Tensor, " B"], length: int) -> Bool[Tensor, "B L"]:
@@ -136,9 +129,7 @@ class Encoder(nn.Module):
         config = self.config
         return stack_patches(self.audiomae(fbank), config.stack_factor, config.audiomae.num_bands)
 
-    def valid_positions(
-        self, fbank: Float[Tensor, "B T M"], ignore_lone_frame: bool = False
-    ) -> Int[Tensor, " B"]:
+    def valid_positions(self, fbank: Float[Tensor, "B T M"]) -> Int[Tensor, " B"]:
         """Return how many positions lie before the end of the audio; later ones get the mark.
 
         The release counts rows of the flat, time-major sequence, so the end may fall inside a
@@ -146,40 +137,33 @@ class Encoder(nn.Module):
 
         Args:
             fbank: normalised filter bank.
-            ignore_lone_frame: see `active_frames`.
         """
         length = self.config.audiomae.num_bands * fbank.shape[1]
         length //= self.config.audiomae.patch_size * self.config.stack_factor
-        frames = active_frames(fbank, ignore_lone_frame)
+        frames = active_frames(fbank)
         return (length * frames + fbank.shape[1] - 1) // fbank.shape[1]
 
     @torch.no_grad()
     def encode(
-        self,
-        fbank: Float[Tensor, "B T M"],
-        vocab_size: int,
-        ignore_lone_frame: bool = False,
-        itemwise: bool = True,
+        self, fbank: Float[Tensor, "B T M"], vocab_size: int
     ) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
         """Return the semantic and the acoustic codes.
+
+        Items run one at a time: together their sums would round differently, and a position near
+        a tie could get another code in another batch.
 
         Args:
             fbank: normalised filter bank of one window per item.
             vocab_size: which semantic vocabulary.
-            ignore_lone_frame: see `active_frames`.
-            itemwise: run one item at a time, so that codes never depend on the batch. Together
-                is faster on some machines, but sums round differently there, and a position
-                near a tie may get another code.
         Raises:
             ConfigError: unknown vocabulary.
         Source: paper Eq. 1 to 3, 5.
         """
         semantic_codes, acoustic_codes = [], []
-        for group in fbank.split(1 if itemwise else max(len(fbank), 1)):
-            features = self.features(group)
+        for item in fbank.split(1):
+            features = self.features(item)
             codes = self.semantic.encode(features, vocab_size)
-            num_valid = self.valid_positions(group, ignore_lone_frame)
-            valid = valid_mask(num_valid, features.shape[1])
+            valid = valid_mask(self.valid_positions(item), features.shape[1])
             centroids = F.embedding(codes, self.semantic.codebook(vocab_size))
             semantic_codes.append(codes)
             acoustic_codes.append(self.quantizer.encode(self._acoustic(features, centroids, valid)))

@@ -2,22 +2,73 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.config import config_from_dict
 from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.vae import VAE
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
-from semanticodec.errors import CheckpointError
+from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.training.stages.vae import load_vae
 from semanticodec.training.state import load_export
 
 CODEBOOK_BOX = "codebook"
+CODEC_BOXES = ("audiomae", "vae", "vocoder", CODEBOOK_BOX)
 VOCODERS: dict[str, type[HiFiGAN] | type[Vocos]] = {"hifigan": HiFiGAN, "vocos": Vocos}
+
+
+class FrozenBoxes(NamedTuple):
+    """The finished boxes that a codec is built on, frozen and in evaluation mode.
+
+    Attributes:
+        codebooks: semantic centroids by vocabulary size, ascending.
+        digests: short names of the weights of AudioMAE and VAE, whose results are cached.
+    """
+
+    audiomae: AudioMAE
+    codebooks: Mapping[int, Float[Tensor, "K D"]]
+    vae: VAE
+    vocoder: HiFiGAN | Vocos
+    digests: Mapping[str, str]
+
+
+def load_boxes(folders: Mapping[str, Path], stack_factor: int) -> FrozenBoxes:
+    """Read the exports of AudioMAE, codebook, VAE and vocoder.
+
+    Raises:
+        ConfigError: One of them is missing, or another was given.
+        CheckpointError: One cannot be read, or does not fit the others.
+    """
+    if set(folders) != set(CODEC_BOXES):
+        missing = [name for name in CODEC_BOXES if name not in folders]
+        unknown = [name for name in folders if name not in CODEC_BOXES]
+        raise ConfigError(
+            f"The codec needs the boxes {', '.join(CODEC_BOXES)}; missing: "
+            f"{', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}. Add "
+            "--box NAME=RUN/export for each."
+        )
+    audiomae = load_audiomae(folders["audiomae"])
+    width = stack_factor * audiomae.config.width
+    return FrozenBoxes(
+        audiomae=audiomae,
+        codebooks=load_codebooks(folders[CODEBOOK_BOX], width=width, stack_factor=stack_factor),
+        vae=load_vae(folders["vae"])[0],
+        vocoder=load_vocoder(folders["vocoder"]),
+        digests={name: _digest(folders[name]) for name in ("audiomae", "vae")},
+    )
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:16]
 
 
 def load_audiomae(folder: Path) -> AudioMAE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -132,6 +133,8 @@ class CodebookRecipe:
         return entries
 
     def _check(self, options: RunOptions) -> None:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise ConfigError("Clustering runs in one process; start it without torchrun.")
         if set(options.boxes) != {"audiomae"}:
             raise ConfigError(
                 f"Codebooks need the box audiomae and no other, but got "

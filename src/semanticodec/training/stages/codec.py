@@ -8,16 +8,14 @@ loss = mean squared error of the velocity + commitment (+ entropy of the codes) 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Parameter
 
 from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank
@@ -26,27 +24,21 @@ from semanticodec.checkpoints.pretrained import read_setting, read_weights, writ
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
 from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder, SamplingConfig
-from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.schedule import Schedule, shift_time
 from semanticodec.decoder.unet import TUNet
-from semanticodec.decoder.vae import VAE
-from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
-from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, valid_mask
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.stacking import BLOCKS, NUM_BANDS, positions_per_window
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
-from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.errors import CheckpointError
 from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, WindowSource, build_cache, window_features
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.monitor import Picture
-from semanticodec.training.stages.boxes import load_audiomae, load_codebooks, load_vocoder
-from semanticodec.training.stages.vae import load_vae
+from semanticodec.training.stages.boxes import FrozenBoxes, load_boxes
 from semanticodec.training.trainer import Stage, StepOutput
 
-BOXES = ("audiomae", "vae", "vocoder", "codebook")
 TRAINED = ("encoder.acoustic.", "encoder.quantizer.", "decoder.unet.")
 # From here on (of 1000) the input is nearly pure noise, and only the codes can tell the latent.
 NEAR_NOISE = 0.9
@@ -59,16 +51,6 @@ PICTURE_ITEMS = 2
 MAX_PICTURE_STEPS = 10
 # Separates the draw of the vocabulary from all other numbers of a step.
 VOCABULARY_STREAM = 20405
-
-
-class Boxes(NamedTuple):
-    """The frozen boxes that the codec is built on."""
-
-    config: CodecConfig
-    audiomae: AudioMAE
-    codebooks: Mapping[int, Float[Tensor, "K D"]]
-    vae: VAE
-    vocoder: HiFiGAN | Vocos
 
 
 class CodecStage(Stage):
@@ -119,38 +101,27 @@ class CodecStage(Stage):
             ConfigError: One of them is missing, or another was given.
             CheckpointError: One cannot be read or does not fit the others.
         """
-        if set(boxes) != set(BOXES):
-            missing = [name for name in BOXES if name not in boxes]
-            unknown = [name for name in boxes if name not in BOXES]
-            raise ConfigError(
-                f"The codec needs the boxes {', '.join(BOXES)}; missing: "
-                f"{', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}. Add "
-                "--box NAME=RUN/export for each."
-            )
-        return cls(config, load_boxes(config, boxes), _origin(boxes))
+        return cls(config, load_boxes(boxes, config.stack_factor))
 
-    def __init__(self, config: Config, boxes: Boxes, origin: Mapping[str, str]) -> None:
+    def __init__(self, config: Config, boxes: FrozenBoxes) -> None:
         super().__init__()
         self.config = config
-        self.codec_config = boxes.config
-        self.vocab_sizes = boxes.config.encoder.semantic.vocab_sizes
-        self.encoder = Encoder(boxes.config.encoder)
-        self.decoder = Decoder(boxes.config.decoder)
+        self.codec_config = complete_config(config, boxes)
+        self.vocab_sizes = self.codec_config.encoder.semantic.vocab_sizes
+        self.encoder = Encoder(self.codec_config.encoder)
+        self.decoder = Decoder(self.codec_config.decoder)
         self.vae_encoder = boxes.vae.encoder
-        self.encoder.audiomae.load_state_dict(boxes.audiomae.state_dict())
+        self.encoder.audiomae = boxes.audiomae
+        self.decoder.vae = boxes.vae.decoder
+        self.decoder.vocoder = boxes.vocoder
         for size, centroids in boxes.codebooks.items():
             self.encoder.semantic.codebook(size).copy_(centroids)
-        self.decoder.vae.load_state_dict(boxes.vae.decoder.state_dict())
-        self.decoder.vocoder.load_state_dict(boxes.vocoder.state_dict())
-        self.encoder.audiomae.requires_grad_(False)
-        for box in (self.vae_encoder, self.decoder.vae, self.decoder.vocoder):
-            box.requires_grad_(False)
-        self.fbank = Fbank(boxes.config.encoder.audiomae.num_mel_bins)
+        self.fbank = Fbank(boxes.audiomae.config.num_mel_bins)
         self.mel = Mel()
         # Moving share of each acoustic code, over some hundred steps.
         size = config.quantizer.codebook_size
         self.register_buffer("code_use", torch.full((size,), 1.0 / size))
-        self._origin = origin
+        self._origin = {"stack_factor": config.stack_factor, **boxes.digests}
         self._is_scale_known = False
 
     def initialize(self, folder: Path) -> None:
@@ -197,7 +168,7 @@ class CodecStage(Stage):
             seed=config.cache_seed,
             batch_size=CACHE_BATCH,
             device=self.decoder.latent_scale.device,
-            origin={"stack_factor": config.stack_factor, **self._origin},
+            origin=self._origin,
         )
 
     @torch.no_grad()
@@ -210,15 +181,19 @@ class CodecStage(Stage):
             mean, _ = self.vae_encoder(self.mel(wav[:, :WINDOW_SAMPLES]))
         return {**audiomae._asdict(), "latent": mean}
 
-    def _measure_scale(self, windows: Source) -> float:
-        """Return 1 / standard deviation of the VAE's latents over some windows."""
+    def _examples(self, windows: Source, count: int) -> Iterator[dict[str, Tensor]]:
+        """Yield the frozen boxes' results of some windows, one at a time."""
         device = self.decoder.latent_scale.device
-        count = SCALE_WINDOWS if isinstance(windows, CachedSource) else CACHE_BATCH * 2
-        total = torch.zeros(2, dtype=torch.float64)
         for draw in range(count):
             item = windows.draw(np.random.default_rng([self.config.cache_seed, draw]))
             tensors = {name: torch.from_numpy(item[name])[None].to(device) for name in item}
-            frozen = tensors if "latent" in tensors else self._frozen(**tensors)
+            yield tensors if "latent" in tensors else self._frozen(**tensors)
+
+    def _measure_scale(self, windows: Source) -> float:
+        """Return 1 / standard deviation of the VAE's latents over some windows."""
+        count = SCALE_WINDOWS if self.config.cached_windows else WHITENING_WINDOWS
+        total = torch.zeros(2, dtype=torch.float64)
+        for frozen in self._examples(windows, count):
             latent = frozen["latent"].double()
             total += torch.stack([latent.mean(), latent.square().mean()]).cpu()
         mean, mean_square = (total / count).tolist()
@@ -231,13 +206,11 @@ class CodecStage(Stage):
         That output points almost into one direction. Codes that start there are left behind as
         soon as the encoder learns to use the space around, and the codebook collapses.
         """
-        quantizer, vocab_size = self.encoder.quantizer, self.vocab_sizes[-1]
-        device = self.decoder.latent_scale.device
+        project_in = self.encoder.quantizer.project_in
+        assert isinstance(project_in, nn.Linear), type(project_in)
+        vocab_size = self.vocab_sizes[-1]
         collected = []
-        for draw in range(WHITENING_WINDOWS):
-            item = windows.draw(np.random.default_rng([self.config.cache_seed, draw]))
-            tensors = {name: torch.from_numpy(item[name])[None].to(device) for name in item}
-            frozen = tensors if "latent" in tensors else self._frozen(**tensors)
+        for frozen in self._examples(windows, WHITENING_WINDOWS):
             features = frozen["features"].float()
             codes = self.encoder.semantic.encode(features, vocab_size)
             valid = valid_mask(frozen["num_valid"], features.shape[1])
@@ -249,11 +222,11 @@ class CodecStage(Stage):
         rows = torch.cat(collected)
         mean = rows.mean(dim=0)
         variances, directions = torch.linalg.eigh((rows - mean).T.cov())
-        width = quantizer.project_in.weight.shape[0]
+        width = project_in.out_features
         scales = variances[-width:].clamp_min(1e-12).rsqrt()
         whitening = scales.unsqueeze(1) * directions[:, -width:].T
-        quantizer.project_in.weight.copy_(whitening)
-        quantizer.project_in.bias.copy_(-(whitening @ mean))
+        project_in.weight.copy_(whitening)
+        project_in.bias.copy_(-(whitening @ mean))
 
     def optimizer_groups(self) -> dict[str, list[Parameter]]:
         """Return the one group that is trained jointly (Sec. III-E)."""
@@ -407,35 +380,24 @@ class CodecStage(Stage):
         write_model(folder, self.codec_config, state)
 
 
-def load_boxes(config: CodecStage.Config, folders: Mapping[str, Path]) -> Boxes:
-    """Read the frozen boxes and complete the codec's configuration from theirs.
-
-    Raises:
-        CheckpointError: A folder holds no such box, or one that does not fit the others.
-    """
-    audiomae = load_audiomae(folders["audiomae"])
+def complete_config(config: CodecStage.Config, boxes: FrozenBoxes) -> CodecConfig:
+    """Return the codec's configuration: the frozen boxes' own, the stage's, and what follows."""
     stack_factor = config.stack_factor
-    width = stack_factor * audiomae.config.width
-    codebooks = load_codebooks(folders["codebook"], width=width, stack_factor=stack_factor)
-    vae, _ = load_vae(folders["vae"])
-    vocoder = load_vocoder(folders["vocoder"])
+    width = stack_factor * boxes.audiomae.config.width
     num_positions = positions_per_window(stack_factor)
     _, bands = BLOCKS[stack_factor]
-    condition = Condition.Config(
-        width=width, position_width=config.position_width, max_positions=num_positions
-    )
     unet = dataclasses.replace(
         config.unet,
-        in_channels=vae.config.latent_channels,
+        in_channels=boxes.vae.config.latent_channels,
         context_width=2 * width + config.position_width,
         latent_frames=LATENT_FRAMES,
         latent_bins=LATENT_BINS,
         aligned_grid=(num_positions * bands // NUM_BANDS, NUM_BANDS // bands),
     )
     encoder = Encoder.Config(
-        audiomae=audiomae.config,
+        audiomae=boxes.audiomae.config,
         stack_factor=stack_factor,
-        semantic=SemanticQuantizer.Config(width=width, vocab_sizes=tuple(codebooks)),
+        semantic=SemanticQuantizer.Config(width=width, vocab_sizes=tuple(boxes.codebooks)),
         acoustic=AcousticEncoder.Config(
             width=width,
             hidden=config.acoustic_hidden or 2 * width,
@@ -445,23 +407,16 @@ def load_boxes(config: CodecStage.Config, folders: Mapping[str, Path]) -> Boxes:
         quantizer=dataclasses.replace(config.quantizer, width=width),
     )
     decoder = Decoder.Config(
-        condition=condition,
+        condition=Condition.Config(
+            width=width, position_width=config.position_width, max_positions=num_positions
+        ),
         unet=unet,
         schedule=config.schedule,
-        vae=vae.config,
-        vocoder=vocoder.config,
+        vae=boxes.vae.config,
+        vocoder=boxes.vocoder.config,
         sampling=config.sampling,
     )
-    codec = CodecConfig(token_rate=100 // stack_factor, encoder=encoder, decoder=decoder)
-    return Boxes(codec, audiomae, codebooks, vae, vocoder)
-
-
-def _origin(folders: Mapping[str, Path]) -> dict[str, str]:
-    """Return a short name for each box whose results are cached."""
-    return {
-        name: hashlib.sha256((folders[name] / "model.safetensors").read_bytes()).hexdigest()[:16]
-        for name in ("audiomae", "vae")
-    }
+    return CodecConfig(token_rate=100 // stack_factor, encoder=encoder, decoder=decoder)
 
 
 def _mean_where(values: Float[Tensor, " B"], chosen: Bool[Tensor, " B"]) -> Float[Tensor, ""]:
