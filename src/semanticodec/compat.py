@@ -117,10 +117,6 @@ class SemantiCodec:
         """Return the waveform of tokens; see `decode_tokens`."""
         return decode_tokens(self.codec, tokens, self.ddim_sample_step, self.cfg_scale, noise)
 
-    def __call__(self, filepath: str | os.PathLike[str]) -> Float[np.ndarray, "1 1 S"]:
-        """Return a sound file after encoding and decoding."""
-        return self.decode(self.encode(filepath))
-
 
 @torch.inference_mode()
 def encode_file(codec: Codec, path: str | os.PathLike[str]) -> Int[Tensor, "1 L 2"]:

@@ -42,8 +42,9 @@ class SamplingConfig:
         num_steps: network evaluations per window, 1..1000.
         guidance_scale: v = v_uncond + w (v_cond - v_uncond); 1 leaves the unconditional pass out.
         eta: DDIM's stochasticity, 0 (deterministic) to 1.
-        timestep_shift: 0 spaces timesteps evenly as the release does; s >= 1 starts at pure noise
-            and spends more steps near it (for schedules with zero terminal SNR).
+        timestep_shift: 0 spaces timesteps evenly and ends at timestep 0, as the release does;
+            s >= 1 starts at pure noise, spends more steps near it and ends at the clean latent
+            (for schedules with zero terminal SNR).
     """
 
     sampler: str = "ddim"
@@ -130,7 +131,7 @@ class Decoder(nn.Module):
             timesteps,
             noise,
             eta=eta,
-            end_at_clean=self.schedule.has_zero_terminal_snr,
+            end_at_clean=self.config.sampling.timestep_shift > 0,
         )
 
     def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:

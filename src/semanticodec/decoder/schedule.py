@@ -75,11 +75,6 @@ class Schedule(nn.Module):
         """Number of diffusion steps."""
         return self.config.num_timesteps
 
-    @property
-    def has_zero_terminal_snr(self) -> bool:
-        """Whether the last timestep is pure noise, as the buffers stand now."""
-        return self.alphas_cumprod[-1].item() == 0.0
-
     def add_noise(
         self,
         latent: Float[Tensor, "B ..."],

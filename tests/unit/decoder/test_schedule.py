@@ -21,8 +21,8 @@ def test_linear_schedule_equals_the_release():
 def test_cosine_ends_in_pure_noise_and_keeps_its_first_level():
     schedule = Schedule(COSINE)
     alphas = schedule.alphas_cumprod
-    assert schedule.has_zero_terminal_snr
-    assert not Schedule(LINEAR).has_zero_terminal_snr
+    assert schedule.alphas_cumprod[-1] == 0
+    assert Schedule(LINEAR).alphas_cumprod[-1] > 0
     assert alphas[-1] == 0.0
     assert schedule.sqrt_one_minus_alphas_cumprod[-1] == 1.0
     unscaled_first = np.cos((0.001 + 0.008) / 1.008 * np.pi / 2) ** 2
@@ -74,7 +74,7 @@ def test_at_pure_noise_the_velocity_is_minus_the_latent():
 def test_a_checkpoint_overrides_the_schedule():
     schedule = Schedule(LINEAR)
     schedule.load_state_dict(Schedule(COSINE).state_dict())
-    assert schedule.has_zero_terminal_snr
+    assert schedule.alphas_cumprod[-1] == 0
 
 
 def test_half_precision_leaves_the_schedule_alone():

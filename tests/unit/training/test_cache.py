@@ -184,6 +184,23 @@ def test_an_interrupted_cache_is_completed_without_starting_again(tmp_path, smal
     build(tmp_path / "cut", source, Counter(calls=0))
 
 
+def test_a_shard_cut_off_while_it_is_written_does_not_count(tmp_path, small_shards, monkeypatch):
+    source = WindowSource.find((write_audio(tmp_path / "data"),), CropConfig())
+    save, calls = np.save, []
+
+    def failing_save(path, rows, **settings):
+        calls.append(path)
+        if len(calls) == 4:  # the second array of the second shard
+            raise OSError("the disk is full")
+        save(path, rows, **settings)
+
+    monkeypatch.setattr(np, "save", failing_save)
+    with pytest.raises(OSError, match="disk is full"):
+        build(tmp_path / "cache", source, Counter())
+    assert [shard.name for shard in (tmp_path / "cache").glob("shard_*")] == ["shard_00000"]
+    assert len(contents(build(tmp_path / "cache", source, Counter()))) == 7
+
+
 def test_a_cache_of_another_origin_is_refused(tmp_path, small_shards):
     source = WindowSource.find((write_audio(tmp_path / "data"),), CropConfig())
     build(tmp_path / "cache", source, Counter())
