@@ -47,7 +47,7 @@ def test_only_official_weights_are_left_out():
 def commands():
     for snippet in snippets("README.md"):
         if snippet.language == "bash":
-            for line in snippet.body.splitlines():
+            for line in snippet.body.replace("\\\n", " ").splitlines():
                 for part in line.split("#")[0].split("|"):
                     if part.strip().startswith("semanticodec "):
                         yield part.strip()
