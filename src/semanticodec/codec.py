@@ -6,11 +6,10 @@ decode: Codes -> overlapping windows -> Decoder -> overlap-add -> wav
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,39 +31,16 @@ from semanticodec.checkpoints.pretrained import (
     read_weights,
     write_model,
 )
-from semanticodec.codes import Codes
+from semanticodec.codes import UNKNOWN_FINGERPRINT, Codes
 from semanticodec.config import CodecConfig
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder
+from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder, SamplingConfig
+from semanticodec.decoder.noise import WindowNoise, seeded_noise
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.stacking import num_positions, positions_per_window
 from semanticodec.errors import AudioError, CodesError, ConfigError
 
 SAMPLE_RATE = 16_000
-UNKNOWN_FINGERPRINT = bytes(8)
 FEATURE_LAYERS = ("all", "semantic", "acoustic", "continuous")
-
-# noise(window, draw) -> [1, C, T, F]; draw 0 is the start latent, draw i + 1 belongs to step i.
-WindowNoise = Callable[[int, int], Tensor]
-
-
-def seeded_noise(seed: int, shape: tuple[int, ...]) -> WindowNoise:
-    """Return noise that depends on seed, window and draw alone: not on batch, device or order."""
-
-    def noise(window: int, draw: int) -> Tensor:
-        name = hashlib.blake2b(f"{seed}|{window}|{draw}".encode(), digest_size=7).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(name, "little"))
-        return torch.randn(shape, generator=generator)
-
-    return noise
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodeSettings:
-    """The settings of one decode, with the model's defaults filled in."""
-
-    num_steps: int
-    guidance_scale: float
-    eta: float
 
 
 class SemantiCodec(nn.Module):
@@ -387,11 +363,12 @@ class SemantiCodec(nn.Module):
         guidance_scale: float | None,
         sampler: str | None,
         eta: float | None,
-    ) -> DecodeSettings:
-        default = self.config.decoder.sampling
+    ) -> SamplingConfig:
         if sampler not in (None, "ddim"):
             raise ConfigError(f"sampler is {sampler!r}; this version offers 'ddim'")
-        settings = DecodeSettings(
+        default = self.config.decoder.sampling
+        settings = replace(
+            default,
             num_steps=default.num_steps if num_steps is None else num_steps,
             guidance_scale=default.guidance_scale if guidance_scale is None else guidance_scale,
             eta=default.eta if eta is None else eta,
@@ -401,7 +378,7 @@ class SemantiCodec(nn.Module):
         return settings
 
     def _decode_item(
-        self, codes: Codes, settings: DecodeSettings, seed: int, noise: WindowNoise | None
+        self, codes: Codes, settings: SamplingConfig, seed: int, noise: WindowNoise | None
     ) -> Iterator[Float[Tensor, " N"]]:
         channels = self.config.decoder.unet.in_channels
         noise = noise or seeded_noise(seed, (1, channels, LATENT_FRAMES, LATENT_BINS))
@@ -419,7 +396,7 @@ class SemantiCodec(nn.Module):
         self,
         semantic: Tensor,
         acoustic: Tensor,
-        settings: DecodeSettings,
+        settings: SamplingConfig,
         noise: WindowNoise,
         window: int,
     ) -> Float[Tensor, " S"]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from semanticodec.audio.windows import OVERLAP_SAMPLES, decode_ranges, overlap_a
 from semanticodec.checkpoints.hub import download_official, find_official
 from semanticodec.codec import SemantiCodec as Codec
 from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
+from semanticodec.decoder.noise import WindowNoise
 from semanticodec.decoder.sampler import ddim, release_timesteps
 from semanticodec.encoder.stacking import positions_per_window
 from semanticodec.errors import AudioError, CodesError
@@ -39,9 +40,6 @@ VOCODER_SAMPLES = WINDOW_SAMPLES + 32
 RESAMPLE_ZERO_CROSSINGS = 6
 RESAMPLE_ROLLOFF = 0.99
 RESAMPLE_BLOCK = 65_536  # outputs computed at once, to bound memory
-
-# noise(window, draw) -> [1, C, T, F]; draw 0 is the start latent, draw i + 1 belongs to step i.
-WindowNoise = Callable[[int, int], Tensor]
 
 
 class Sampling(NamedTuple):
