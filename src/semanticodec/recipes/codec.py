@@ -43,7 +43,7 @@ def small() -> Recipe:
                 aligned_condition=True,
                 aligned_cells=True,
             ),
-            sampling=SamplingConfig(num_steps=10, guidance_scale=1.0, eta=0.0, timestep_shift=12.0),
+            sampling=SamplingConfig(num_steps=4, guidance_scale=1.0, eta=0.0, timestep_shift=12.0),
             timestep_shift=12.0,
             cached_windows=3000,
             joined_share=0.5,
