@@ -47,7 +47,7 @@ def test_equals_kaldi(num_mel_bins: int, seed: int, num_samples: int, level: flo
     exact = Fbank(num_mel_bins).double()(torch.from_numpy(wav).double().unsqueeze(0))[0].numpy()
     their_rounding = np.abs(theirs - exact)
     assert (np.abs(ours - theirs) < TOLERANCE_LOG_UNITS + their_rounding).all()
-    assert np.median(np.abs(ours - theirs)) < 1e-5
+    assert np.median(np.abs(ours - theirs)) < 1e-4
 
 
 def test_the_empty_bin_stays_at_the_floor() -> None:
