@@ -22,7 +22,7 @@ from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
 
 TOKEN_RATES = (25, 50, 100)
-_VOCODERS = {"hifigan": HiFiGAN.Config, "vocos": Vocos.Config}
+VOCODER_CONFIGS = {"hifigan": HiFiGAN.Config, "vocos": Vocos.Config}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class CodecConfig:
 def config_to_dict(config: Any) -> dict[str, Any]:
     """Return a box's or codec's configuration as JSON-ready values, vocoders tagged by class."""
     values: dict[str, Any] = {}
-    for name, kind in _VOCODERS.items():
+    for name, kind in VOCODER_CONFIGS.items():
         if type(config) is kind:
             values["class"] = name
     for item in dataclasses.fields(config):
@@ -93,8 +93,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         options = [option for option in typing.get_args(hint) if option is not type(None)]
         if value is None:
             return None
-        if isinstance(value, dict) and value.get("class") in _VOCODERS:
-            return config_from_dict(_VOCODERS[value["class"]], value, where)
+        if isinstance(value, dict) and value.get("class") in VOCODER_CONFIGS:
+            return config_from_dict(VOCODER_CONFIGS[value["class"]], value, where)
         return _value(options[0], value, where)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return config_from_dict(hint, value, where)

@@ -186,7 +186,7 @@ def is_path(audio: object) -> bool:
 
 def _to_numpy(audio: np.ndarray | Tensor) -> np.ndarray:
     if isinstance(audio, Tensor):
-        # numpy knows no bfloat16, and would round nothing else.
+        # numpy knows no bfloat16.
         tensor = audio.detach().cpu()
         return tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy()
     return audio

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from semanticodec.config import config_from_dict
+from semanticodec.config import VOCODER_CONFIGS, config_from_dict
+from semanticodec.decoder.decoder import make_vocoder
 from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.vae import VAE
 from semanticodec.decoder.vocos import Vocos
@@ -23,7 +24,8 @@ from semanticodec.training.state import load_export
 
 CODEBOOK_BOX = "codebook"
 CODEC_BOXES = ("audiomae", "vae", "vocoder", CODEBOOK_BOX)
-VOCODERS: dict[str, type[HiFiGAN] | type[Vocos]] = {"hifigan": HiFiGAN, "vocos": Vocos}
+
+Box = TypeVar("Box", bound=nn.Module)
 
 
 class FrozenBoxes(NamedTuple):
@@ -79,17 +81,22 @@ def load_audiomae(folder: Path) -> AudioMAE:
     """
     config, weights = load_export(folder, "audiomae")
     audiomae = AudioMAE(config_from_dict(AudioMAE.Config, config, f"{folder}/config.json"))
+    return _frozen(audiomae, weights, folder)
+
+
+def _frozen(box: Box, weights: Mapping[str, Tensor], folder: Path) -> Box:
+    """Return the box with its weights, frozen and in evaluation mode."""
     try:
-        audiomae.load_state_dict(weights)
+        box.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"{folder}: weights and config.json differ ({error}).") from error
-    return audiomae.requires_grad_(False).eval()
+    return box.requires_grad_(False).eval()
 
 
 def load_codebooks(
     folder: Path, *, width: int, stack_factor: int
 ) -> dict[int, Float[Tensor, "K D"]]:
-    """Read an export of this stage.
+    """Read an export of the semantic codebooks.
 
     Args:
         folder: of the export.
@@ -122,16 +129,11 @@ def load_vocoder(folder: Path) -> HiFiGAN | Vocos:
     except (OSError, ValueError, KeyError, TypeError):
         # load_export says what is wrong with the folder.
         name = "vocos"
-    if name not in VOCODERS:
+    if name not in VOCODER_CONFIGS:
         raise CheckpointError(
             f"{folder} holds the box {name!r}, not a vocoder. Give the export of a run of "
             "`semanticodec train vocoder`."
         )
-    kind = VOCODERS[name]
     values, weights = load_export(folder, name)
-    vocoder = kind(config_from_dict(kind.Config, values, f"{folder}/config.json"))
-    try:
-        vocoder.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"{folder}: weights and config.json differ ({error}).") from error
-    return vocoder.requires_grad_(False).eval()
+    config = config_from_dict(VOCODER_CONFIGS[name], values, f"{folder}/config.json")
+    return _frozen(make_vocoder(config), weights, folder)

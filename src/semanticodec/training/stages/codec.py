@@ -148,9 +148,10 @@ class CodecStage(Stage):
         config = self.config
         assert isinstance(source, WindowSource), type(source)
         self.eval()
-        windows: Source = source.with_joined(config.joined_share)
+        joined = source.with_joined(config.joined_share)
+        windows: Source = joined
         if config.cached_windows:
-            windows = self._cache(source.with_joined(config.joined_share), folder / "cache")
+            windows = self._cache(joined, folder / "cache")
         # A resumed run has its scale in the checkpoint.
         if not (is_resumed or self._is_scale_known):
             self.decoder.latent_scale.fill_(self._measure_scale(windows))
