@@ -1,0 +1,1 @@
+"""Measuring codecs: the experiments of the paper's Sections IV and V."""
