@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semanticodec.audio.fbank import FRAME_LENGTH, WINDOW_SAMPLES, Fbank, window_fbank
+from semanticodec.audio.fbank import FRAME_LENGTH, Fbank, window_fbank
 from semanticodec.audio.io import Audio, recordings
 from semanticodec.audio.windows import decode_ranges, encode_windows, overlap_add
 from semanticodec.checkpoints.hub import download_official
@@ -33,14 +33,14 @@ from semanticodec.checkpoints.pretrained import (
 )
 from semanticodec.codes import UNKNOWN_FINGERPRINT, Codes
 from semanticodec.config import CodecConfig
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder, SamplingConfig
+from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder
 from semanticodec.decoder.noise import WindowNoise, seeded_noise
-from semanticodec.encoder.encoder import Encoder
+from semanticodec.decoder.sampling import SamplingConfig, choose_sampling
+from semanticodec.encoder.encoder import FEATURE_LAYERS, Encoder
 from semanticodec.encoder.stacking import num_positions, positions_per_window
 from semanticodec.errors import AudioError, CodesError, ConfigError
 
 SAMPLE_RATE = 16_000
-FEATURE_LAYERS = ("all", "semantic", "acoustic", "continuous")
 
 
 class SemantiCodec(nn.Module):
@@ -205,10 +205,6 @@ class SemantiCodec(nn.Module):
         """Where the codec computes."""
         return self.decoder.latent_scale.device
 
-    @property
-    def _positions_per_window(self) -> int:
-        return positions_per_window(self.config.encoder.stack_factor)
-
     # ------------------------------------------------------------------ wav -> codes
 
     @torch.inference_mode()
@@ -231,14 +227,11 @@ class SemantiCodec(nn.Module):
 
     def _encode_item(self, blocks: Iterable[np.ndarray]) -> Codes:
         semantic, acoustic, num_samples = [], [], 0
-        for window in encode_windows(blocks):
-            keep = num_positions(window.num_samples, self.config.encoder.stack_factor)
-            fbank = self._window_fbank(window.wav)
+        for fbank, keep, window_samples in self._fbanks(blocks):
             codes = self.encoder.encode(fbank, self.semantic_vocab_size)
             semantic.append(codes[0][:, :keep].cpu())
             acoustic.append(codes[1][:, :keep].cpu())
-            num_samples += window.num_samples
-        _check_length(num_samples)
+            num_samples += window_samples
         return Codes(
             semantic=torch.cat(semantic, dim=1),
             acoustic=torch.cat(acoustic, dim=1),
@@ -250,10 +243,6 @@ class SemantiCodec(nn.Module):
             fingerprint=self.model_fingerprint,
         )
 
-    def _window_fbank(self, wav: Tensor) -> Tensor:
-        dtype = self.encoder.audiomae.positions.dtype
-        return window_fbank(self.fbank, wav.to(self.device)).to(dtype)
-
     @torch.inference_mode()
     def features(
         self, audio: Audio, layers: str = "all", sample_rate: int | None = None
@@ -263,7 +252,8 @@ class SemantiCodec(nn.Module):
         Args:
             audio: as `encode` takes it.
             layers: "all" = [acoustic, semantic] as the decoder sees them, "semantic" or
-                "acoustic" alone, or "continuous": AudioMAE before any quantizer.
+                "acoustic" alone, "continuous": AudioMAE before any quantizer, or "unquantized":
+                as "all", with neither half quantized.
             sample_rate: Hz of arrays (default 16 000).
         Returns:
             float32; rows beyond a shorter item's own positions are zero.
@@ -276,27 +266,24 @@ class SemantiCodec(nn.Module):
         return nn.utils.rnn.pad_sequence(items, batch_first=True)
 
     def _item_features(self, blocks: Iterable[np.ndarray], layers: str) -> Float[Tensor, "L D"]:
-        rows, num_samples = [], 0
-        for window in encode_windows(blocks):
-            keep = num_positions(window.num_samples, self.config.encoder.stack_factor)
-            fbank = self._window_fbank(window.wav)
-            if layers == "continuous":
-                features = self.encoder.features(fbank)
-            else:
-                codes = self.encoder.encode(fbank, self.semantic_vocab_size)
-                features = self._quantized(*codes, layers)
-            rows.append(features[0, :keep].float().cpu())
-            num_samples += window.num_samples
-        _check_length(num_samples)
-        return torch.cat(rows)
-
-    def _quantized(self, semantic: Tensor, acoustic: Tensor, layers: str) -> Tensor:
-        acoustic_features, semantic_features = self.encoder.quantized(
-            semantic, acoustic, self.semantic_vocab_size
+        vocab_size = self.semantic_vocab_size
+        windows = (
+            self.encoder.layer_features(fbank, vocab_size, layers)[0, :keep]
+            for fbank, keep, _ in self._fbanks(blocks)
         )
-        if layers == "all":
-            return torch.cat([acoustic_features, semantic_features], dim=-1)
-        return acoustic_features if layers == "acoustic" else semantic_features
+        return torch.cat([rows.float().cpu() for rows in windows])
+
+    def _fbanks(self, blocks: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, int, int]]:
+        """Yield filter bank, number of positions and number of samples of every window."""
+        total = 0
+        for window in encode_windows(blocks):
+            total += window.num_samples
+            keep = num_positions(window.num_samples, self.config.encoder.stack_factor)
+            fbank = window_fbank(self.fbank, window.wav.to(self.device))
+            yield fbank.to(self.encoder.audiomae.positions.dtype), keep, window.num_samples
+        if total < FRAME_LENGTH:
+            needed = f"at least {FRAME_LENGTH} (25 ms) are needed"
+            raise AudioError(f"the audio has {total} samples at 16 kHz; {needed}")
 
     # ------------------------------------------------------------------ codes -> wav
 
@@ -309,6 +296,8 @@ class SemantiCodec(nn.Module):
         eta: float | None = None,
         seed: int = 0,
         noise: WindowNoise | None = None,
+        quality: str = "standard",
+        guidance_interval: tuple[float, float] | None = None,
     ) -> Float[Tensor, "B 1 S"]:
         """Return the waveform of every item, float32, exactly `num_samples` long.
 
@@ -316,12 +305,15 @@ class SemantiCodec(nn.Module):
 
         Args:
             codes: from `encode` of this model.
-            num_steps: network evaluations per window, 1..1000 (None: the model's default).
-            guidance_scale: 1 turns guidance off (None: the model's default; Eq. 10).
-            sampler: "ddim" (None: the model's default).
-            eta: 0 (deterministic) to 1 (None: the model's default).
+            num_steps: network evaluations per window, 1..1000 (None, here and below: as the
+                model says for the quality).
+            guidance_scale: 1 turns guidance off (Eq. 10).
+            sampler: "ddim", "dpm++2m" or "unipc".
+            eta: 0 (deterministic) to 1; "unipc" takes 0 only.
             seed: of the noise.
             noise: replaces the seeded noise: noise(window, draw) -> float32 [1, C, T, F].
+            quality: "draft", "standard" or "best", see `choose_sampling`.
+            guidance_interval: guided part of the timesteps, from 0 (clean) to 1 (pure noise).
         Returns:
             Items shorter than the longest are zero-padded at the end.
         Raises:
@@ -329,9 +321,9 @@ class SemantiCodec(nn.Module):
             ConfigError: a setting out of its range.
         """
         self._check_codes(codes)
-        settings = self._decode_settings(num_steps, guidance_scale, sampler, eta)
+        chosen = self.sampling(num_steps, guidance_scale, sampler, eta, quality, guidance_interval)
         items = [
-            torch.cat(list(self._decode_item(codes[index], settings, seed, noise)))
+            torch.cat(list(self._decode_item(codes[index], chosen, seed, noise)))
             for index in range(len(codes))
         ]
         return nn.utils.rnn.pad_sequence(items, batch_first=True).unsqueeze(1)
@@ -345,6 +337,8 @@ class SemantiCodec(nn.Module):
         eta: float | None = None,
         seed: int = 0,
         noise: WindowNoise | None = None,
+        quality: str = "standard",
+        guidance_interval: tuple[float, float] | None = None,
     ) -> Iterator[Float[Tensor, "1 1 N"]]:
         """Yield the samples of `decode` window by window, in memory that no length changes.
 
@@ -353,71 +347,86 @@ class SemantiCodec(nn.Module):
         self._check_codes(codes)
         if len(codes) != 1:
             raise CodesError(f"decode_stream takes one item, not {len(codes)}; pass codes[i]")
-        settings = self._decode_settings(num_steps, guidance_scale, sampler, eta)
-        for block in self._decode_item(codes[0], settings, seed, noise):
+        chosen = self.sampling(num_steps, guidance_scale, sampler, eta, quality, guidance_interval)
+        for block in self._decode_item(codes[0], chosen, seed, noise):
             yield block.view(1, 1, -1)
 
-    def _decode_settings(
+    def sampling(
         self,
-        num_steps: int | None,
-        guidance_scale: float | None,
-        sampler: str | None,
-        eta: float | None,
+        num_steps: int | None = None,
+        guidance_scale: float | None = None,
+        sampler: str | None = None,
+        eta: float | None = None,
+        quality: str = "standard",
+        guidance_interval: tuple[float, float] | None = None,
     ) -> SamplingConfig:
-        if sampler not in (None, "ddim"):
-            raise ConfigError(f"sampler is {sampler!r}; this version offers 'ddim'")
-        default = self.config.decoder.sampling
-        settings = replace(
-            default,
-            num_steps=default.num_steps if num_steps is None else num_steps,
-            guidance_scale=default.guidance_scale if guidance_scale is None else guidance_scale,
-            eta=default.eta if eta is None else eta,
-        )
-        if not math.isfinite(settings.guidance_scale):
-            raise ConfigError(f"guidance_scale is {guidance_scale}; give a finite number")
-        return settings
+        """Return how `decode` samples with these arguments, the model's defaults filled in."""
+        config = self.config.decoder
+        asked = num_steps, guidance_scale, sampler, eta, guidance_interval
+        return choose_sampling(config.sampling, config.sampling_presets, quality, *asked)
+
+    def decode_features(
+        self,
+        acoustic: Float[Tensor, "1 L D"],
+        semantic: Float[Tensor, "1 L D"],
+        num_samples: int,
+        settings: SamplingConfig | None = None,
+        seed: int = 0,
+    ) -> Float[Tensor, "1 1 S"]:
+        """Return the waveform of features in place of codes: the bounds of Table II.
+
+        Args:
+            acoustic: one row per position, as the first half of `features(..., "all")`.
+            semantic: likewise, as the second half.
+            num_samples: of the result.
+            settings: from `sampling`; None: the model's.
+            seed: of the noise.
+        Raises:
+            CodesError: not as many rows as `num_samples` has positions, or another width.
+        """
+        length = num_positions(num_samples, self.config.encoder.stack_factor)
+        expected = (1, length, self.config.encoder.width)
+        if tuple(acoustic.shape) != expected or tuple(semantic.shape) != expected:
+            raise CodesError(
+                f"acoustic features of shape {tuple(acoustic.shape)} and semantic features of "
+                f"shape {tuple(semantic.shape)}; {num_samples} samples take {expected} each"
+            )
+
+        def features(start: int, end: int) -> tuple[Tensor, Tensor]:
+            return acoustic[:, start:end], semantic[:, start:end]
+
+        run = (length, num_samples), settings or self.sampling(), self._noise(seed)
+        return torch.cat(list(self._decode_windows(features, *run))).view(1, 1, -1)
 
     def _decode_item(
         self, codes: Codes, settings: SamplingConfig, seed: int, noise: WindowNoise | None
     ) -> Iterator[Float[Tensor, " N"]]:
-        channels = self.config.decoder.unet.in_channels
-        noise = noise or seeded_noise(seed, (1, channels, LATENT_FRAMES, LATENT_BINS))
-        ranges = decode_ranges(codes.semantic.shape[1], self._positions_per_window)
-        windows = (
-            self.decode_window(
-                codes.semantic[:, start:end], codes.acoustic[:, start:end], settings, noise, index
-            )
-            for index, (start, end) in enumerate(ranges)
-        )
-        yield from overlap_add(windows, codes.num_samples[0])
+        def features(start: int, end: int) -> tuple[Tensor, Tensor]:
+            semantic = codes.semantic[:, start:end].to(self.device)
+            acoustic = codes.acoustic[:, start:end].to(self.device)
+            return self.encoder.quantized(semantic, acoustic, self.semantic_vocab_size)
 
-    @torch.inference_mode()
-    def decode_window(
+        size = codes.semantic.shape[1], codes.num_samples[0]
+        return self._decode_windows(features, size, settings, noise or self._noise(seed))
+
+    def _decode_windows(
         self,
-        semantic: Tensor,
-        acoustic: Tensor,
+        features: Callable[[int, int], tuple[Tensor, Tensor]],
+        size: tuple[int, int],
         settings: SamplingConfig,
         noise: WindowNoise,
-        window: int,
-    ) -> Float[Tensor, " S"]:
-        """Return the 163 840 samples of one window of codes [1, L], on the CPU."""
-        device = self.device
-        acoustic_features, semantic_features = self.encoder.quantized(
-            semantic.to(device), acoustic.to(device), self.semantic_vocab_size
+    ) -> Iterator[Float[Tensor, " N"]]:
+        """Yield the samples for `size` (positions, samples); features(start, end) of a window."""
+        whole = positions_per_window(self.config.encoder.stack_factor)
+        windows = (
+            self.decoder.decode_window(*features(*ends), whole, settings, partial(noise, window))
+            for window, ends in enumerate(decode_ranges(size[0], whole))
         )
-        context = self.decoder.condition(
-            acoustic_features.float(), semantic_features.float(), self._positions_per_window
-        )
-        latent = self.decoder.sample_latent(
-            context,
-            lambda draw: noise(window, draw).to(device),
-            timesteps=self.decoder.timesteps(settings.num_steps),
-            guidance_scale=settings.guidance_scale,
-            eta=settings.eta,
-        )
-        wav = self.decoder.waveform(self.decoder.mel(latent))[0].cpu()
-        assert wav.shape[0] == WINDOW_SAMPLES, wav.shape
-        return wav
+        return overlap_add(windows, size[1])
+
+    def _noise(self, seed: int) -> WindowNoise:
+        channels = self.config.decoder.unet.in_channels
+        return seeded_noise(seed, (1, channels, LATENT_FRAMES, LATENT_BINS))
 
     def _check_codes(self, codes: Codes) -> None:
         if not isinstance(codes, Codes):
@@ -438,11 +447,3 @@ class SemantiCodec(nn.Module):
                 f"the codes come from model {codes.fingerprint.hex()}, this is "
                 f"{self.model_fingerprint.hex()}; decode them with the model that made them"
             )
-
-
-def _check_length(num_samples: int) -> None:
-    if num_samples < FRAME_LENGTH:
-        raise AudioError(
-            f"the audio has {num_samples} samples at 16 kHz; "
-            f"at least {FRAME_LENGTH} (25 ms) are needed"
-        )

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from semanticodec.decoder.condition import Condition
-from semanticodec.decoder.decoder import Decoder, SamplingConfig
+from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.sampling import SamplingConfig
 from semanticodec.decoder.unet import TUNet
 from semanticodec.decoder.vae import VAEConfig
 from semanticodec.decoder.vocos import Vocos

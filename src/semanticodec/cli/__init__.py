@@ -1,4 +1,4 @@
-"""The command line: `semanticodec encode | decode | roundtrip | info | convert | train`.
+"""The command line: `semanticodec COMMAND`; `COMMANDS` lists them.
 
 One file per command; each has `add_parser(subparsers)` and `run(args) -> exit status`. Nothing here
 imports torch at the top: help and `info` answer at once.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from semanticodec import __version__
-from semanticodec.cli import convert, decode, encode, info, roundtrip, train
+from semanticodec.cli import convert, decode, encode, evaluate, info, roundtrip, train
 from semanticodec.cli.options import Parser
 from semanticodec.cli.report import USER_ERROR, print_error
 from semanticodec.errors import SemantiCodecError
@@ -25,6 +25,7 @@ COMMANDS = {
     "info": info,
     "convert": convert,
     "train": train,
+    "evaluate": evaluate,
 }
 
 

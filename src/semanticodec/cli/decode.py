@@ -93,8 +93,11 @@ def decoded_blocks(
         codes,
         num_steps=args.steps,
         guidance_scale=args.guidance,
+        sampler=args.sampler,
         eta=args.eta,
         seed=args.seed,
+        quality=args.quality,
+        guidance_interval=args.guidance_interval and tuple(args.guidance_interval),
     )
     shown = is_watched(args.quiet)
     return watched_blocks(blocks, codes.num_samples[0], codec.sample_rate, label, shown)

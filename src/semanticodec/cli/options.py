@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NoReturn
 
+from semanticodec.decoder.sampling import QUALITIES, SAMPLERS
 from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,10 +70,27 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
     """Add the sampler's options; the model's own defaults apply where one is left out."""
     group = parser.add_argument_group("decoding")
     group.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default="standard",
+        help="the model's settings by name; the options below replace single ones of them "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
         "--steps", type=positive_int, metavar="N", help="diffusion steps: more is slower and finer"
     )
     group.add_argument(
+        "--sampler", choices=SAMPLERS, help="how steps are taken: ddim, or one that needs fewer"
+    )
+    group.add_argument(
         "--guidance", type=float, metavar="W", help="weight of the codes over the free guess"
+    )
+    group.add_argument(
+        "--guidance-interval",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="guide at these noise levels only, 0 (none) to 1 (all noise); saves time",
     )
     group.add_argument(
         "--eta", type=float, metavar="E", help="noise added at each step, 0 (none) to 1"
@@ -115,12 +133,17 @@ def load_codec(
         args.model,
         token_rate=token_rate,
         semantic_vocab_size=semantic_vocab_size,
-        device=_device(args.device),
+        device=checked_device(args.device),
         dtype=getattr(torch, args.dtype),
     )
 
 
-def _device(name: str) -> str:
+def checked_device(name: str) -> str:
+    """Return a device's name; that of the fastest one present for `auto`.
+
+    Raises:
+        ConfigError: no such device, or not on this machine.
+    """
     import torch
 
     has_mps = torch.backends.mps.is_available()

@@ -47,7 +47,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(run=run)
 
 
-def _boxes(texts: list[str]) -> dict[str, Path]:
+def parse_boxes(texts: list[str]) -> dict[str, Path]:
+    """Return the folders of `--box NAME=FOLDER` by name.
+
+    Raises:
+        ConfigError: a text of another form.
+    """
     boxes: dict[str, Path] = {}
     for text in texts:
         name, separator, folder = text.partition("=")
@@ -71,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         RunOptions(
             data=tuple(args.data),
             out=args.out,
-            boxes=_boxes(args.box),
+            boxes=parse_boxes(args.box),
             init=args.init,
             steps=args.steps,
             batch_size=args.batch_size,

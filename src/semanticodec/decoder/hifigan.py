@@ -9,9 +9,36 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semanticodec.layers.linear import fastest_layout
+
 LEAKY_SLOPE = 0.1
 # The reference architecture leaves the slope before the last convolution at torch's default.
 LAST_LEAKY_SLOPE = 0.01
+
+
+class Conv(nn.Conv1d):
+    """Convolution along the last axis of [B, C, 1, S], with the weights of a Conv1d.
+
+    torch itself convolves one axis as two. As two the channels may lie last in memory, which is
+    1.1 to 1.8 times faster on a CPU (narrow layers gain most).
+    """
+
+    def forward(self, input: Float[Tensor, "B C 1 S"]) -> Float[Tensor, "B C2 1 S"]:
+        """Return the convolved features, as long as the input."""
+        margin = self.dilation[0] * (self.kernel_size[0] - 1) // 2
+        weight = self.weight.unsqueeze(2)
+        return F.conv2d(
+            input, weight, self.bias, padding=(0, margin), dilation=(1, self.dilation[0])
+        )
+
+
+class TransposedConv(nn.ConvTranspose1d):
+    """Transposed convolution along the last axis of [B, C, 1, S]."""
+
+    def forward(self, input: Float[Tensor, "B C 1 S"]) -> Float[Tensor, "B C2 1 S2"]:
+        """Return the upsampled features."""
+        stride, margin = (1, self.stride[0]), (0, int(self.padding[0]))
+        return F.conv_transpose2d(input, self.weight.unsqueeze(2), self.bias, stride, margin)
 
 
 class ResidualUnit(nn.Module):
@@ -20,24 +47,14 @@ class ResidualUnit(nn.Module):
     def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
         self.dilated = nn.ModuleList(
-            nn.Conv1d(
-                channels,
-                channels,
-                kernel_size,
-                dilation=dilation,
-                padding=dilation * (kernel_size - 1) // 2,
-            )
-            for dilation in dilations
+            Conv(channels, channels, kernel_size, dilation=dilation) for dilation in dilations
         )
-        self.plain = nn.ModuleList(
-            nn.Conv1d(channels, channels, kernel_size, padding=(kernel_size - 1) // 2)
-            for _ in dilations
-        )
+        self.plain = nn.ModuleList(Conv(channels, channels, kernel_size) for _ in dilations)
 
-    def forward(self, features: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
+    def forward(self, features: Float[Tensor, "B C 1 S"]) -> Float[Tensor, "B C 1 S"]:
         for dilated, plain in zip(self.dilated, self.plain):
             hidden = dilated(F.leaky_relu(features, LEAKY_SLOPE))
-            features = features + plain(F.leaky_relu(hidden, LEAKY_SLOPE))
+            features = plain(F.leaky_relu_(hidden, LEAKY_SLOPE)).add_(features)
         return features
 
 
@@ -57,12 +74,12 @@ class HiFiGAN(nn.Module):
         super().__init__()
         self.config = config
         channels = config.initial_channels
-        self.conv_in = nn.Conv1d(config.num_mel_bins, channels, 7, padding=3)
+        self.conv_in = Conv(config.num_mel_bins, channels, 7)
         self.upsamplers = nn.ModuleList()
         self.residuals = nn.ModuleList()
         for stride, kernel in zip(config.upsample_rates, config.upsample_kernels):
             self.upsamplers.append(
-                nn.ConvTranspose1d(
+                TransposedConv(
                     channels, channels // 2, kernel, stride, padding=(kernel - stride) // 2
                 )
             )
@@ -73,7 +90,7 @@ class HiFiGAN(nn.Module):
                     for size in config.residual_kernels
                 )
             )
-        self.conv_out = nn.Conv1d(channels, 1, 7, padding=3)
+        self.conv_out = Conv(channels, 1, 7)
 
     def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
         """Return the waveform in [-1, 1], S = 160 T + 32 at the official sizes.
@@ -81,9 +98,14 @@ class HiFiGAN(nn.Module):
         The 32 samples come from the odd kernel-stride difference of the first stage; callers that
         join windows cut them off.
         """
-        features = self.conv_in(mel.transpose(1, 2))  # B T M -> B M T
+        frames = mel.transpose(1, 2).unsqueeze(2)  # B T M -> B M 1 T
+        features = self.conv_in(fastest_layout(frames))
         for upsampler, residuals in zip(self.upsamplers, self.residuals):
-            upsampled = upsampler(F.leaky_relu(features, LEAKY_SLOPE))
+            upsampled = upsampler(F.leaky_relu_(features, LEAKY_SLOPE))
             assert isinstance(residuals, nn.ModuleList)
-            features = torch.stack([unit(upsampled) for unit in residuals]).mean(dim=0)
-        return torch.tanh(self.conv_out(F.leaky_relu(features, LAST_LEAKY_SLOPE))).squeeze(1)
+            first, *others = residuals
+            features = first(upsampled)
+            for unit in others:
+                features += unit(upsampled)
+            features /= len(residuals)
+        return torch.tanh(self.conv_out(F.leaky_relu_(features, LAST_LEAKY_SLOPE)))[:, 0, 0]

@@ -23,6 +23,7 @@ from semanticodec.decoder.condition import AlignedProjection
 from semanticodec.errors import CodesError, ConfigError
 from semanticodec.layers.attention import KeysValues, SpatialTransformer
 from semanticodec.layers.embeddings import timestep_embedding
+from semanticodec.layers.linear import Linear, fastest_layout
 from semanticodec.layers.residual import (
     Downsample,
     ResidualBlock,
@@ -102,9 +103,7 @@ class TUNet(nn.Module):
         super().__init__()
         self.config = config
         base, width = config.base_channels, config.embedding_width
-        self.embed_timestep = nn.Sequential(
-            nn.Linear(base, width), nn.SiLU(), nn.Linear(width, width)
-        )
+        self.embed_timestep = nn.Sequential(Linear(base, width), nn.SiLU(), Linear(width, width))
         self.input_conv = nn.Conv2d(config.in_channels, config.level_channels[0], 3, padding=1)
         self.frequency_positions = None
         if config.frequency_positions:
@@ -173,7 +172,7 @@ class TUNet(nn.Module):
         dtype = self.input_conv.weight.dtype
         waves = timestep_embedding(timestep, self.config.base_channels)
         embedding = self.embed_timestep(waves.to(dtype))
-        features = self.input_conv(latent.to(dtype))
+        features = self.input_conv(fastest_layout(latent.to(dtype)))
         if self.frequency_positions is not None:
             features = features + self.frequency_positions
 

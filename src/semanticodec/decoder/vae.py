@@ -14,6 +14,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semanticodec.layers.attention import attend
+from semanticodec.layers.linear import PointwiseConv, fastest_layout
+
 GROUP_NORM_EPS = 1e-6
 # Bounds of the log variance: beyond them the sample is the mean, or only noise.
 LOG_VARIANCE_RANGE = (-30.0, 20.0)
@@ -72,12 +75,12 @@ class ResidualBlock(nn.Module):
         self.norm2 = nn.GroupNorm(num_groups, out_channels, eps=GROUP_NORM_EPS)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         same = in_channels == out_channels
-        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
+        self.shortcut = nn.Identity() if same else PointwiseConv(in_channels, out_channels)
 
     def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"]:
-        hidden = self.conv1(F.silu(self.norm1(features)))
-        hidden = self.conv2(F.silu(self.norm2(hidden)))
-        return self.shortcut(features) + hidden
+        hidden = self.conv1(F.silu(self.norm1(features), inplace=True))
+        hidden = self.conv2(F.silu(self.norm2(hidden), inplace=True))
+        return hidden.add_(self.shortcut(features))
 
 
 class SpatialAttention(nn.Module):
@@ -86,10 +89,10 @@ class SpatialAttention(nn.Module):
     def __init__(self, channels: int, num_groups: int) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(num_groups, channels, eps=GROUP_NORM_EPS)
-        self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Conv2d(channels, channels, 1)
-        self.value = nn.Conv2d(channels, channels, 1)
-        self.project = nn.Conv2d(channels, channels, 1)
+        self.query = PointwiseConv(channels, channels)
+        self.key = PointwiseConv(channels, channels)
+        self.value = PointwiseConv(channels, channels)
+        self.project = PointwiseConv(channels, channels)
 
     def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"]:
         normed = self.norm(features)
@@ -98,8 +101,8 @@ class SpatialAttention(nn.Module):
             layer(normed).flatten(2).transpose(1, 2).unsqueeze(1)  # B C T F -> B 1 TF C
             for layer in (self.query, self.key, self.value)
         )
-        attended = F.scaled_dot_product_attention(query, key, value).squeeze(1)
-        return features + self.project(attended.transpose(1, 2).reshape(features.shape))
+        attended = attend(query, key, value).transpose(1, 2)  # B TF C -> B C TF
+        return self.project(attended.unflatten(2, features.shape[2:])).add_(features)
 
 
 class Middle(nn.Module):
@@ -257,10 +260,10 @@ class VAEDecoder(nn.Module):
 
     def forward(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
         """Return the log mel of a latent in the autoencoder's own scale."""
-        features = self.middle(self.conv_in(self.unpack(latent)))
+        features = self.middle(self.conv_in(self.unpack(fastest_layout(latent))))
         for level in self.levels:
             features = level(features)
-        mel = self.conv_out(F.silu(self.norm_out(features)))
+        mel = self.conv_out(F.silu(self.norm_out(features), inplace=True))
         if self.patch_shortcut is not None:
             mel = mel + self.patch_shortcut(latent)
         return mel.squeeze(1)

@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from semanticodec.layers.linear import Linear
+from semanticodec.layers.lstm import LSTM
+
 
 class AcousticEncoder(nn.Module):
     """LSTM over [features, centroids], then a linear map back to the feature width (Eq. 2)."""
@@ -36,18 +39,12 @@ class AcousticEncoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.lstm = nn.LSTM(
-            input_size=2 * config.width,
-            hidden_size=config.hidden,
-            num_layers=config.num_layers,
-            batch_first=True,
-            bidirectional=config.bidirectional,
-        )
+        self.lstm = LSTM(2 * config.width, config.hidden, config.num_layers, config.bidirectional)
         lstm_width = (2 if config.bidirectional else 1) * config.hidden
-        self.project = nn.Linear(lstm_width, config.width, bias=False)
+        self.project = Linear(lstm_width, config.width, bias=False)
         self.residual = None
         if config.is_residual:
-            self.residual = nn.Linear(config.width, config.width, bias=False)
+            self.residual = Linear(config.width, config.width, bias=False)
             nn.init.eye_(self.residual.weight)
             nn.init.zeros_(self.project.weight)
 
@@ -56,13 +53,21 @@ class AcousticEncoder(nn.Module):
     ) -> Float[Tensor, "B L D"]:
         """Return the acoustic feature of every position, before quantization.
 
+        Without gradients an item's features never depend on its batch, to the bit.
+
         Args:
             features: stacked AudioMAE features, padded positions marked.
             quantized: their semantic centroids, padded positions marked.
         Source: paper Eq. 2; the linear map without bias is the release's.
         """
         hidden, _ = self.lstm(torch.cat([features, quantized], dim=-1))
+        if torch.is_grad_enabled():
+            return self._map(hidden, features - quantized)
+        rows = zip(hidden.split(1), (features - quantized).split(1))
+        return torch.cat([self._map(*item) for item in rows])
+
+    def _map(
+        self, hidden: Float[Tensor, "B L H"], difference: Float[Tensor, "B L D"]
+    ) -> Float[Tensor, "B L D"]:
         acoustic = self.project(hidden)
-        if self.residual is None:
-            return acoustic
-        return acoustic + self.residual(features - quantized)
+        return acoustic if self.residual is None else acoustic + self.residual(difference)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.errors import ConfigError
+from semanticodec.layers.attention import attend
+from semanticodec.layers.linear import Linear
 
 LAYER_NORM_EPS = 1e-6
 
@@ -50,15 +52,13 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.project = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.project = Linear(width, width)
 
     def forward(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        batch, length, width = features.shape
-        qkv = self.qkv(features).view(batch, length, 3, self.num_heads, width // self.num_heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # B L 3 H D/H -> 3 B H L D/H
-        attended = F.scaled_dot_product_attention(query, key, value)
-        return self.project(attended.transpose(1, 2).reshape(batch, length, width))
+        qkv = self.qkv(features).unflatten(2, (3, self.num_heads, -1))
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # B L 3 H E -> 3 B H L E
+        return self.project(attend(query, key, value))
 
 
 class Block(nn.Module):
@@ -69,13 +69,11 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
         self.attention = SelfAttention(width, num_heads)
         self.mlp_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
+        self.mlp = nn.Sequential(Linear(width, 4 * width), nn.GELU(), Linear(4 * width, width))
 
     def forward(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        attended = features + self.attention(self.attention_norm(features))
-        return attended + self.mlp(self.mlp_norm(attended))
+        attended = self.attention(self.attention_norm(features)).add_(features)
+        return self.mlp(self.mlp_norm(attended)).add_(attended)
 
 
 class AudioMAE(nn.Module):

@@ -28,6 +28,7 @@ from semanticodec.errors import ConfigError
 # and digital silence, which sit on the floor of the filter bank, are that even.
 SILENT_STD = 1e-7
 PADDING_MARK = -1.0
+FEATURE_LAYERS = ("all", "semantic", "acoustic", "continuous", "unquantized")
 
 
 class EncoderOutput(NamedTuple):
@@ -161,12 +162,9 @@ class Encoder(nn.Module):
         """
         semantic_codes, acoustic_codes = [], []
         for item in fbank.split(1):
-            features = self.features(item)
-            codes = self.semantic.encode(features, vocab_size)
-            valid = valid_mask(self.valid_positions(item), features.shape[1])
-            centroids = F.embedding(codes, self.semantic.codebook(vocab_size))
+            _, codes, acoustic = self._analyse(item, vocab_size)
             semantic_codes.append(codes)
-            acoustic_codes.append(self.quantizer.encode(self._acoustic(features, centroids, valid)))
+            acoustic_codes.append(self.quantizer.encode(acoustic))
         return torch.cat(semantic_codes), torch.cat(acoustic_codes)
 
     def quantized(
@@ -187,6 +185,30 @@ class Encoder(nn.Module):
         """
         semantic_features = self.semantic.decode(semantic_codes, vocab_size)
         return self.quantizer.decode(acoustic_codes), semantic_features
+
+    @torch.no_grad()
+    def layer_features(
+        self, fbank: Float[Tensor, "1 T M"], vocab_size: int, layers: str
+    ) -> Float[Tensor, "1 L E"]:
+        """Return the features of a window behind, or before, the quantizers.
+
+        Args:
+            fbank: normalised filter bank.
+            vocab_size: which semantic vocabulary.
+            layers: of `FEATURE_LAYERS`: "all" = [acoustic, semantic] as the decoder sees them,
+                "semantic" or "acoustic" alone, "continuous" = AudioMAE alone, or "unquantized" =
+                what "all" would be if every vector had a code of its own.
+        Raises:
+            ConfigError: unknown vocabulary.
+        """
+        if layers == "continuous":
+            return self.features(fbank)
+        features, codes, vectors = self._analyse(fbank, vocab_size)
+        if layers == "unquantized":
+            return torch.cat([self.quantizer.bypass(vectors), features], dim=-1)
+        acoustic, semantic = self.quantized(codes, self.quantizer.encode(vectors), vocab_size)
+        halves = {"all": [acoustic, semantic], "acoustic": [acoustic], "semantic": [semantic]}
+        return torch.cat(halves[layers], dim=-1)
 
     def forward(
         self,
@@ -224,6 +246,16 @@ class Encoder(nn.Module):
             perplexity=acoustic.perplexity,
             num_used_codes=acoustic.num_used_codes,
         )
+
+    def _analyse(
+        self, fbank: Float[Tensor, "1 T M"], vocab_size: int
+    ) -> tuple[Float[Tensor, "1 L D"], Int[Tensor, "1 L"], Float[Tensor, "1 L D"]]:
+        """Return the features of a window, their semantic codes, and the acoustic features."""
+        features = self.features(fbank)
+        codes = self.semantic.encode(features, vocab_size)
+        valid = valid_mask(self.valid_positions(fbank), features.shape[1])
+        centroids = F.embedding(codes, self.semantic.codebook(vocab_size))
+        return features, codes, self._acoustic(features, centroids, valid)
 
     def _acoustic(
         self,

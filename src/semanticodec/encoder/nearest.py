@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from semanticodec.errors import CodesError
+from semanticodec.layers.linear import linear
 
 # One block of distances: 512 positions x 8192 rows, 16 MiB of float32.
 POSITION_BLOCK = 512
@@ -19,7 +20,7 @@ def squared_distances(
     """Return |x|^2 + |c|^2 - 2 x.c for every pair, added in this order as the release does."""
     vector_norms = vectors.square().sum(dim=1, keepdim=True)
     row_norms = rows.square().sum(dim=1)
-    return vector_norms + row_norms - 2 * (vectors @ rows.t())
+    return vector_norms + row_norms - 2 * linear(vectors, rows)
 
 
 def _nearest_of_block(

@@ -147,6 +147,10 @@ class VectorQuantizer(nn.Module):
         check_codes(codes, self.config.codebook_size, "acoustic")
         return self._from_code_space(F.embedding(codes, self.embed))
 
+    def bypass(self, vectors: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        """Return what `decode` would give if every vector were a code: both maps, no search."""
+        return self._from_code_space(self._to_code_space(vectors))
+
     def forward(
         self,
         vectors: Float[Tensor, "B L D"],

@@ -7,14 +7,68 @@ Shapes: B batch · N tokens (cells of the T × F plane) · L positions · D widt
 E width of a head · C channels · T frames · F latent frequency. `_H`: differs between layers.
 """
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from semanticodec.errors import ConfigError
+from semanticodec.layers.linear import Linear, PointwiseConv, linear, uses_onednn
 from semanticodec.layers.residual import group_norm, zero_init
 
 KeysValues = tuple[Float[Tensor, "B _H L E"], Float[Tensor, "B _H L E"]]
+
+# Rows of the score matrix at once: few calls, and the scores (2 MB for 1024 tokens) stay in cache.
+QUERY_BLOCK = 512
+# Below this many queries the calls cost more than the faster product saves (measured: a gain of
+# 1.2 at 256 queries, a loss of 0.8 at 64).
+FEWEST_BLOCKED_QUERIES = 256
+
+
+def attend(
+    queries: Float[Tensor, "B H N E"],
+    keys: Float[Tensor, "B H L E"],
+    values: Float[Tensor, "B H L E"],
+) -> Float[Tensor, "B N D"]:
+    """Return the softmax-weighted average of the values for every query, heads joined.
+
+    torch's fused attention, except where oneDNN's products are faster (see `layers.linear`).
+    """
+    if queries.shape[2] >= FEWEST_BLOCKED_QUERIES and uses_onednn(queries):
+        return _attend_blockwise(queries, keys, values)
+    attended = F.scaled_dot_product_attention(queries, keys, values)
+    return attended.transpose(1, 2).flatten(2)  # B H N E -> B N D
+
+
+def _attend_blockwise(
+    queries: Float[Tensor, "B H N E"],
+    keys: Float[Tensor, "B H L E"],
+    values: Float[Tensor, "B H L E"],
+) -> Float[Tensor, "B N D"]:
+    """Compute attention head by head and block by block, both products by oneDNN.
+
+    Measured on one AMD core, 1024 queries and keys in heads of 32: 112 GFLOP/s, softmax included,
+    against 77 of torch's fused attention, which multiplies through the wheel's BLAS.
+    """
+    batch_size, num_heads, _, width = queries.shape
+    heads = zip(
+        (queries * width**-0.5).flatten(0, 1),
+        keys.flatten(0, 1),
+        values.transpose(2, 3).flatten(0, 1),  # B H L E -> B*H E L
+        strict=True,
+    )
+    attended = torch.stack([_attend_head(*head) for head in heads])
+    return attended.unflatten(0, (batch_size, num_heads)).transpose(1, 2).flatten(2)
+
+
+def _attend_head(
+    queries: Float[Tensor, "N E"], keys: Float[Tensor, "L E"], values: Float[Tensor, "E L"]
+) -> Float[Tensor, "N E"]:
+    blocks = []
+    for block in queries.split(QUERY_BLOCK):
+        scores = linear(block, keys)
+        blocks.append(linear(torch.softmax(scores, dim=-1, out=scores), values))
+    return torch.cat(blocks)
 
 
 class Attention(nn.Module):
@@ -37,10 +91,10 @@ class Attention(nn.Module):
             )
         self.head_width = head_width
         source_width = width if context_width is None else context_width
-        self.query = nn.Linear(width, width, bias=False)
-        self.key = nn.Linear(source_width, width, bias=False)
-        self.value = nn.Linear(source_width, width, bias=False)
-        self.output = nn.Linear(width, width)
+        self.query = Linear(width, width, bias=False)
+        self.key = Linear(source_width, width, bias=False)
+        self.value = Linear(source_width, width, bias=False)
+        self.output = Linear(width, width)
 
     def keys_values(self, context: Float[Tensor, "B L D"]) -> KeysValues:
         """Return the keys and values of a context, for use in any number of calls."""
@@ -56,8 +110,7 @@ class Attention(nn.Module):
             keys_values: result of `keys_values`; None attends over the tokens themselves.
         """
         keys, values = self.keys_values(tokens) if keys_values is None else keys_values
-        attended = F.scaled_dot_product_attention(self._heads(self.query(tokens)), keys, values)
-        return self.output(attended.transpose(1, 2).flatten(2))  # B H N E -> B N D
+        return self.output(attend(self._heads(self.query(tokens)), keys, values))
 
     def _heads(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B H N E"]:
         return tokens.unflatten(2, (-1, self.head_width)).transpose(1, 2)
@@ -68,13 +121,13 @@ class GatedFeedForward(nn.Module):
 
     def __init__(self, width: int, expansion: int = 4) -> None:
         super().__init__()
-        self.expand = nn.Linear(width, 2 * expansion * width)
-        self.contract = nn.Linear(expansion * width, width)
+        self.expand = Linear(width, 2 * expansion * width)
+        self.contract = Linear(expansion * width, width)
 
     def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
         """Return the transformed tokens."""
         values, gates = self.expand(tokens).chunk(2, dim=-1)
-        return self.contract(values * F.gelu(gates))
+        return self.contract(F.gelu(gates).mul_(values))
 
 
 class TransformerBlock(nn.Module):
@@ -107,9 +160,9 @@ class TransformerBlock(nn.Module):
             tokens: input of the block.
             keys_values: context of the second attention; None attends over the tokens.
         """
-        tokens = tokens + self.first_attention(self.norm_first(tokens))
-        tokens = tokens + self.second_attention(self.norm_second(tokens), keys_values)
-        return tokens + self.feed_forward(self.norm_feed_forward(tokens))
+        tokens = self.first_attention(self.norm_first(tokens)).add_(tokens)
+        tokens = self.second_attention(self.norm_second(tokens), keys_values).add_(tokens)
+        return self.feed_forward(self.norm_feed_forward(tokens)).add_(tokens)
 
 
 class SpatialTransformer(nn.Module):
@@ -132,9 +185,9 @@ class SpatialTransformer(nn.Module):
         super().__init__()
         self.has_context = context_width is not None
         self.norm = group_norm(channels, num_groups, eps=1e-6)
-        self.project_in = nn.Conv2d(channels, channels, 1)
+        self.project_in = PointwiseConv(channels, channels)
         self.block = TransformerBlock(channels, head_width, context_width)
-        self.project_out = zero_init(nn.Conv2d(channels, channels, 1))
+        self.project_out = zero_init(PointwiseConv(channels, channels))
 
     def keys_values(self, context: Float[Tensor, "B L D"]) -> KeysValues:
         """Return the keys and values of the cross-attention for a context."""
@@ -152,4 +205,4 @@ class SpatialTransformer(nn.Module):
         assert (keys_values is not None) == self.has_context, "context given to the wrong block"
         tokens = self.project_in(self.norm(features)).flatten(2).transpose(1, 2)  # -> B N C
         attended = self.block(tokens, keys_values).transpose(1, 2)  # B N C -> B C N
-        return features + self.project_out(attended.unflatten(2, features.shape[2:]))
+        return self.project_out(attended.unflatten(2, features.shape[2:])).add_(features)

@@ -10,8 +10,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from semanticodec.errors import ConfigError
+from semanticodec.layers.linear import Linear, PointwiseConv, linear, uses_onednn
 
 LayerT = TypeVar("LayerT", bound=nn.Module)
+
+# Frequencies up to which a convolution is faster as a linear map: half the speed at 4.
+NARROW_BINS = 2
 
 
 def zero_init(layer: LayerT) -> LayerT:
@@ -39,6 +43,27 @@ def group_norm(channels: int, num_groups: int, eps: float) -> nn.GroupNorm:
     return nn.GroupNorm(num_groups, channels, eps=eps)
 
 
+class Conv3x3(nn.Conv2d):
+    """3 × 3 convolution that keeps the size, also fast on maps of very few frequencies.
+
+    oneDNN's convolution works along the last axis. On the two frequencies of the coarsest level it
+    reaches 90 GFLOP/s of 240 (one AMD core); a linear map of every cell's neighbourhood reaches
+    190.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+
+    def forward(self, input: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C2 T F"]:
+        """Return the convolved map."""
+        if input.shape[3] > NARROW_BINS or not uses_onednn(input):
+            return super().forward(input)
+        padded = F.pad(input.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+        neighbourhoods = padded.unfold(1, 3, 1).unfold(2, 3, 1).flatten(3)  # B T F C 3 3 -> B T F D
+        cells = linear(neighbourhoods, self.weight.flatten(1), self.bias)
+        return cells.permute(0, 3, 1, 2)  # B T F C -> B C T F, channels last in memory
+
+
 class ResidualBlock(nn.Module):
     """Two normalised 3 × 3 convolutions around an optional embedding, added to the input.
 
@@ -60,12 +85,12 @@ class ResidualBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.norm_in = group_norm(in_channels, num_groups, eps)
-        self.conv_in = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.embedding = nn.Linear(embedding_width, out_channels) if embedding_width else None
+        self.conv_in = Conv3x3(in_channels, out_channels)
+        self.embedding = Linear(embedding_width, out_channels) if embedding_width else None
         self.norm_out = group_norm(out_channels, num_groups, eps)
-        self.conv_out = zero_init(nn.Conv2d(out_channels, out_channels, 3, padding=1))
+        self.conv_out = zero_init(Conv3x3(out_channels, out_channels))
         is_same = in_channels == out_channels
-        self.skip = nn.Identity() if is_same else nn.Conv2d(in_channels, out_channels, 1)
+        self.skip = nn.Identity() if is_same else PointwiseConv(in_channels, out_channels)
 
     def forward(
         self, features: Float[Tensor, "B C T F"], embedding: Float[Tensor, "B D"] | None = None
@@ -76,12 +101,12 @@ class ResidualBlock(nn.Module):
             features: input of the block.
             embedding: timestep embedding, exactly when the block was built for one.
         """
-        hidden = self.conv_in(F.silu(self.norm_in(features)))
+        hidden = self.conv_in(F.silu(self.norm_in(features), inplace=True))
         if self.embedding is not None:
             assert embedding is not None, "this block was built with an embedding"
-            hidden = hidden + self.embedding(F.silu(embedding))[:, :, None, None]
-        hidden = self.conv_out(F.silu(self.norm_out(hidden)))
-        return self.skip(features) + hidden
+            hidden += self.embedding(F.silu(embedding))[:, :, None, None]
+        hidden = self.conv_out(F.silu(self.norm_out(hidden), inplace=True))
+        return hidden.add_(self.skip(features))
 
 
 class Downsample(nn.Module):

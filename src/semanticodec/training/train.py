@@ -239,8 +239,14 @@ def _check_same_run(description: Mapping[str, Any], recipe: Recipe, out: Path) -
     """Refuse to go on with other weights' settings; steps, rates and batches may change."""
     # Through JSON types, as tuples come back as lists.
     ours = {key: _plain(value) for key, value in recipe.describe().items()}
-    for key in ("stage", "stage_config"):
-        if _plain(description.get(key)) != ours[key]:
+    # A run from before a setting existed has it at its default.
+    defaults = {item.name: item.default for item in dataclasses.fields(recipe.stage_config)}
+    theirs = {
+        "stage": description.get("stage"),
+        "stage_config": {**defaults, **description.get("stage_config", {})},
+    }
+    for key, value in theirs.items():
+        if _plain(value) != ours[key]:
             raise ConfigError(
                 f"{out} holds a run of {description.get('recipe')} whose {key} differs from "
                 f"{recipe.name}'s. Resume with the same recipe or choose another --out."

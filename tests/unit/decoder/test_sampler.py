@@ -5,6 +5,7 @@ from semanticodec.decoder.sampler import (
     ddim,
     even_timesteps,
     guided,
+    guided_within,
     release_timesteps,
     shifted_timesteps,
 )
@@ -184,6 +185,19 @@ def test_guidance_moves_away_from_the_unconditional_branch():
 
 def test_guidance_of_1_needs_the_conditional_branch_only():
     assert torch.equal(guided(lambda latent, _: latent + 3, 1.0)(noise(0), None), noise(0) + 3)
+
+
+def test_guidance_on_an_interval_takes_in_both_its_ends():
+    denoise = guided_within((0.2, 0.4), lambda *_: "guided", lambda *_: "conditional", 1000)
+    for timestep, expected in {
+        0: "conditional",
+        199: "conditional",
+        200: "guided",
+        400: "guided",
+        401: "conditional",
+        999: "conditional",
+    }.items():
+        assert denoise(noise(0), torch.tensor([timestep, timestep])) == expected
 
 
 @pytest.mark.parametrize("eta", [-0.1, 1.5, float("nan")])

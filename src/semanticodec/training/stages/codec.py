@@ -64,7 +64,10 @@ class CodecStage(Stage):
 
         Attributes:
             stack_factor: K, 1, 2 or 4.
+            is_vocabulary_fixed: know the largest semantic codebook only, instead of drawing one
+                of all per batch (Sec. IV-D).
             acoustic_hidden: hidden width of the acoustic encoder; 0 = twice the features'.
+            is_acoustic_bidirectional: see `AcousticEncoder.Config`.
             is_acoustic_residual: see `AcousticEncoder.Config`.
             quantizer: its width is replaced.
             position_width: of the condition's position codes.
@@ -79,8 +82,10 @@ class CodecStage(Stage):
         """
 
         stack_factor: int = 1
+        is_vocabulary_fixed: bool = False
         acoustic_hidden: int = 0
         acoustic_layers: int = 4
+        is_acoustic_bidirectional: bool = True
         is_acoustic_residual: bool = False
         quantizer: VectorQuantizer.Config = VectorQuantizer.Config()
         position_width: int = 192
@@ -101,7 +106,11 @@ class CodecStage(Stage):
             ConfigError: One of them is missing, or another was given.
             CheckpointError: One cannot be read or does not fit the others.
         """
-        return cls(config, load_boxes(boxes, config.stack_factor))
+        loaded = load_boxes(boxes, config.stack_factor)
+        if config.is_vocabulary_fixed:
+            largest = max(loaded.codebooks)
+            loaded = loaded._replace(codebooks={largest: loaded.codebooks[largest]})
+        return cls(config, loaded)
 
     def __init__(self, config: Config, boxes: FrozenBoxes) -> None:
         super().__init__()
@@ -403,6 +412,7 @@ def complete_config(config: CodecStage.Config, boxes: FrozenBoxes) -> CodecConfi
             width=width,
             hidden=config.acoustic_hidden or 2 * width,
             num_layers=config.acoustic_layers,
+            bidirectional=config.is_acoustic_bidirectional,
             is_residual=config.is_acoustic_residual,
         ),
         quantizer=dataclasses.replace(config.quantizer, width=width),

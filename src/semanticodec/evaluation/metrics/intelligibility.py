@@ -1,0 +1,45 @@
+"""STOI: how much of speech can still be understood, from 0 to 1."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from jaxtyping import Float
+
+from semanticodec.errors import AudioError
+from semanticodec.evaluation.metrics.pair import SAMPLE_RATE, check_audible, check_pair, needs
+
+
+def require_stoi() -> None:
+    """Raise MissingDependencyError unless pystoi is installed."""
+    with needs("pystoi"):
+        import pystoi  # noqa: F401
+
+
+def stoi(reference: Float[np.ndarray, " S"], decoded: Float[np.ndarray, " S"]) -> float:
+    """Return the short-time objective intelligibility: 1 for equal clips, 0 for a silent copy.
+
+    Args:
+        reference: the original speech, 16 kHz mono.
+        decoded: the same after a codec, exactly as long.
+    Raises:
+        AudioError: different lengths, NaN, a silent reference, or less than 0.4 s of sound in it.
+        MissingDependencyError: pystoi is not installed.
+    Source: Taal et al., "An algorithm for intelligibility prediction of time-frequency weighted
+        noisy speech", 2011.
+    """
+    with needs("pystoi"):
+        import pystoi
+    check_pair(reference, decoded)
+    check_audible(reference, "reference", "STOI")
+    with warnings.catch_warnings():
+        # Where too little is left without the pauses, the package warns and returns 1e-5.
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return float(pystoi.stoi(reference, decoded, SAMPLE_RATE))
+        except (RuntimeWarning, ValueError) as problem:
+            raise AudioError(
+                f"a clip of {len(reference) / SAMPLE_RATE:.2f} s has too little sound for STOI; "
+                "give speech of at least 0.4 s, pauses not counted"
+            ) from problem

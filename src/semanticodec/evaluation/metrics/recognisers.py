@@ -1,0 +1,192 @@
+"""Speech recognisers that word errors are counted with: pocketsphinx (offline) and Whisper."""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from semanticodec.errors import CheckpointError, ConfigError, DataError
+from semanticodec.evaluation.metrics.pair import SAMPLE_RATE, needs
+
+WHISPER = "openai/whisper-large-v3"  # the paper's
+START_TOKEN = "<|startoftranscript|>"
+WHISPER_SECONDS = 30  # what its encoder sees at once
+KINDS = "pocketsphinx, whisper, whisper=FOLDER or whisper=OWNER/NAME"
+
+
+class Recogniser(ABC):
+    """Writes down what is said.
+
+    Attributes:
+        name: what reports call it; no path.
+    """
+
+    name: str
+
+    @abstractmethod
+    def transcribe(self, wav: Float[np.ndarray, " S"], language: str | None = None) -> str:
+        """Return the words of a clip, in whatever spelling the recogniser has.
+
+        Args:
+            wav: 16 kHz mono in [-1, 1].
+            language: code such as `en`; None: unknown.
+        Raises:
+            DataError: a language that the recogniser does not know.
+            CheckpointError: its weights cannot be loaded.
+        """
+
+
+def open_recogniser(spec: str, *, device: str = "cpu") -> Recogniser:
+    """Return a recogniser; its weights are loaded when the first clip comes.
+
+    Args:
+        spec: `pocketsphinx`; `whisper` for openai/whisper-large-v3 from the Hub's cache or the
+            Hub; `whisper=` and a folder or a Hub id for another.
+        device: where Whisper runs, such as `cpu` or `cuda`.
+    Raises:
+        ConfigError: no such recogniser, or no such folder.
+        MissingDependencyError: its package is not installed.
+    """
+    kind, _, value = spec.partition("=")
+    if kind == "whisper":
+        return Whisper(value or WHISPER, device=device)
+    if spec == "pocketsphinx":
+        return PocketSphinx()
+    raise ConfigError(f"there is no recogniser '{spec}'; use {KINDS}")
+
+
+def _code(language: str | None) -> str | None:
+    """Return the language of a code that may name a region too: `en` of `en-GB`."""
+    return re.split("[-_]", language.lower())[0] if language else None
+
+
+class PocketSphinx(Recogniser):
+    """CMU's small recogniser of English, whose models come with its package.
+
+    It misses about half of the words of clean readings: good for comparing systems over many
+    clips, and only beside its result on the originals.
+    """
+
+    name = "pocketsphinx"
+
+    def __init__(self) -> None:
+        with needs("pocketsphinx"):
+            import pocketsphinx  # noqa: F401
+
+    @cached_property
+    def _decoder(self) -> Any:
+        from pocketsphinx import Decoder
+
+        return Decoder(samprate=SAMPLE_RATE, loglevel="FATAL", logfn=os.devnull)
+
+    def transcribe(self, wav: Float[np.ndarray, " S"], language: str | None = None) -> str:
+        if _code(language) not in (None, "en", "english"):
+            raise DataError(f"pocketsphinx knows English only, not '{language}'; use whisper")
+        pcm = np.clip(np.round(wav * 32768.0), -32768, 32767).astype("<i2")
+        # Without this, what it learned of the sound of earlier clips would change the result.
+        self._decoder.reinit_feat()
+        self._decoder.start_utt()
+        if len(pcm):
+            self._decoder.process_raw(pcm.tobytes(), no_search=False, full_utt=True)
+        self._decoder.end_utt()
+        hypothesis = self._decoder.hyp()
+        return hypothesis.hypstr if hypothesis is not None else ""
+
+
+class Whisper(Recogniser):
+    """A Whisper model through transformers, greedy decoding in float32.
+
+    Args:
+        source: a folder, which is read without touching the network, or a Hub id.
+        device: such as `cpu` or `cuda`.
+    """
+
+    def __init__(self, source: str, *, device: str = "cpu") -> None:
+        folder = Path(source).expanduser()
+        self._is_folder = folder.is_dir()
+        if not self._is_folder and not re.fullmatch(r"\w[\w.-]*/[\w.-]+", source):
+            raise ConfigError(
+                f"'{source}' is neither a folder nor a Hub id owner/name; give whisper=FOLDER "
+                f"with config.json, model.safetensors and the tokenizer's files, or {WHISPER}"
+            )
+        with needs("transformers", extra="peers"):
+            import transformers  # noqa: F401
+        self.name = f"whisper ({folder.resolve().name if self._is_folder else source})"
+        self._source = str(folder) if self._is_folder else source
+        self._device = device
+
+    @cached_property
+    def _parts(self) -> tuple[Any, Any]:
+        """The processor and the model, loaded once."""
+        from transformers import WhisperForConditionalGeneration, WhisperProcessor
+
+        try:
+            processor = WhisperProcessor.from_pretrained(
+                self._source, local_files_only=self._is_folder
+            )
+            loading: Any = WhisperForConditionalGeneration.from_pretrained(
+                self._source,
+                local_files_only=self._is_folder,
+                use_safetensors=True,  # pickles can run code
+                output_loading_info=True,
+            )
+        except Exception as error:  # damaged files raise whatever their readers do
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise CheckpointError(
+                f"Whisper could not be loaded from {self._source}: {reason}; download "
+                "the model once, or give whisper=FOLDER with its safetensors and tokenizer files"
+            ) from error
+        model, loaded = loading
+        # transformers would go on with random numbers in their place.
+        if missing := sorted(loaded["missing_keys"]):
+            raise CheckpointError(
+                f"{self._source} lacks {len(missing)} of Whisper's weights, such as {missing[0]}; "
+                "download the model again"
+            )
+        # Nor does it mind a tokenizer without words.
+        start = model.config.decoder_start_token_id
+        if processor.tokenizer.convert_ids_to_tokens(start) != START_TOKEN:
+            raise CheckpointError(
+                f"{self._source} has no tokenizer that fits the model; download its files again"
+            )
+        return processor, model.to(device=self._device, dtype=torch.float32).eval()
+
+    def transcribe(self, wav: Float[np.ndarray, " S"], language: str | None = None) -> str:
+        processor, model = self._parts
+        is_long = len(wav) > WHISPER_SECONDS * SAMPLE_RATE
+        # Longer clips keep their length and are decoded window by window, guided by timestamps.
+        lengths = {"truncation": False, "padding": "longest"} if is_long else {}
+        inputs = processor(
+            wav,
+            sampling_rate=SAMPLE_RATE,
+            return_tensors="pt",
+            return_attention_mask=True,
+            **lengths,
+        ).to(self._device)
+        # English-only models refuse these two.
+        is_multilingual = getattr(model.generation_config, "is_multilingual", True)
+        choice = {"task": "transcribe", "language": _code(language)} if is_multilingual else {}
+        try:
+            tokens = model.generate(
+                inputs.input_features,
+                attention_mask=inputs.attention_mask,
+                return_timestamps=is_long,
+                do_sample=False,
+                num_beams=1,
+                **choice,
+            )
+        except ValueError as error:
+            if "language" not in choice or choice["language"] is None:
+                raise
+            raise DataError(
+                f"Whisper does not take the language '{language}': {str(error).splitlines()[0]}"
+            ) from error
+        return processor.batch_decode(tokens, skip_special_tokens=True)[0].strip()

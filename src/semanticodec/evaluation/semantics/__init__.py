@@ -1,0 +1,1 @@
+"""How much meaning features carry: the paper's Table III, and HEAR's interface to the codec."""

@@ -1,0 +1,152 @@
+"""What turns clips into vectors: features of a codec or of no model, averaged over time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from semanticodec.audio.fbank import Fbank
+from semanticodec.evaluation.systems.base import Detail, Spec, bits_per_code
+from semanticodec.evaluation.systems.model import Model
+
+NUM_MEL_BINS = 128
+MEAN, MEAN_AND_DEVIATION = "mean", "mean and deviation"
+# Of all that a system of our codec says of itself, what its features depend on.
+MODEL_DETAILS = (
+    "model",
+    "device",
+    "fingerprint",
+    "token_rate",
+    "semantic_vocab_size",
+    "acoustic_vocab_size",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """One row of the results.
+
+    Attributes:
+        name: what reports call it.
+        key: which of its embedder's features it is, whatever it is called.
+        details: settings and fingerprints for reports.
+        bits_per_second: of the codes behind the features; None: not coded.
+    """
+
+    name: str
+    key: str
+    details: Mapping[str, Detail]
+    bits_per_second: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSpec:
+    """What computes features, and which of its layers they are (empty: it has none)."""
+
+    spec: Spec
+    layers: str
+
+    @property
+    def name(self) -> str:
+        """What reports call the features."""
+        return f"{self.spec.label}:{self.layers}" if self.layers else self.spec.label
+
+
+class Embedder(ABC):
+    """Something that turns a clip into one vector for each of its features.
+
+    Attributes:
+        features: what it gives, in the order of `embed`.
+        fingerprint: changes whenever the vectors may.
+    """
+
+    features: tuple[Features, ...]
+    fingerprint: str
+
+    @abstractmethod
+    def embed(self, wav: Float[Tensor, " S"]) -> list[Float[Tensor, " D"]]:
+        """Return a vector for each of `features`.
+
+        Args:
+            wav: 16 kHz mono.
+        Raises:
+            SemantiCodecError: this clip cannot be embedded; others may.
+        """
+
+
+class LogMelEmbedder(Embedder):
+    """Statistics over time of the log filter bank that AudioMAE sees: what any model must beat."""
+
+    def __init__(self, spec: FeatureSpec, statistics: str) -> None:
+        details: dict[str, Detail] = {"bins": NUM_MEL_BINS, "statistics": statistics}
+        self.features = (Features(name=spec.name, key=statistics, details=details),)
+        self.fingerprint = f"log-mel/{NUM_MEL_BINS}"
+        self.fbank = Fbank(NUM_MEL_BINS)
+
+    def embed(self, wav: Float[Tensor, " S"]) -> list[Float[Tensor, " D"]]:
+        """Return the statistics over the clip's frames."""
+        energies = self.fbank(wav.unsqueeze(0))[0]  # T M
+        mean = energies.mean(dim=0)
+        if self.features[0].key == MEAN:
+            return [mean]
+        return [torch.cat([mean, energies.std(dim=0, correction=0)])]
+
+
+class ModelEmbedder(Embedder):
+    """Features of our codec, averaged over all positions (paper Sec. IV-C)."""
+
+    def __init__(self, system: Model, specs: Sequence[FeatureSpec]) -> None:
+        self.codec = system.codec
+        details = {key: system.details[key] for key in MODEL_DETAILS}
+        self.fingerprint = "/".join(map(str, details.values()))
+        vocabularies = {
+            "all": [self.codec.semantic_vocab_size, self.codec.acoustic_vocab_size],
+            "semantic": [self.codec.semantic_vocab_size],
+            "acoustic": [self.codec.acoustic_vocab_size],
+            "continuous": [],
+        }
+        self.features = tuple(
+            coded(spec, details, self.codec.frame_rate, vocabularies[spec.layers]) for spec in specs
+        )
+
+    def embed(self, wav: Float[Tensor, " S"]) -> list[Float[Tensor, " D"]]:
+        """Return the mean of each layer's features; a clip is encoded once for all of them."""
+        wanted = [features.key for features in self.features]
+        means: dict[str, Tensor] = {}
+        if set(wanted) - {"continuous"}:
+            means["all"] = self.codec.features(wav, "all")[0].mean(dim=0)
+            means["acoustic"], means["semantic"] = means["all"].chunk(2)
+        if "continuous" in wanted:
+            means["continuous"] = self.codec.features(wav, "continuous")[0].mean(dim=0)
+        return [means[layers] for layers in wanted]
+
+
+def coded(
+    spec: FeatureSpec,
+    details: Mapping[str, Detail],
+    frame_rate: float,
+    vocab_sizes: Sequence[int],
+) -> Features:
+    """Return the description of layers of codes.
+
+    Args:
+        spec: what was asked for.
+        details: of the model.
+        frame_rate: vectors per second.
+        vocab_sizes: of each code behind a vector; none for features before any quantizer.
+    """
+    described = {**details, "layers": spec.layers}
+    if not vocab_sizes:
+        return Features(name=spec.name, key=spec.layers, details=described)
+    described["tokens_per_second"] = frame_rate * len(vocab_sizes)
+    return Features(
+        name=spec.name,
+        key=spec.layers,
+        details=described,
+        bits_per_second=frame_rate * sum(map(bits_per_code, vocab_sizes)),
+    )

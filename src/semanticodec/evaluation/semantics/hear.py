@@ -1,0 +1,133 @@
+"""HEAR's interface: a codec as the embedding model that other people's benchmarks import.
+
+    model = load_model()                                    # the built-in codec, both layers
+    scenes = get_scene_embeddings(audio, model)             # [n_sounds, D]
+    embeddings, timestamps = get_timestamp_embeddings(audio, model)
+
+A codec has several positions (frequency bands) per time step. Both embeddings are plain means over
+the positions: of the whole sound, or of one time step. Bands are averaged and not concatenated, so
+that both have the same width and the mean over all time steps is the scene embedding.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from semanticodec.codec import SAMPLE_RATE, SemantiCodec
+from semanticodec.encoder.stacking import BLOCKS, PATCH_SAMPLES, num_positions
+from semanticodec.errors import AudioError, ConfigError
+
+LAYERS = ("all", "semantic", "acoustic", "continuous")
+
+
+class HearModel(nn.Module):
+    """A codec with the attributes that HEAR asks of a model.
+
+    Attributes:
+        sample_rate: Hz that the audio must have, 16 000.
+        scene_embedding_size: width of a scene embedding.
+        timestamp_embedding_size: width of the embedding of a time step, the same.
+        step_ms: milliseconds from one timestamp to the next.
+    """
+
+    def __init__(self, codec: SemantiCodec, layers: str = "all") -> None:
+        super().__init__()
+        check_layers(layers)
+        config = codec.config.encoder
+        self.codec = codec
+        self.layers = layers
+        self.sample_rate = SAMPLE_RATE
+        self.scene_embedding_size = config.width * (2 if layers == "all" else 1)
+        self.timestamp_embedding_size = self.scene_embedding_size
+        self.positions_per_step = num_positions(1, config.stack_factor)
+        self.step_ms = 1000 * PATCH_SAMPLES * BLOCKS[config.stack_factor][0] / SAMPLE_RATE
+
+    def forward(self, audio: Float[Tensor, "B S"]) -> Float[Tensor, "B T P D"]:
+        """Return the features of every time step and band, float32 on the CPU.
+
+        Args:
+            audio: mono sounds of one length in [-1, 1] at 16 kHz.
+        Raises:
+            AudioError: wrong shape, NaN, or shorter than 25 ms.
+        """
+        if audio.ndim != 2 or not audio.shape[0]:
+            raise AudioError(
+                f"audio of shape {tuple(audio.shape)} is not [n_sounds, n_samples]; "
+                "give one row of mono samples per sound"
+            )
+        rows = list(audio.unbind(0))
+        features = self.codec.features(rows, self.layers, self.sample_rate)
+        return features.unflatten(1, (-1, self.positions_per_step))  # B L D -> B T P D
+
+
+def check_layers(layers: str) -> None:
+    """Raise ConfigError unless `layers` names features of a codec."""
+    if layers not in LAYERS:
+        raise ConfigError(f"layers is {layers!r}; choose one of {', '.join(LAYERS)}")
+
+
+def load_model(
+    model_file_path: str | os.PathLike[str] = "",
+    layers: str | None = None,
+    *,
+    token_rate: int | None = None,
+    semantic_vocab_size: int | None = None,
+) -> HearModel:
+    """Return a codec as HEAR's tools take it.
+
+    Args:
+        model_file_path: "" for the built-in model, a model folder, or a Hub id; those tools pass
+            nothing else on, so it may end with the layers: ":semantic", "folder:continuous".
+        layers: "all" (default), "semantic", "acoustic" or "continuous"; see
+            `SemantiCodec.features`.
+        token_rate: for models with several rates.
+        semantic_vocab_size: for models with several semantic codebooks.
+    Raises:
+        CheckpointError: no such model.
+        ConfigError: no such layers, or a setting that the model does not offer.
+    """
+    source, separator, suffix = os.fspath(model_file_path).rpartition(":")
+    if not separator or suffix not in LAYERS:
+        source, suffix = os.fspath(model_file_path), "all"
+    check_layers(layers or suffix)
+    codec = SemantiCodec.from_pretrained(
+        source or None, token_rate=token_rate, semantic_vocab_size=semantic_vocab_size
+    )
+    return HearModel(codec, layers or suffix)
+
+
+@torch.inference_mode()
+def get_scene_embeddings(audio: Float[Tensor, "B S"], model: HearModel) -> Float[Tensor, "B D"]:
+    """Return one embedding per sound: the mean of all its positions (paper Sec. IV-C).
+
+    Args:
+        audio: [n_sounds, n_samples], mono, in [-1, 1], at 16 kHz.
+        model: from `load_model`.
+    Raises:
+        AudioError: wrong shape, NaN, or shorter than 25 ms.
+    """
+    return model(audio).mean(dim=(1, 2)).to(audio.device)
+
+
+@torch.inference_mode()
+def get_timestamp_embeddings(
+    audio: Float[Tensor, "B S"], model: HearModel
+) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B T"]]:
+    """Return one embedding per time step, and the milliseconds at which the steps are centred.
+
+    The last step is centred as the others are, also where the sound ends inside it.
+
+    Args:
+        audio: [n_sounds, n_samples], mono, in [-1, 1], at 16 kHz.
+        model: from `load_model`.
+    Raises:
+        AudioError: wrong shape, NaN, or shorter than 25 ms.
+    """
+    embeddings = model(audio).mean(dim=2).to(audio.device)
+    num_sounds, num_steps, _ = embeddings.shape
+    centres_ms = (torch.arange(num_steps, device=audio.device) + 0.5) * model.step_ms
+    return embeddings, centres_ms.expand(num_sounds, num_steps)

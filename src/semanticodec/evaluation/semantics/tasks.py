@@ -1,0 +1,368 @@
+"""Labelled sets for the probe: HEAR's task folders, and folders with one labels.csv.
+
+    HEAR      task_metadata.json  labelvocabulary.csv  train.json valid.json test.json, or
+              fold00.json fold01.json ...   {rate}/{split or fold}/*.wav
+    labels    labels.csv with the columns path, label (or target), and fold or split
+
+A set with folds tests every fold once, as HEAR does: the fold after it is the validation part and
+the others are for training. A set with splits is tested once.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from semanticodec.errors import ConfigError, DataError
+
+ACCURACY, MAP = "accuracy", "mAP"
+# HEAR's names of the scores that the probe can compute.
+HEAR_METRICS = {"top1_acc": ACCURACY, "pitch_acc": ACCURACY, "mAP": MAP}
+SPLITS = ("train", "valid", "test")
+VALID_SHARE = 5  # one clip in so many of each class, where a set has no validation part
+RATE_HZ = 16_000
+ALL_FOLDS = ("all",)
+# The built-in model has heard sounds of the other three folds of ESC-50 (without their labels).
+UNHEARD_FOLDS = {"esc": ("4", "5"), "esc50": ("fold03", "fold04")}
+LABELS_NAME, METADATA_NAME = "labels.csv", "task_metadata.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledClip:
+    """A sound file, the indices of its classes, and the fold or split that it belongs to."""
+
+    name: str
+    path: Path
+    labels: tuple[int, ...]
+    part: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One training and test of the probe: indices into the task's clips."""
+
+    name: str
+    train: tuple[int, ...]
+    valid: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A labelled set.
+
+    Attributes:
+        name: of the folder.
+        folder: where it lies.
+        classes: names of the labels.
+        is_multilabel: whether a clip may have several labels.
+        metric: "accuracy" or "mAP".
+        clips: files that are there.
+        folds: names of the folds in order; empty for a set with splits.
+        test_folds: folds that are tested.
+        problems: files that are missing, and the like.
+    """
+
+    name: str
+    folder: Path
+    classes: tuple[str, ...]
+    is_multilabel: bool
+    metric: str
+    clips: tuple[LabelledClip, ...]
+    folds: tuple[str, ...]
+    test_folds: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def find_tasks(paths: Iterable[Path]) -> list[Path]:
+    """Return the task folders among `paths` and directly below them, in order of their names.
+
+    Raises:
+        DataError: a path without any task, or two tasks of one name.
+    """
+    found: list[Path] = []
+    for path in paths:
+        candidates = [path, *sorted(path.iterdir())] if path.is_dir() else []
+        tasks = [folder for folder in candidates if _is_task(folder)]
+        if not tasks:
+            raise DataError(
+                f"{path} holds no task; give a folder with {LABELS_NAME} or {METADATA_NAME}, "
+                "or a folder of such folders"
+            )
+        found += tasks
+    names = [folder.resolve().name for folder in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"two tasks are called {name}; rename one of the folders")
+    return found
+
+
+def _is_task(folder: Path) -> bool:
+    return (folder / LABELS_NAME).is_file() or (folder / METADATA_NAME).is_file()
+
+
+def open_task(
+    folder: Path, *, test_folds: Sequence[str] | None = None, limit: int | None = None
+) -> Task:
+    """Return the task of a folder.
+
+    Args:
+        folder: with labels.csv or task_metadata.json.
+        test_folds: folds to test on, or "all" alone (None: the task's own choice, usually all).
+        limit: at most so many clips of each class in each fold or split.
+    Raises:
+        DataError: files that are missing or not understood, or a task the probe cannot do.
+        ConfigError: a test fold that the task does not have.
+    """
+    task = _read_hear(folder) if (folder / METADATA_NAME).is_file() else _read_labels(folder)
+    if not task.clips:
+        raise DataError(f"task {task.name} has no sound files; {_first(task.problems)}")
+    if limit is not None:
+        task = replace(task, clips=_limited(task.clips, limit))
+    return replace(task, test_folds=_chosen_folds(task, test_folds))
+
+
+def rounds(task: Task) -> list[Round]:
+    """Return the rounds of a task: one per tested fold, or a single one.
+
+    Raises:
+        DataError: no clips for training, validation or test.
+    """
+    if task.folds:
+        made = [_fold_round(task, fold) for fold in task.test_folds]
+    else:
+        made = [_split_round(task)]
+    for one in made:
+        for part, indices in zip(SPLITS, (one.train, one.valid, one.test)):
+            if not indices:
+                raise DataError(
+                    f"task {task.name} has no {part} clips in round {one.name}; "
+                    "it needs at least three folds, or the splits train and test"
+                )
+    return made
+
+
+def _fold_round(task: Task, test: str) -> Round:
+    valid = task.folds[(task.folds.index(test) + 1) % len(task.folds)]
+    return Round(
+        name=test,
+        train=_indices(task, lambda part: part not in (test, valid)),
+        valid=_indices(task, lambda part: part == valid and valid != test),
+        test=_indices(task, lambda part: part == test),
+    )
+
+
+def _split_round(task: Task) -> Round:
+    parts = {split: _indices(task, lambda part, own=split: part == own) for split in SPLITS}
+    if not parts["valid"]:
+        parts["valid"] = _held_out(task, parts["train"])
+        kept = set(parts["train"]) - set(parts["valid"])
+        parts["train"] = tuple(sorted(kept))
+    return Round(name="test", **parts)
+
+
+def _indices(task: Task, is_wanted: Callable[[str], bool]) -> tuple[int, ...]:
+    return tuple(index for index, clip in enumerate(task.clips) if is_wanted(clip.part))
+
+
+def _held_out(task: Task, train: Sequence[int]) -> tuple[int, ...]:
+    """Return every fifth training clip of each class, in order of the clips' names."""
+    seen: dict[tuple[int, ...], int] = {}
+    chosen = []
+    for index in sorted(train, key=lambda index: task.clips[index].name):
+        labels = () if task.is_multilabel else task.clips[index].labels
+        seen[labels] = seen.get(labels, 0) + 1
+        if seen[labels] % VALID_SHARE == 2:
+            chosen.append(index)
+    return tuple(sorted(chosen))
+
+
+def _limited(clips: Sequence[LabelledClip], limit: int) -> tuple[LabelledClip, ...]:
+    seen: dict[tuple[str, tuple[int, ...]], int] = {}
+    kept = []
+    for clip in clips:
+        key = (clip.part, clip.labels)
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= limit:
+            kept.append(clip)
+    return tuple(kept)
+
+
+def _chosen_folds(task: Task, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    if wanted is not None and tuple(wanted) == ALL_FOLDS:
+        return task.folds
+    if wanted is None:
+        kind = task.name.lower().partition("-")[0]
+        own = UNHEARD_FOLDS.get(kind, ())
+        return own if own and set(own) <= set(task.folds) else task.folds
+    unknown = [fold for fold in wanted if fold not in task.folds]
+    if unknown:
+        offered = ", ".join(task.folds) or "none: it has splits"
+        raise ConfigError(f"task {task.name} has no fold {unknown[0]!r}; its folds are {offered}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _first(problems: Sequence[str]) -> str:
+    return problems[0] if problems else "its lists are empty"
+
+
+# ---------------------------------------------------------------------- folders with labels.csv
+
+
+def _read_labels(folder: Path) -> Task:
+    path = folder / LABELS_NAME
+    rows = _csv_rows(path)
+    path_column = _column(path, rows, ("path",))
+    label_column = _column(path, rows, ("label", "target"))
+    part_column = _column(path, rows, ("fold", "split"))
+    classes = _sorted_names({row[label_column] for row in rows if row[label_column]})
+    clips, problems = [], []
+    for number, row in enumerate(rows, start=2):
+        name, label, part = row[path_column], row[label_column], row[part_column]
+        if not (name and label and part):
+            problems.append(f"{LABELS_NAME} line {number} is not complete")
+        elif not (folder / name).is_file():
+            problems.append(f"{name} is missing")
+        else:
+            labels = (classes.index(label),)
+            clips.append(LabelledClip(name=name, path=folder / name, labels=labels, part=part))
+    parts = _sorted_names({clip.part for clip in clips})
+    if part_column == "split" and not set(parts) <= set(SPLITS):
+        raise DataError(
+            f"{path} has the splits {', '.join(parts)}; write {', '.join(SPLITS)}, "
+            "or use a column fold"
+        )
+    folds = parts if part_column == "fold" else ()
+    return Task(
+        name=folder.resolve().name,
+        folder=folder,
+        classes=classes,
+        is_multilabel=False,
+        metric=ACCURACY,
+        clips=tuple(clips),
+        folds=folds,
+        test_folds=folds,
+        problems=tuple(problems),
+    )
+
+
+def _csv_rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            # Short rows leave their last columns None.
+            return [{key: row[key] or "" for key in row if key} for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read ({error}); restore it") from error
+
+
+def _column(path: Path, rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:
+    columns = list(rows[0]) if rows else []
+    for name in names:
+        if name in columns:
+            return name
+    raise DataError(
+        f"{path} has no column {' or '.join(names)}; its columns are {', '.join(columns) or 'none'}"
+    )
+
+
+def _sorted_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names in order, numbers by their value and before words."""
+
+    def key(name: str) -> tuple[bool, int, str]:
+        return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
+
+    return tuple(sorted(names, key=key))
+
+
+# ---------------------------------------------------------------------- HEAR's folders
+
+
+def _read_hear(folder: Path) -> Task:
+    metadata = _json_object(folder / METADATA_NAME)
+    name = folder.resolve().name
+    kind, embedding = metadata.get("prediction_type"), metadata.get("embedding_type")
+    if kind not in ("multiclass", "multilabel") or embedding != "scene":
+        raise DataError(
+            f"task {name} has prediction_type {kind!r} and embedding_type {embedding!r}; the probe "
+            "takes multiclass and multilabel tasks of whole scenes, so leave this one out"
+        )
+    is_multilabel = kind == "multilabel"
+    folds = tuple(sorted(path.stem for path in folder.glob("fold*.json")))
+    parts = folds or tuple(part for part in SPLITS if (folder / f"{part}.json").is_file())
+    if not parts:
+        raise DataError(f"{folder} has neither train.json nor fold00.json; restore them")
+    classes = _vocabulary(folder / "labelvocabulary.csv")
+    rate_folder = _rate_folder(folder)
+    clips, problems = [], []
+    for part in parts:
+        for file_name, labels in _json_object(folder / f"{part}.json").items():
+            path = rate_folder / part / file_name
+            problem = _label_problem(labels, classes, is_multilabel)
+            if problem or not path.is_file():
+                problems.append(f"{part}/{file_name} {problem or 'is missing'}")
+                continue
+            indices = tuple(sorted(classes.index(label) for label in labels))
+            clips.append(
+                LabelledClip(name=f"{part}/{file_name}", path=path, labels=indices, part=part)
+            )
+    return Task(
+        name=name,
+        folder=folder,
+        classes=classes,
+        is_multilabel=is_multilabel,
+        metric=MAP if is_multilabel else _hear_metric(metadata),
+        clips=tuple(clips),
+        folds=folds,
+        test_folds=folds,
+        problems=tuple(problems),
+    )
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); restore it") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds no JSON object; is it a file of a HEAR task?")
+    return content
+
+
+def _vocabulary(path: Path) -> tuple[str, ...]:
+    rows = _csv_rows(path)
+    index, label = _column(path, rows, ("idx",)), _column(path, rows, ("label",))
+    named = {row[index]: row[label] for row in rows}
+    if set(named) != {str(number) for number in range(len(rows))}:
+        raise DataError(f"{path} does not number its {len(rows)} labels from 0; restore it")
+    return tuple(named[str(number)] for number in range(len(rows)))
+
+
+def _rate_folder(folder: Path) -> Path:
+    """Return the folder of 16 kHz sounds, else of the next higher rate, else of the highest."""
+    rates = sorted(
+        int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdecimal()
+    )
+    if not rates:
+        raise DataError(f"{folder} has no folder of sounds, such as {RATE_HZ}; unpack the task")
+    return folder / str(next((rate for rate in rates if rate >= RATE_HZ), rates[-1]))
+
+
+def _label_problem(labels: Any, classes: Sequence[str], is_multilabel: bool) -> str:
+    """Return what is wrong with the labels of a clip, or nothing."""
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        return "has no list of labels"
+    if not is_multilabel and len(labels) != 1:
+        return f"has {len(labels)} labels instead of one"
+    unknown = [label for label in labels if label not in classes]
+    return f"has the label {unknown[0]!r}, which is not in the vocabulary" if unknown else ""
+
+
+def _hear_metric(metadata: Mapping[str, Any]) -> str:
+    """Return the first of the task's scores that the probe computes, else accuracy."""
+    names = metadata.get("evaluation")
+    known = [name for name in names if name in HEAR_METRICS] if isinstance(names, list) else []
+    return HEAR_METRICS[known[0]] if known else ACCURACY

@@ -1,0 +1,165 @@
+"""Our codec as a system, and its two bounds of the paper's Table II.
+
+model           wav -> codes -> wav
+oracle          wav -> features that no quantizer has rounded -> wav
+semantic-only   wav -> semantic codes -> wav, with zeros for the acoustic features
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from semanticodec.checkpoints.pretrained import model_folder, read_setting
+from semanticodec.codec import SemantiCodec
+from semanticodec.evaluation.systems.base import (
+    Detail,
+    Kind,
+    Reconstruction,
+    Spec,
+    System,
+    bits_per_code,
+    file_digests,
+    folder_name,
+    number,
+)
+
+if TYPE_CHECKING:
+    from semanticodec.evaluation.suites import Clip
+
+BUILT_IN = "built-in"
+OPTIONS = ("rate", "vocab", "quality", "steps", "guidance", "interval", "eta", "sampler", "seed")
+MAX_STEPS = 1000
+
+
+class Model(System):
+    """The codec with the settings that it decodes with.
+
+    Args:
+        spec: of one of the kinds of this file.
+        device: where to compute.
+    Raises:
+        CheckpointError: files missing, damaged or of another model.
+        ConfigError: a setting that the model or its sampler does not offer.
+    """
+
+    def __init__(self, spec: Spec, device: str) -> None:
+        folder = model_folder(spec.value)
+        self.codec = SemantiCodec.from_pretrained(
+            folder,
+            token_rate=spec.whole("rate", low=1),
+            semantic_vocab_size=spec.whole("vocab", low=1),
+            device=device,
+        )
+        self.asked = _asked_sampling(spec)
+        self.settings = self.codec.sampling(**self.asked)
+        self.seed = spec.whole("seed", low=0) or 0
+        details: dict[str, Detail] = {
+            "model": BUILT_IN if spec.value is None else folder_name(spec.value),
+            "device": device,
+        }
+        super().__init__(spec, details | self._weights(folder) | self._settings())
+
+    def _weights(self, folder: Path) -> dict[str, Detail]:
+        _, files = read_setting(folder, self.codec.token_rate)
+        return {
+            "fingerprint": self.codec.model_fingerprint.hex(),
+            "weights_sha256": file_digests(files),
+        }
+
+    def _settings(self) -> dict[str, Detail]:
+        return {
+            "token_rate": self.codec.token_rate,
+            "semantic_vocab_size": self.codec.semantic_vocab_size,
+            "acoustic_vocab_size": self.codec.acoustic_vocab_size,
+            **asdict(self.settings),
+            "guidance_interval": list(self.settings.guidance_interval),  # as JSON gives it back
+            "seed": self.seed,
+        }
+
+    def process(self, wav: Float[np.ndarray, " S"], clip: Clip) -> Reconstruction:
+        """Return the decoded clip and the bits of its codes.
+
+        Raises:
+            AudioError: the clip is shorter than a frame.
+        """
+        codes = self.codec.encode(wav)
+        decoded = self.codec.decode(codes, seed=self.seed, **self.asked)
+        bits = bits_per_code(codes.semantic_vocab_size) + bits_per_code(codes.acoustic_vocab_size)
+        return Reconstruction(wav=decoded[0, 0].numpy(), num_bits=bits * codes.num_positions[0])
+
+    def decode_features(
+        self, acoustic: Float[Tensor, "1 L D"], semantic: Float[Tensor, "1 L D"], num_samples: int
+    ) -> Float[np.ndarray, " S"]:
+        """Return the clip that features give in place of codes, with the same settings."""
+        decoded = self.codec.decode_features(
+            acoustic, semantic, num_samples, self.settings, seed=self.seed
+        )
+        return decoded[0, 0].numpy()
+
+
+class Oracle(Model):
+    """The decoder's best: the condition as it is before either quantizer rounds it.
+
+    The paper's "w. GT AudioMAE" gives the decoder the unquantized AudioMAE features.
+    """
+
+    def process(self, wav: Float[np.ndarray, " S"], clip: Clip) -> Reconstruction:
+        """Return the clip decoded from unquantized features; they take no countable bits."""
+        features = self.codec.features(wav, layers="unquantized")
+        acoustic, semantic = features.chunk(2, dim=-1)
+        return Reconstruction(wav=self.decode_features(acoustic, semantic, len(wav)), num_bits=None)
+
+
+class SemanticOnly(Model):
+    """What the semantic codes alone carry, the paper's "w.o. Acoustic VQ".
+
+    The acoustic features are zero, as both streams are where guidance has no condition.
+    """
+
+    def process(self, wav: Float[np.ndarray, " S"], clip: Clip) -> Reconstruction:
+        """Return the clip decoded from its semantic codes, and their bits."""
+        semantic = self.codec.features(wav, layers="semantic")
+        decoded = self.decode_features(torch.zeros_like(semantic), semantic, len(wav))
+        bits = bits_per_code(self.codec.semantic_vocab_size) * semantic.shape[1]
+        return Reconstruction(wav=decoded, num_bits=bits)
+
+
+def _asked_sampling(spec: Spec) -> dict[str, Any]:
+    """Return what a specification asks of `SemantiCodec.sampling`, the rest left out."""
+    asked = {
+        "quality": spec.options.get("quality"),
+        "num_steps": spec.whole("steps", low=1, high=MAX_STEPS),
+        "guidance_scale": spec.real("guidance", low=0),
+        "guidance_interval": _interval(spec.options.get("interval")),
+        "sampler": spec.options.get("sampler"),
+        "eta": spec.real("eta", low=0, high=1),
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _interval(text: str | None) -> tuple[float, float] | None:
+    """Return the two numbers of `LOW-HIGH`."""
+    if text is None:
+        return None
+    low, _, high = text.partition("-")
+    start = number("interval=LOW-HIGH", low, float, low=0, high=1)
+    return start, number("interval=LOW-HIGH", high, float, low=start, high=1)
+
+
+def _kind(name: str, system: type[Model]) -> Kind:
+    usage = f"{name}[=FOLDER|HUB_ID]" + "".join(f"[,{option}=X]" for option in OPTIONS)
+    return Kind(open=system, usage=usage, value="may", options=OPTIONS)
+
+
+KINDS = {
+    "model": _kind("model", Model),
+    "oracle": _kind("oracle", Oracle),
+    "semantic-only": _kind("semantic-only", SemanticOnly),
+}

@@ -1,0 +1,158 @@
+"""All measures of a clip at once: each that applies, or the reason why there is none."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semanticodec.errors import (
+    AudioError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    MissingDependencyError,
+)
+from semanticodec.evaluation import metrics as package
+from semanticodec.evaluation.metrics import METRICS, Metrics
+from semanticodec.evaluation.metrics.recognisers import Recogniser
+from semanticodec.evaluation.suites import Clip
+
+for _module in ("visqol", "pystoi", "jiwer", "pocketsphinx"):
+    pytest.importorskip(_module)
+
+
+class Parrot(Recogniser):
+    """Says one text, or fails."""
+
+    name = "parrot"
+
+    def __init__(self, answer: str | Exception):
+        self.answer = answer
+
+    def transcribe(self, wav, language=None):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def clip(domain: str = "speech", transcript: str | None = "one two three") -> Clip:
+    return Clip(
+        name=f"{domain}/a", domain=domain, path=Path("a.wav"), transcript=transcript, language="en"
+    )
+
+
+def bursts(num_samples: int = 16_000, level: float = 0.1) -> np.ndarray:
+    swell = 0.6 - 0.4 * np.cos(8 * np.pi * np.arange(num_samples) / 16_000)
+    draws = np.random.default_rng(0).standard_normal(num_samples)
+    return (level * draws * swell).astype(np.float32)
+
+
+def with_parrot(answer: str | Exception, *names: str) -> Metrics:
+    metrics = Metrics([*names, "wer"], recogniser="pocketsphinx")
+    metrics.recogniser = Parrot(answer)
+    return metrics
+
+
+def test_every_metric_gives_its_keys_for_speech():
+    metrics = Metrics(list(METRICS), recogniser="pocketsphinx")
+    metrics.recogniser = Parrot("one too three")
+    scores = metrics.score(bursts(), bursts(), clip())
+    assert list(scores.values) == [key for metric in METRICS.values() for key in metric.keys]
+    assert scores.problems == ()
+    assert scores.values["mel"] == scores.values["stft"] == 0.0
+    assert scores.values["visqol_speech"] == pytest.approx(5.0)
+    assert scores.values["stoi"] == pytest.approx(1.0)
+    assert (scores.values["word_errors"], scores.values["num_words"]) == (1.0, 3.0)
+    assert all(type(value) is float for value in scores.values.values())
+
+
+def test_measures_of_speech_stay_away_from_music():
+    scores = with_parrot("", "mel", "stoi").score(bursts(), bursts(), clip("music", None))
+    assert list(scores.values) == ["mel"]
+    assert scores.problems == ()
+
+
+def test_a_suite_without_folders_is_speech_where_its_words_are_known():
+    scores = with_parrot("one", "stoi").score(bursts(), bursts(), clip("all"))
+    assert set(scores.values) == {"stoi", "word_errors", "num_words"}
+
+
+def test_one_metric_without_a_value_says_why_and_leaves_the_others():
+    silence = np.zeros(16_000, dtype=np.float32)
+    metrics = with_parrot("", "mel", "visqol_speech", "visqol_audio", "stoi")
+    scores = metrics.score(silence, bursts(), clip())
+    assert set(scores.values) == {"mel", "word_errors", "num_words"}
+    assert [problem.split(":")[0] for problem in scores.problems] == [
+        "visqol_speech",
+        "visqol_audio",
+        "stoi",
+    ]
+    assert all("reference clip is silent" in problem for problem in scores.problems)
+
+
+def test_speech_without_a_transcript_is_not_skipped_in_silence():
+    scores = with_parrot("one", "mel").score(bursts(), bursts(), clip(transcript=None))
+    assert scores.problems == ("wer: the suite has no transcript of this clip",)
+    assert "mel" in scores.values
+
+
+def test_what_a_recogniser_refuses_is_a_problem_of_the_clip_and_broken_weights_are_not():
+    refused = with_parrot(DataError("English only")).score(bursts(), bursts(), clip())
+    assert (refused.values, refused.problems) == ({}, ("wer: English only",))
+    with pytest.raises(CheckpointError):
+        with_parrot(CheckpointError("no weights")).score(bursts(), bursts(), clip())
+
+
+def test_a_result_that_is_not_a_number_is_a_problem(monkeypatch):
+    monkeypatch.setitem(package._DISTANCES, "mel", lambda reference, decoded: float("nan"))
+    scores = Metrics(["mel", "stft"]).score(bursts(), bursts(), clip())
+    assert scores.problems == ("mel: the result is not a number",)
+    assert set(scores.values) == {"stft"}
+
+
+def test_clips_that_cannot_be_compared_at_all_raise():
+    with pytest.raises(AudioError, match="decoded clip has 8000 samples and its reference 16000"):
+        Metrics(["mel"]).score(bursts(), bursts(8000), clip())
+    with pytest.raises(AudioError, match="NaN"):
+        Metrics(["mel"]).score(bursts(), np.full(16_000, np.nan, dtype=np.float32), clip())
+    with pytest.raises(AudioError, match=r"shape \(0,\)"):
+        Metrics(["mel"]).score(bursts(0), bursts(0), clip())
+
+
+def test_metrics_come_in_the_order_of_the_table_and_once():
+    assert [m.name for m in Metrics(["stoi", "mel", "mel"]).metrics] == ["mel", "stoi"]
+
+
+def test_wrong_settings_are_refused_before_any_clip():
+    with pytest.raises(ConfigError, match="no metric 'pesq'; choose of mel, stft, visqol_speech"):
+        Metrics(["mel", "pesq"])
+    with pytest.raises(ConfigError, match="'wer' needs a recogniser; give pocketsphinx, whisper"):
+        Metrics(["wer"])
+    with pytest.raises(ConfigError, match="no recogniser 'ears'"):
+        Metrics(["wer"], recogniser="ears")
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("visqol_speech", "visqol"),
+        ("visqol_audio", "visqol"),
+        ("stoi", "pystoi"),
+        ("wer", "jiwer"),
+        ("wer", "pocketsphinx"),
+    ],
+)
+def test_a_missing_package_is_named_before_any_clip(monkeypatch, name, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'semanticodec\[eval\]'"):
+        Metrics([name], recogniser="pocketsphinx")
+    assert Metrics(["mel"], recogniser="pocketsphinx").recogniser is None
+
+
+def test_the_table_knows_rates_and_directions():
+    assert METRICS["wer"].keys == ("word_errors", "num_words")
+    assert METRICS["mel"].keys == ("mel",)
+    better = {name for name, metric in METRICS.items() if metric.is_higher_better}
+    assert better == {"visqol_speech", "visqol_audio", "stoi"}
+    assert {name for name, metric in METRICS.items() if metric.is_speech_only} == {"stoi", "wer"}

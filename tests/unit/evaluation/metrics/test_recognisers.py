@@ -1,0 +1,224 @@
+"""Recognisers open by name, run offline, and give the same text whatever came before."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from semanticodec.errors import CheckpointError, ConfigError, DataError, MissingDependencyError
+from semanticodec.evaluation.metrics.recognisers import open_recogniser
+from semanticodec.evaluation.metrics.words import word_errors
+
+DATA = os.environ.get("SEMANTICODEC_DATA")
+SPECIAL = (
+    "<|endoftext|>",
+    "<|startoftranscript|>",
+    "<|en|>",
+    "<|de|>",
+    "<|translate|>",
+    "<|transcribe|>",
+    "<|startofprev|>",
+    "<|notimestamps|>",
+)
+
+
+def bursts(num_samples: int, seed: int = 0) -> np.ndarray:
+    draws = np.random.default_rng(seed).standard_normal(num_samples)
+    swell = 0.5 - 0.5 * np.cos(2 * np.pi * 4 * np.arange(num_samples) / 16_000)
+    return (0.1 * draws * swell).astype(np.float32)
+
+
+def babble(seed: int, num_samples: int) -> np.ndarray:
+    """Three syllables a second of one vowel: harmonics of a voice under three formants."""
+    rng, time_s = np.random.default_rng(seed), np.arange(num_samples) / 16_000
+    pitch, formants = 100 + 80 * rng.random(), rng.uniform(300, 3500, 3)
+    vowel = np.zeros(num_samples)
+    for harmonic in range(1, 50):
+        gain = np.exp(-(((pitch * harmonic - formants) / 200) ** 2)).sum()
+        vowel += gain * np.sin(2 * np.pi * pitch * harmonic * time_s + harmonic**2)
+    syllables = 0.5 - 0.5 * np.cos(2 * np.pi * 3 * time_s)
+    return (0.1 * vowel * syllables).astype(np.float32) + 0.1 * bursts(num_samples, seed)
+
+
+@pytest.fixture(scope="module")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny Whisper of random weights that spells in letters."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("tiny-whisper")
+    letters = [chr(code) for code in range(33, 127)] + ["Ġ", "Ġa", SPECIAL[0]]
+    vocabulary, merges = folder / "letters.json", folder / "letters.txt"
+    vocabulary.write_text(json.dumps({letter: i for i, letter in enumerate(letters)}))
+    merges.write_text("#version: 0.2\nĠ a\n")
+    tokenizer = transformers.WhisperTokenizer(str(vocabulary), str(merges))
+    tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL[1:])})
+    # Plain tokens, as in the released models; numbered from the last special one on.
+    tokenizer.add_tokens([f"<|{step * 0.02:.2f}|>" for step in range(1501)])
+    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in SPECIAL}
+    special = {"bos_token_id": ids[SPECIAL[0]], "eos_token_id": ids[SPECIAL[0]]}
+    special |= {"pad_token_id": ids[SPECIAL[0]], "decoder_start_token_id": ids[SPECIAL[1]]}
+    torch.manual_seed(0)
+    model = transformers.WhisperForConditionalGeneration(
+        transformers.WhisperConfig(
+            vocab_size=len(tokenizer),
+            d_model=16,
+            encoder_layers=1,
+            decoder_layers=1,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=16,
+            decoder_ffn_dim=16,
+            max_target_positions=64,
+            suppress_tokens=None,
+            begin_suppress_tokens=None,
+            **special,
+        )
+    )
+    model.generation_config = transformers.GenerationConfig(
+        is_multilingual=True,
+        lang_to_id={name: ids[name] for name in ("<|en|>", "<|de|>")},
+        task_to_id={name: ids[f"<|{name}|>"] for name in ("transcribe", "translate")},
+        no_timestamps_token_id=ids["<|notimestamps|>"],
+        prev_sot_token_id=ids["<|startofprev|>"],
+        max_initial_timestamp_index=50,
+        max_length=24,
+        **special,
+    )
+    # Random weights end at once; a push towards letters makes them write something.
+    with torch.no_grad():
+        model.proj_out.weight[: len(letters) - 1] *= 8
+    model.save_pretrained(folder)
+    extractor = transformers.WhisperFeatureExtractor(feature_size=80)
+    transformers.WhisperProcessor(extractor, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def copy_of(folder: Path, target: Path) -> Path:
+    target.mkdir()
+    for path in folder.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    return target
+
+
+@pytest.mark.parametrize("spec", ["", "kaldi", "pocketsphinx=x", "Whisper"])
+def test_an_unknown_recogniser_is_refused(spec):
+    with pytest.raises(ConfigError, match=f"no recogniser '{spec}'; use pocketsphinx, whisper"):
+        open_recogniser(spec)
+
+
+@pytest.mark.parametrize("source", ["./no/such", "no-such-folder", "/tmp/x/y", "a/b/c", "../x"])
+def test_a_folder_that_is_not_there_is_refused_at_once(source):
+    pytest.importorskip("transformers")
+    with pytest.raises(ConfigError, match=f"'{source}' is neither a folder nor a Hub id"):
+        open_recogniser(f"whisper={source}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "module", "extra"),
+    [("pocketsphinx", "pocketsphinx", "eval"), ("whisper", "transformers", "peers")],
+)
+def test_a_missing_package_is_named(monkeypatch, spec, module, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingDependencyError, match=rf"{module}.*'semanticodec\[{extra}\]'"):
+        open_recogniser(spec)
+
+
+def test_whisper_writes_text_offline_and_the_same_every_time(tiny_whisper):
+    recogniser = open_recogniser(f"whisper={tiny_whisper}")
+    assert recogniser.name == f"whisper ({tiny_whisper.name})"
+    text = recogniser.transcribe(bursts(16_000), "en")
+    recogniser.transcribe(bursts(8000, seed=1))
+    assert text
+    assert "<|" not in text
+    assert recogniser.transcribe(bursts(16_000), "en-GB") == text
+    assert isinstance(recogniser.transcribe(bursts(16_000), "de"), str)
+
+
+def test_whisper_hears_past_thirty_seconds(tiny_whisper, monkeypatch):
+    recogniser = open_recogniser(f"whisper={tiny_whisper}")
+    model = recogniser._parts[1]
+    heard = []
+    generate = model.generate
+    monkeypatch.setattr(
+        model,
+        "generate",
+        lambda features, **options: (
+            heard.append((features.shape[-1], options["return_timestamps"]))
+            or generate(features, **options)
+        ),
+    )
+    recogniser.transcribe(bursts(16_000), "en")
+    recogniser.transcribe(bursts(33 * 16_000), "en")
+    assert heard == [(3000, False), (3300, True)]
+
+
+def test_whisper_of_one_language_is_not_asked_for_another(tiny_whisper, tmp_path):
+    folder = copy_of(tiny_whisper, tmp_path / "english")
+    settings = json.loads((folder / "generation_config.json").read_text())
+    settings["is_multilingual"] = False
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    assert isinstance(open_recogniser(f"whisper={folder}").transcribe(bursts(4000), "en"), str)
+
+
+def test_a_language_that_whisper_does_not_know_is_named(tiny_whisper):
+    with pytest.raises(DataError, match="does not take the language 'tlh'"):
+        open_recogniser(f"whisper={tiny_whisper}").transcribe(bursts(4000), "tlh")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+@pytest.mark.parametrize("content", [None, b"{}", b"\x00broken"])
+def test_a_damaged_or_incomplete_folder_is_refused(tiny_whisper, tmp_path, name, content):
+    folder = copy_of(tiny_whisper, tmp_path / "damaged")
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        open_recogniser(f"whisper={folder}").transcribe(bursts(4000), "en")
+
+
+def test_weights_that_are_missing_are_not_drawn_at_random(tiny_whisper, tmp_path):
+    safetensors = pytest.importorskip("safetensors.torch")
+    folder = copy_of(tiny_whisper, tmp_path / "holes")
+    weights = safetensors.load_file(folder / "model.safetensors")
+    del weights["model.encoder.conv1.weight"]
+    safetensors.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"lacks 1 of Whisper's weights.*conv1\.weight"):
+        open_recogniser(f"whisper={folder}").transcribe(bursts(4000), "en")
+
+
+def test_pocketsphinx_takes_any_clip_and_forgets_earlier_ones():
+    pytest.importorskip("pocketsphinx")
+    recogniser = open_recogniser("pocketsphinx")
+    first = recogniser.transcribe(babble(1, 24_000), "en")
+    assert first
+    for clip in (np.zeros(0), np.zeros(20), np.zeros(8000), 5 * babble(11, 8000)):
+        assert isinstance(recogniser.transcribe(clip.astype(np.float32)), str)
+    assert recogniser.transcribe(babble(1, 24_000), "en-US") == first
+
+
+def test_pocketsphinx_knows_english_only():
+    pytest.importorskip("pocketsphinx")
+    with pytest.raises(DataError, match="English only, not 'de'; use whisper"):
+        open_recogniser("pocketsphinx").transcribe(bursts(4000), "de")
+
+
+@pytest.mark.skipif(DATA is None, reason="SEMANTICODEC_DATA names no folder with the eval set")
+def test_pocketsphinx_hears_most_words_of_clear_readings():
+    pytest.importorskip("pocketsphinx")
+    folder = Path(DATA or "", "eval")
+    lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines]
+    recogniser = open_recogniser("pocketsphinx")
+    errors = num_words = 0
+    for path, _, language, transcript in rows:
+        if Path(path).stem not in ("LJ001-0001", "1998-15444-0001"):
+            continue
+        wav, _ = soundfile.read(folder / path, dtype="float32")
+        wrong, words = word_errors(transcript, recogniser.transcribe(wav, language))
+        errors, num_words = errors + wrong, num_words + words
+    assert num_words == 44
+    assert 0.0 < errors / num_words < 0.4

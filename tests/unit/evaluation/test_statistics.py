@@ -1,0 +1,88 @@
+"""Intervals hold what they promise, and ranks agree with scipy."""
+
+import numpy as np
+import pytest
+
+from semanticodec.evaluation.statistics import estimate, spearman, stratum
+
+
+def test_the_mean_is_the_mean_and_lies_inside_its_interval():
+    values = [1.0, 2.0, 4.0, 9.0]
+    found = estimate([stratum(values)])
+    assert found.mean == pytest.approx(4.0)
+    assert 1.0 <= found.low < found.mean < found.high <= 9.0
+    assert found.num_clips == 4
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(5)
+    covered = 0
+    for _ in range(200):
+        found = estimate([stratum(rng.normal(3.0, 1.0, 40))], num_resamples=400)
+        covered += found.low <= 3.0 <= found.high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_the_interval_has_the_width_of_the_standard_error():
+    values = np.random.default_rng(1).normal(0, 2.0, 100)
+    found = estimate([stratum(values)])
+    width = 2 * 1.96 * values.std() / 10
+    assert found.high - found.low == pytest.approx(width, rel=0.1)
+
+
+def test_an_error_rate_is_errors_over_words_not_a_mean_of_rates():
+    found = estimate([stratum([0, 10], [90, 10])])
+    assert found.mean == pytest.approx(0.1)
+    assert found.low == 0.0
+    assert found.high == 1.0
+
+
+def test_domains_count_alike_whatever_their_sizes():
+    found = estimate([stratum([1.0] * 100), stratum([3.0] * 4)])
+    assert (found.mean, found.low, found.high) == (2.0, 2.0, 2.0)
+    assert found.num_clips == 104
+
+
+def test_domains_of_equal_size_are_resampled_independently():
+    values = np.random.default_rng(2).normal(size=50)
+    one = estimate([stratum(values)])
+    two = estimate([stratum(values), stratum(values)])
+    # The mean of two independent domains is sqrt(2) surer than one.
+    ratio = (one.high - one.low) / (two.high - two.low)
+    assert ratio == pytest.approx(2**0.5, rel=0.1)
+
+
+def test_the_seed_decides_and_blocks_of_draws_do_not(monkeypatch):
+    values = np.random.default_rng(3).normal(size=30)
+    whole = estimate([stratum(values)])
+    monkeypatch.setattr("semanticodec.evaluation.statistics.MAX_DRAWN", 100)
+    assert estimate([stratum(values)]) == whole
+    assert estimate([stratum(values)], seed=1) != whole
+
+
+def test_one_clip_has_an_interval_of_no_width():
+    found = estimate([stratum([2.5])])
+    assert (found.mean, found.low, found.high) == (2.5, 2.5, 2.5)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_ranks_agree_with_scipy(ties):
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(4)
+    first, second = rng.normal(size=(2, 25))
+    if ties:
+        first, second = first.round(), second.round()
+    expected = stats.spearmanr(first, second).statistic
+    assert spearman(list(first), list(second)) == pytest.approx(expected)
+
+
+def test_order_is_all_that_counts():
+    assert spearman([1, 2, 3], [10, 100, 1000]) == pytest.approx(1.0)
+    assert spearman([1, 2, 3], [5, 4, -7]) == pytest.approx(-1.0)
+
+
+def test_values_without_an_order_are_refused():
+    with pytest.raises(ValueError, match="all equal"):
+        spearman([1, 1, 1], [1, 2, 3])
+    with pytest.raises(ValueError, match="at least two pairs"):
+        spearman([1], [2])

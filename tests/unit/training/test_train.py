@@ -1,0 +1,31 @@
+"""Whether a run folder may go on: only with the settings of its weights."""
+
+import dataclasses
+
+import pytest
+
+from semanticodec.errors import ConfigError
+from semanticodec.recipes import codec
+from semanticodec.training.train import _check_same_run
+
+
+def described(**changes):
+    recipe = codec.tiny()
+    config = dataclasses.replace(recipe.stage_config, **changes)
+    return dataclasses.replace(recipe, stage_config=config).describe()
+
+
+def test_a_run_goes_on_with_its_own_settings_only(tmp_path):
+    _check_same_run(described(), codec.tiny(), tmp_path)
+    with pytest.raises(ConfigError, match=r"whose stage_config differs from codec/tiny's"):
+        _check_same_run(described(acoustic_layers=2), codec.tiny(), tmp_path)
+
+
+def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
+    older = described()
+    del older["stage_config"]["is_acoustic_bidirectional"]
+    _check_same_run(older, codec.tiny(), tmp_path)
+    recipe = codec.tiny()
+    config = dataclasses.replace(recipe.stage_config, is_acoustic_bidirectional=False)
+    with pytest.raises(ConfigError, match=r"Resume with the same recipe"):
+        _check_same_run(older, dataclasses.replace(recipe, stage_config=config), tmp_path)
