@@ -9,8 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semanticodec.cli.evaluate_reconstruction import SOME_FAILED, WER
-from semanticodec.cli.options import positive_int
+from semanticodec.cli.evaluate_options import (
+    SOME_FAILED,
+    add_metric_options,
+    add_report_options,
+    measuring_settings,
+)
+from semanticodec.cli.options import checked_device, positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.cli.train import parse_boxes
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
     from semanticodec.evaluation.ablations.run import Ablation
     from semanticodec.evaluation.ablations.training import Training
     from semanticodec.evaluation.ablations.variant import Outcome
-    from semanticodec.evaluation.reconstruction import Settings
 
 TRAINED = ("variable-vocabulary", "acoustic-codebook", "lstm-direction", "learnable-semantic")
 _TRAINING = ("data", "box", "recipe", "steps", "token_rate")
@@ -128,11 +132,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--suite", metavar="FOLDER|paper", help="clips to reconstruct, as `reconstruction` has them"
     )
-    group.add_argument(
-        "--limit", type=positive_int, metavar="N", help="only the first N clips of each domain"
-    )
-    group.add_argument("--metrics", metavar="NAME,...", help="as `reconstruction` has them")
-    group.add_argument("--recogniser", metavar="NAME", help="as `reconstruction` has them")
+    add_metric_options(group)
     group.add_argument(
         "--tasks",
         nargs="+",
@@ -158,8 +158,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "(default: 1)",
     )
     group.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 ...")
-    group.add_argument("--json", action="store_true", help="print the content of results.json")
-    group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    add_report_options(group)
 
 
 def _scales(text: str) -> tuple[float, ...]:
@@ -237,27 +236,8 @@ def _ablation(args: argparse.Namespace) -> Ablation:
         origin=origin,
         make_variants=lambda: _variants(args, training),
         suite=suite,
-        reconstruction=_settings(args),
+        reconstruction=measuring_settings(args),
         tasks=tuple(args.tasks or ()),
-    )
-
-
-def _settings(args: argparse.Namespace) -> Settings:
-    from semanticodec.evaluation.provenance import num_cores
-    from semanticodec.evaluation.reconstruction import DEFAULT_METRICS, Settings
-
-    threads = args.threads or 1
-    spoken = () if args.recogniser is None else (WER,)
-    metrics = (*DEFAULT_METRICS, *spoken)
-    if args.metrics is not None:
-        metrics = tuple(dict.fromkeys(name.strip() for name in args.metrics.split(",")))
-    return Settings(
-        metrics=metrics,
-        recogniser=args.recogniser,
-        jobs=args.jobs or max(1, num_cores() // threads),
-        threads=threads,
-        device=args.device,
-        show_progress=is_watched(args.quiet),
     )
 
 
@@ -270,7 +250,7 @@ def _training(args: argparse.Namespace) -> Training:
         boxes=parse_boxes(args.box),
         size=args.recipe or "small",
         steps=args.steps,
-        device=args.device,
+        device=checked_device(args.device),
         num_threads=args.threads,
         show_progress=is_watched(args.quiet),
     )

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semanticodec.cli.options import add_model_options, load_codec, positive_int
+from semanticodec.cli.options import (
+    add_model_options,
+    checked_device,
+    load_codec,
+    positive_int,
+)
 from semanticodec.cli.outputs import written_whole
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE, print_warning
@@ -198,7 +203,8 @@ def _draw_spectrograms(args: argparse.Namespace) -> int:
             f"{spectrogram_grid.MAX_SECONDS:g}"
         )
     clips = _chosen(open_suite(args.suite), args.clip)
-    systems = [open_system(spec, threads=args.threads, device=args.device) for spec in args.system]
+    device = checked_device(args.device)
+    systems = [open_system(spec, threads=args.threads, device=device) for spec in args.system]
     rows = spectrogram_grid.reconstructed_rows(clips, systems)
     hidden = not is_watched(args.quiet)
     rows = list(tqdm(rows, total=len(clips), unit="clip", disable=hidden, leave=False))

@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semanticodec.cli.options import checked_device, positive_int
-from semanticodec.cli.progress import is_watched
+from semanticodec.cli.evaluate_options import (
+    SOME_FAILED,
+    add_metric_options,
+    add_report_options,
+    measuring_settings,
+)
+from semanticodec.cli.options import positive_int
 from semanticodec.cli.report import DONE
 
 if TYPE_CHECKING:
     from semanticodec.cli.options import Subparsers
 
-SOME_FAILED = 1
-WER = "wer"
 DESCRIPTION = """\
 Reconstruct every clip of a suite with every system and measure what is left of it: MEL, STFT,
 ViSQOL, STOI, word errors and bits per second, per clip, per domain and on average, with bootstrap
@@ -72,27 +76,13 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _add_measuring(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("measuring")
-    group.add_argument(
-        "--metrics",
-        metavar="NAME,...",
-        help="some of mel, stft, visqol_speech, visqol_audio, stoi, wer (default: all, wer only "
-        "with --recogniser); stoi and wer are for speech",
-    )
-    group.add_argument(
-        "--recogniser",
-        metavar="NAME",
-        help="writes down speech for wer: pocketsphinx (offline, coarse), whisper (large-v3, the "
-        "paper's), whisper=FOLDER",
-    )
+    add_metric_options(group)
     group.add_argument(
         "--baseline",
         action="append",
         default=[],
         metavar="NAME",
         help="system that the others are compared with; may be repeated (default: the first)",
-    )
-    group.add_argument(
-        "--limit", type=positive_int, metavar="N", help="only the first N clips of each domain"
     )
 
 
@@ -118,37 +108,22 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--overwrite", action="store_true", help="forget what the output folder holds"
     )
-    group.add_argument("--json", action="store_true", help="print the content of results.json")
-    group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    add_report_options(group)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, report, and return the exit status."""
     from semanticodec.evaluation import report
-    from semanticodec.evaluation.reconstruction import (
-        DEFAULT_METRICS,
-        Settings,
-        evaluate,
-        num_failures,
-    )
+    from semanticodec.evaluation.reconstruction import evaluate, num_failures
     from semanticodec.evaluation.suites import open_suite
 
-    is_shown = is_watched(args.quiet)
-    spoken = () if args.recogniser is None else (WER,)
-    metrics = (*DEFAULT_METRICS, *spoken) if args.metrics is None else _names(args.metrics)
-    device = checked_device(args.device)
-    settings = Settings(
-        metrics=metrics,
-        recogniser=args.recogniser,
+    settings = replace(
+        measuring_settings(args),
         baselines=tuple(args.baseline),
-        jobs=args.jobs or _default_jobs(device, args.threads),
-        threads=args.threads,
-        device=device,
         save_audio=args.save_audio,
         overwrite=args.overwrite,
-        show_progress=is_shown,
     )
-    suite = open_suite(args.suite, limit=args.limit, show_progress=is_shown)
+    suite = open_suite(args.suite, limit=args.limit, show_progress=settings.show_progress)
     results = evaluate(suite, args.system, args.out, settings)
     if args.json:
         print(json.dumps(results, ensure_ascii=False))
@@ -159,13 +134,3 @@ def run(args: argparse.Namespace) -> int:
         where = args.out / "report.md"
         print(f"semanticodec: {failed} reconstructions failed; see {where}", file=sys.stderr)
     return SOME_FAILED if failed else DONE
-
-
-def _default_jobs(device: str, threads: int) -> int:
-    from semanticodec.evaluation.provenance import num_cores
-
-    return max(1, num_cores() // threads) if device == "cpu" else 1
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semanticodec.cli.evaluate_reconstruction import SOME_FAILED
+from semanticodec.cli.evaluate_options import SOME_FAILED
 from semanticodec.cli.options import checked_device, positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE

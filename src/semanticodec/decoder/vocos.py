@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semanticodec.layers.linear import Linear
+
 LAYER_NORM_EPS = 1e-6
 # exp() of larger log magnitudes would overflow before training settles.
 LARGEST_MAGNITUDE = 1e2
@@ -29,8 +31,8 @@ class ConvNeXtBlock(nn.Module):
             width, width, kernel_size, padding=kernel_size // 2, groups=width
         )
         self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.expand = nn.Linear(width, hidden)
-        self.contract = nn.Linear(hidden, width)
+        self.expand = Linear(width, hidden)
+        self.contract = Linear(hidden, width)
         self.scale = nn.Parameter(torch.full((width,), initial_scale))
 
     def forward(self, features: Float[Tensor, "B D T"]) -> Float[Tensor, "B D T"]:
@@ -88,7 +90,7 @@ class Vocos(nn.Module):
             for _ in range(config.num_layers)
         )
         self.norm_out = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
-        self.spectrum = nn.Linear(config.width, config.fft_size + 2)
+        self.spectrum = Linear(config.width, config.fft_size + 2)
         self.inverse_stft = InverseSTFT(config.fft_size, config.hop_length)
 
     def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:

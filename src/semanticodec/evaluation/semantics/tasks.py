@@ -141,7 +141,7 @@ def rounds(task: Task) -> list[Round]:
             if not indices:
                 raise DataError(
                     f"task {task.name} has no {part} clips in round {one.name}; "
-                    "it needs at least three folds, or the splits train and test"
+                    "it needs three folds, or the splits train and test with two clips of a class"
                 )
     return made
 
@@ -170,7 +170,7 @@ def _indices(task: Task, is_wanted: Callable[[str], bool]) -> tuple[int, ...]:
 
 
 def _held_out(task: Task, train: Sequence[int]) -> tuple[int, ...]:
-    """Return every fifth training clip of each class, in order of the clips' names."""
+    """Return every fifth training clip of each class from its second on, in order of names."""
     seen: dict[tuple[int, ...], int] = {}
     chosen = []
     for index in sorted(train, key=lambda index: task.clips[index].name):

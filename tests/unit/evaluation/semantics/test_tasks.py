@@ -217,7 +217,9 @@ def test_wrong_folders_are_explained(tmp_path: Path) -> None:
         open_task(write_labels(tmp_path / "c", "path,label,fold", ["x.wav,1,1"], make_files=False))
     with pytest.raises(ConfigError, match="task d has no fold '9'; its folds are 1, 2"):
         open_task(write_labels(tmp_path / "d", "path,label,fold", folds(2)), test_folds=["9"])
-    with pytest.raises(DataError, match="task d has no train clips in round 1; it needs at least"):
+    with pytest.raises(
+        DataError, match="task d has no train clips in round 1; it needs three folds"
+    ):
         rounds(open_task(tmp_path / "d"))
     broken = write_hear(tmp_path / "e", {"train": {}})
     (broken / "task_metadata.json").write_text("{")
