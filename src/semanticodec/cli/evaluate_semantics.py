@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semanticodec.cli.evaluate_options import SOME_FAILED
+from semanticodec.cli.evaluate_options import SOME_FAILED, add_report_options
 from semanticodec.cli.options import checked_device, positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
@@ -69,8 +69,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads")
     parser.add_argument("--device", default="cpu", help="of models: cpu (default), cuda, auto ...")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no bars and no table")
+    add_report_options(parser)
     parser.set_defaults(run=run)
 
 
