@@ -66,8 +66,10 @@ def _open(source: AudioSource) -> tuple[soundfile.SoundFile, str]:
     try:
         return soundfile.SoundFile(handle), name
     except (soundfile.SoundFileError, TypeError) as error:
+        # libsndfile's own words, without the file that soundfile puts before them.
+        reason = getattr(error, "error_string", error)
         raise AudioError(
-            f"{name} is not readable audio ({error}); give a wav, flac, ogg or mp3 file"
+            f"{name} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
         ) from error
 
 

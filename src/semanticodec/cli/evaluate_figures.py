@@ -152,7 +152,7 @@ def _draw_quality(args: argparse.Namespace) -> int:
             "features of each with --match SYSTEM FEATURES"
         )
     printed = [] if args.no_paper else quality_semantics.paper_points()
-    note = quality_semantics.measured_on(results)
+    note = quality_semantics.measured_on(measured, results)
     figure = quality_semantics.draw_quality_semantics([*printed, *measured], note=note)
     return _save(figure, args.output, args.quiet)
 
@@ -410,7 +410,7 @@ def _draw_all(results: Sequence[Result], args: argparse.Namespace) -> None:
 
     points = quality.measured_points(results, dict(args.match))
     if points:
-        note = quality.measured_on(results)
+        note = quality.measured_on(points, results)
         figure = quality.draw_quality_semantics([*quality.paper_points(), *points], note=note)
         _save(figure, args.figures / f"{QUALITY_NAME}.png", args.quiet)
     for result in results:

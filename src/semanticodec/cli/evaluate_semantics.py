@@ -67,9 +67,10 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--limit", type=positive_int, metavar="N", help="clips per class and fold, for a quick look"
     )
-    parser.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads")
-    parser.add_argument("--device", default="cpu", help="of models: cpu (default), cuda, auto ...")
-    add_report_options(parser)
+    group = parser.add_argument_group("running")
+    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads")
+    group.add_argument("--device", default="cpu", help="of models: cpu (default), cuda, auto ...")
+    add_report_options(group)
     parser.set_defaults(run=run)
 
 

@@ -55,6 +55,7 @@ class Point:
         visqol: mean over the domains.
         kbps: kilobits per second.
         paper_codec: whose figures the paper prints; None for our own measurements.
+        suite: the clips of our own measurement.
     """
 
     label: str
@@ -62,6 +63,7 @@ class Point:
     visqol: float
     kbps: float
     paper_codec: str | None = None
+    suite: str = ""
 
 
 def paper_points() -> list[Point]:
@@ -100,7 +102,7 @@ def measured_points(results: Sequence[Result], matches: Mapping[str, str]) -> li
         _check_known(system, systems, "system")
         _check_known(features, probed, "features")
     points = []
-    for name, system in systems.items():
+    for name, (suite, system) in systems.items():
         features = matches.get(name) or _own_features(system, probed)
         if features is not None:
             scores = overall_scores(system)
@@ -110,14 +112,20 @@ def measured_points(results: Sequence[Result], matches: Mapping[str, str]) -> li
                     accuracy=probed[features].accuracy,
                     visqol=scores[QUALITY_METRIC]["mean"],
                     kbps=scores[BITRATE]["mean"] / 1000,
+                    suite=suite,
                 )
             )
     return points
 
 
-def measured_on(results: Sequence[Result]) -> str:
-    """Return what the measured points rest on, as a note for the picture; "" for no results."""
-    suites = [result.content["suite"]["name"] for result in of_kind(results, RECONSTRUCTION)]
+def measured_on(points: Sequence[Point], results: Sequence[Result]) -> str:
+    """Return what the measured points rest on, as a note for the picture; "" without such points.
+
+    Args:
+        points: from `measured_points`.
+        results: those that they were made of.
+    """
+    suites = dict.fromkeys(point.suite for point in points if point.suite)
     tasks = [
         task["name"] for result in of_kind(results, SEMANTICS) for task in result.content["tasks"]
     ]
@@ -162,14 +170,22 @@ class Probed:
     details: Mapping[str, Any]
 
 
-def _systems(results: Sequence[Result]) -> dict[str, Mapping[str, Any]]:
-    """Return the systems whose quality and bitrate are known, by name."""
+def _systems(results: Sequence[Result]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Return suite and scores of the systems whose quality and bitrate are known, by name.
+
+    A system that several files measured, on several suites, counts once: in the first file.
+    """
     systems = {}
+    known: list[tuple[str, Mapping[str, Any]]] = []
     for result in of_kind(results, RECONSTRUCTION):
         with complete(result):
+            suite = result.content["suite"]["name"]
             for system in result.content["systems"]:
-                if {QUALITY_METRIC, BITRATE} <= overall_scores(system).keys():
-                    systems[system["name"]] = system
+                setting = system["spec"], system["details"]
+                is_scored = {QUALITY_METRIC, BITRATE} <= overall_scores(system).keys()
+                if is_scored and setting not in known:
+                    known.append(setting)
+                    systems[system["name"]] = suite, system
     return systems
 
 
@@ -211,10 +227,12 @@ def draw_quality_semantics(points: Sequence[Point], *, note: str = "") -> Figure
     tidy(axes)
     accuracies = [point.accuracy for point in points]
     room = 0.25 * (max(accuracies) - min(accuracies) + 5)  # for the labels beside the bubbles
-    axes.set_xlim(min(accuracies) - 0.3 * room, max(accuracies) + room)
+    sides = [_label_side(point, points, room) for point in points]
+    left = min(p.accuracy - (0.3 if side > 0 else 1) * room for p, side in zip(points, sides))
+    axes.set_xlim(left, max(accuracies) + room)
     axes.margins(y=0.12)
-    for point in points:
-        _draw_point(axes, point, _label_side(point, points, room))
+    for point, side in zip(points, sides):
+        _draw_point(axes, point, side)
     axes.set_xlabel("Semantic accuracy, mean over the tasks (%)")
     axes.set_ylabel("ViSQOL, speech mode, mean over the domains")
     _add_legend(figure, axes, points)
@@ -285,7 +303,7 @@ def _add_legend(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
         loc="outside right upper",
         frameon=False,
         fontsize="small",
-        labelspacing=1.4,
+        labelspacing=2.0,
         handletextpad=1.2,
         borderpad=0.8,
     )

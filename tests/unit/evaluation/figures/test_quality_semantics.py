@@ -24,8 +24,11 @@ def points(tmp_path):
     def measured(systems, features, matches=None):
         paths = write(tmp_path, a=reconstruction(*systems), b=semantics(**features))
         results = read_results(paths)
-        assert measured_on(results).startswith("Measured here: suite tiny-suite; tasks esc, pitch.")
-        return measured_points(results, matches or {})
+        found = measured_points(results, matches or {})
+        note = measured_on(found, results)
+        expected = "Measured here: suite tiny-suite; tasks esc, pitch." if found else ""
+        assert note.startswith(expected) and bool(note) == bool(found)
+        return found
 
     return measured
 
@@ -43,7 +46,7 @@ def test_the_paper_has_nine_codecs_in_both_tables():
 def test_names_match(points, features):
     systems = [system("mine", visqol=2.5, bits_per_second=1300)]
     assert points(systems, {features: (40, 60), "other": (1, 2)}) == [
-        Point(label="mine", accuracy=50.0, visqol=2.5, kbps=1.3)
+        Point(label="mine", accuracy=50.0, visqol=2.5, kbps=1.3, suite="tiny-suite")
     ]
 
 
@@ -85,6 +88,15 @@ def test_a_match_of_nothing_is_an_error(points, matches, text):
 def test_means_over_other_tasks_do_not_count(points):
     systems = [system("mine", visqol=2.5, bits_per_second=1300)]
     assert points(systems, {"mine": (40,), "other": (1, 2)}) == []  # not probed on pitch
+
+
+def test_a_system_measured_on_two_suites_is_one_bubble(tmp_path):
+    first = reconstruction(system("mine", visqol=2.5, bits_per_second=1300))
+    again = reconstruction({**system("mine", visqol=3.5, bits_per_second=1300), "name": "same"})
+    paths = write(tmp_path, a=first, b={**again, "suite": {**again["suite"], "name": "other"}})
+    paths += write(tmp_path, c=semantics(mine=(40, 60), same=(40, 60)))
+    (point,) = measured_points(read_results(paths), {})
+    assert (point.label, point.visqol, point.suite) == ("mine", 2.5, "tiny-suite")
 
 
 def test_unknown_bitrates_have_no_area(points):
