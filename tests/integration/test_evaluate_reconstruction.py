@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,13 @@ def test_the_real_process_can_be_stopped_and_goes_on(tmp_path):
         *(sys.executable, "-m", "semanticodec", "evaluate", "reconstruction", "--suite", folder),
         *("--system", "ground-truth", "--out", out, *MEL),
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        # A test run in the background of a shell ignores Ctrl-C, and so would its children.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     rows = out / "clips.jsonl"
     deadline = time.monotonic() + 90
     while not (rows.exists() and rows.read_text().count("\n") >= 2):
