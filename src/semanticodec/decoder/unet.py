@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from semanticodec.errors import CodesError, ConfigError
 from semanticodec.layers.attention import KeysValues, SpatialTransformer
 from semanticodec.layers.embeddings import timestep_embedding
 from semanticodec.layers.linear import Linear, fastest_layout
+from semanticodec.layers.norm import normalised_silu
 from semanticodec.layers.residual import (
     Downsample,
     ResidualBlock,
@@ -184,7 +184,7 @@ class TUNet(nn.Module):
         features = self.middle(features, embedding, keys_values)
         for up_level in self.up_levels:
             features = up_level(features, embedding, keys_values, skips)
-        return self.output_conv(F.silu(self.output_norm(features)))
+        return self.output_conv(normalised_silu(self.output_norm, features))
 
     def _level_size(self, num_positions: int, level: int) -> tuple[int, int]:
         """Return frames and bins of a level for an aligned context of that many rows."""

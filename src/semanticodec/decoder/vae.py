@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.layers.attention import attend
-from semanticodec.layers.linear import PointwiseConv, fastest_layout
+from semanticodec.layers.linear import PointwiseConv, fastest_layout, uses_onednn
+from semanticodec.layers.norm import GroupNorm, normalised_silu
 
 GROUP_NORM_EPS = 1e-6
 # Bounds of the log variance: beyond them the sample is the mean, or only noise.
@@ -70,16 +71,16 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, num_groups: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(num_groups, in_channels, eps=GROUP_NORM_EPS)
+        self.norm1 = GroupNorm(num_groups, in_channels, eps=GROUP_NORM_EPS)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.norm2 = nn.GroupNorm(num_groups, out_channels, eps=GROUP_NORM_EPS)
+        self.norm2 = GroupNorm(num_groups, out_channels, eps=GROUP_NORM_EPS)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         same = in_channels == out_channels
         self.shortcut = nn.Identity() if same else PointwiseConv(in_channels, out_channels)
 
     def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"]:
-        hidden = self.conv1(F.silu(self.norm1(features), inplace=True))
-        hidden = self.conv2(F.silu(self.norm2(hidden), inplace=True))
+        hidden = self.conv1(normalised_silu(self.norm1, features))
+        hidden = self.conv2(normalised_silu(self.norm2, hidden))
         return hidden.add_(self.shortcut(features))
 
 
@@ -88,7 +89,7 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, channels: int, num_groups: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(num_groups, channels, eps=GROUP_NORM_EPS)
+        self.norm = GroupNorm(num_groups, channels, eps=GROUP_NORM_EPS)
         self.query = PointwiseConv(channels, channels)
         self.key = PointwiseConv(channels, channels)
         self.value = PointwiseConv(channels, channels)
@@ -102,7 +103,7 @@ class SpatialAttention(nn.Module):
             for layer in (self.query, self.key, self.value)
         )
         attended = attend(query, key, value).transpose(1, 2)  # B TF C -> B C TF
-        return self.project(attended.unflatten(2, features.shape[2:])).add_(features)
+        return self.project(attended.reshape(features.shape)).add_(features)
 
 
 class Middle(nn.Module):
@@ -137,7 +138,33 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C 2T 2F"]:
+        if uses_onednn(features):
+            return self._by_parity(features)
         return self.conv(F.interpolate(features, scale_factor=2.0, mode="nearest"))
+
+    def _by_parity(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C 2T 2F"]:
+        """Compute the rows and columns of each parity by a convolution of their own.
+
+        Of a repeated map, nine weights see four different cells: those on the same cell are added
+        first, which leaves 4/9 of the multiplications. Twice as fast on one AMD core.
+        """
+        batch_size, channels, num_frames, num_bins = features.shape
+        padded = F.pad(features, (1, 1, 1, 1))
+        upsampled = features.new_empty(batch_size, 2 * num_frames, 2 * num_bins, channels)
+        for row, frame_weights in enumerate(_merged_weights(self.conv.weight, 2)):
+            for column, weights in enumerate(_merged_weights(frame_weights, 3)):
+                cells = padded[:, :, row : row + num_frames + 1, column : column + num_bins + 1]
+                convolved = F.conv2d(cells, weights, self.conv.bias)
+                upsampled[:, row::2, column::2] = convolved.permute(0, 2, 3, 1)
+        return upsampled.permute(0, 3, 1, 2)  # B T F C -> B C T F, channels last in memory
+
+
+def _merged_weights(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Return what three taps on repeated cells become: two, for even and for odd outputs."""
+    before, here, after = weight.unbind(axis)
+    even = torch.stack([before, here + after], dim=axis)
+    odd = torch.stack([before + here, after], dim=axis)
+    return even, odd
 
 
 def cosine_patches(patch_size: int, num_patches: int) -> Float[Tensor, "C 1 P P"]:
@@ -200,7 +227,7 @@ class VAEEncoder(nn.Module):
                 level.append(Downsample(width))
             self.levels.append(nn.Sequential(*level))
         self.middle = Middle(width, groups)
-        self.norm_out = nn.GroupNorm(groups, width, eps=GROUP_NORM_EPS)
+        self.norm_out = GroupNorm(groups, width, eps=GROUP_NORM_EPS)
         self.conv_out = nn.Conv2d(width, 2 * config.latent_channels, 3, padding=1)
         self.moments = nn.Conv2d(2 * config.latent_channels, 2 * config.latent_channels, 1)
         self.patch_shortcut = PatchAnalysis(config) if config.patch_shortcut else None
@@ -222,7 +249,7 @@ class VAEEncoder(nn.Module):
         features = self.conv_in(mel.unsqueeze(1))
         for level in self.levels:
             features = level(features)
-        features = self.conv_out(F.silu(self.norm_out(self.middle(features))))
+        features = self.conv_out(normalised_silu(self.norm_out, self.middle(features)))
         mean, log_variance = self.moments(features).chunk(2, dim=1)
         if self.patch_shortcut is not None:
             mean = mean + self.patch_shortcut(mel.unsqueeze(1))
@@ -251,7 +278,7 @@ class VAEDecoder(nn.Module):
             if index > 0:
                 level.append(Upsample(width))
             self.levels.append(nn.Sequential(*level))
-        self.norm_out = nn.GroupNorm(groups, width, eps=GROUP_NORM_EPS)
+        self.norm_out = GroupNorm(groups, width, eps=GROUP_NORM_EPS)
         self.conv_out = nn.Conv2d(width, 1, 3, padding=1)
         self.patch_shortcut = PatchSynthesis(config) if config.patch_shortcut else None
         if config.patch_shortcut:
@@ -263,7 +290,7 @@ class VAEDecoder(nn.Module):
         features = self.middle(self.conv_in(self.unpack(fastest_layout(latent))))
         for level in self.levels:
             features = level(features)
-        mel = self.conv_out(F.silu(self.norm_out(features), inplace=True))
+        mel = self.conv_out(normalised_silu(self.norm_out, features))
         if self.patch_shortcut is not None:
             mel = mel + self.patch_shortcut(latent)
         return mel.squeeze(1)

@@ -240,8 +240,8 @@ def _paper_part() -> list[str]:
         "",
         "As printed in arXiv 2405.00233v2; nothing of it was measured by this project. Its MEL is "
         "about 2.9 times, its STFT 1.1 to 1.9 times what our definitions give on the authors' own "
-        "published outputs: compare the order, never the values. Its ViSQOL compares with ours in speech mode. Word errors are those of "
-        "Whisper-large-v3.",
+        "published outputs: compare the order, never the values. Its ViSQOL compares with ours in "
+        "speech mode. Word errors are those of Whisper-large-v3.",
         "",
         "### Listening test (MUSHRA, from the text)",
         "",

@@ -52,8 +52,8 @@ def _attend_blockwise(
     batch_size, num_heads, _, width = queries.shape
     heads = zip(
         (queries * width**-0.5).flatten(0, 1),
-        keys.flatten(0, 1),
-        values.transpose(2, 3).flatten(0, 1),  # B H L E -> B*H E L
+        keys.contiguous().flatten(0, 1),
+        values.transpose(2, 3).contiguous().flatten(0, 1),  # B H L E -> B*H E L
         strict=True,
     )
     attended = torch.stack([_attend_head(*head) for head in heads])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from semanticodec.errors import ConfigError
 from semanticodec.layers.linear import Linear, PointwiseConv, linear, uses_onednn
+from semanticodec.layers.norm import GroupNorm, normalised_silu
 
 LayerT = TypeVar("LayerT", bound=nn.Module)
 
@@ -29,7 +30,7 @@ def zero_init(layer: LayerT) -> LayerT:
     return layer
 
 
-def group_norm(channels: int, num_groups: int, eps: float) -> nn.GroupNorm:
+def group_norm(channels: int, num_groups: int, eps: float) -> GroupNorm:
     """Return a group normalisation after checking that the groups divide the channels.
 
     Raises:
@@ -40,7 +41,7 @@ def group_norm(channels: int, num_groups: int, eps: float) -> nn.GroupNorm:
             f"{channels} channels cannot be split into {num_groups} groups: "
             "choose num_groups so that it divides the channels of every level."
         )
-    return nn.GroupNorm(num_groups, channels, eps=eps)
+    return GroupNorm(num_groups, channels, eps=eps)
 
 
 class Conv3x3(nn.Conv2d):
@@ -101,11 +102,11 @@ class ResidualBlock(nn.Module):
             features: input of the block.
             embedding: timestep embedding, exactly when the block was built for one.
         """
-        hidden = self.conv_in(F.silu(self.norm_in(features), inplace=True))
+        hidden = self.conv_in(normalised_silu(self.norm_in, features))
         if self.embedding is not None:
             assert embedding is not None, "this block was built with an embedding"
             hidden += self.embedding(F.silu(embedding))[:, :, None, None]
-        hidden = self.conv_out(F.silu(self.norm_out(hidden), inplace=True))
+        hidden = self.conv_out(normalised_silu(self.norm_out, hidden))
         return hidden.add_(self.skip(features))
 
 

@@ -63,6 +63,17 @@ def test_prepared_context_gives_the_same_velocity(aligned):
     assert torch.equal(unet(latent, timestep, prepared), expected), "usable any number of times"
 
 
+@pytest.mark.parametrize("options", [{}, {"aligned_condition": True, "frequency_positions": True}])
+def test_inference_computes_what_training_does(options):
+    unet = tiny(base_channels=48, **options)  # wide enough for the faster roads
+    latent, timestep, context = inputs(frames=16)
+    expected = unet(latent, timestep, context)
+    with torch.inference_mode():
+        velocity = unet(latent, timestep, context)
+    scale = expected.std().item()
+    torch.testing.assert_close(velocity, expected, rtol=0, atol=1e-5 * scale)
+
+
 def test_items_of_a_batch_do_not_touch_each_other():
     unet = tiny(aligned_condition=True, frequency_positions=True)
     latent, timestep, context = inputs()

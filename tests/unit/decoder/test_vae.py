@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.hifigan import Conv, HiFiGAN, TransposedConv
 from semanticodec.decoder.vae import (
     VAE,
+    Upsample,
     VAEDecoder,
     VAEEncoder,
     cosine_patches,
@@ -59,6 +60,26 @@ def test_sampled_latent_has_the_encoder_s_moments() -> None:
     assert latent.std().item() == pytest.approx(torch.tensor(-1.0).exp().item(), rel=0.1)
 
 
+def test_upsampling_by_parity_is_the_convolution_of_a_repeated_map() -> None:
+    torch.manual_seed(0)
+    layer, features = Upsample(16), torch.randn(2, 16, 6, 5)
+    expected = layer(features)  # with gradients: repeated, then convolved
+    with torch.no_grad():
+        torch.testing.assert_close(layer(features), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("has_shortcut", [False, True])
+def test_inference_decodes_what_training_does(has_shortcut: bool) -> None:
+    torch.manual_seed(0)
+    config = VAE.Config(base_channels=32, num_groups=8, patch_shortcut=has_shortcut)
+    decoder, latent = VAEDecoder(config), torch.randn(1, 8, 64, 8)  # 512 cells: attended in blocks
+    torch.nn.init.normal_(decoder.conv_out.weight)
+    expected = decoder(latent)
+    with torch.inference_mode():
+        error = (decoder(latent) - expected).abs().max()
+    assert error < 1e-4 * expected.std()
+
+
 @pytest.mark.parametrize("num_frames", [1, 7, 64])
 def test_vocos_gives_one_hop_per_frame(num_frames: int) -> None:
     vocoder = Vocos(Vocos.Config(width=16, hidden=16, num_layers=1))
@@ -70,6 +91,23 @@ def test_hifigan_gives_32_samples_more_than_its_hops() -> None:
     vocoder = HiFiGAN(HiFiGAN.Config(initial_channels=32))
     wav = vocoder(torch.randn(1, 10, 64))
     assert wav.shape == (1, 1632) and wav.abs().max() <= 1.0
+
+
+def test_hifigan_layers_are_one_dimensional_convolutions() -> None:
+    torch.manual_seed(0)
+    features = torch.randn(2, 6, 50)
+    for kernel_size, dilation in ((7, 1), (3, 5), (11, 3)):
+        layer = Conv(6, 4, kernel_size, dilation=dilation)
+        padding = dilation * (kernel_size - 1) // 2
+        expected = torch.nn.functional.conv1d(
+            features, layer.weight, layer.bias, padding=padding, dilation=dilation
+        )
+        torch.testing.assert_close(layer(features.unsqueeze(2)).squeeze(2), expected)
+    upsampler = TransposedConv(6, 4, 16, 5, padding=5)
+    expected = torch.nn.functional.conv_transpose1d(
+        features, upsampler.weight, upsampler.bias, stride=5, padding=5
+    )
+    torch.testing.assert_close(upsampler(features.unsqueeze(2)).squeeze(2), expected)
 
 
 def test_inverse_stft_undoes_a_forward_one() -> None:

@@ -66,3 +66,16 @@ def test_residual_starts_as_what_the_centroid_left_out():
 def test_official_acoustic_encoder_has_no_residual():
     names = AcousticEncoder(AcousticEncoder.Config(width=8, hidden=4, num_layers=1)).state_dict()
     assert not any("residual" in name for name in names)
+
+
+@pytest.mark.parametrize("is_residual", [False, True])
+@torch.no_grad()
+def test_an_item_does_not_depend_on_its_batch_to_the_bit(is_residual):
+    torch.manual_seed(0)
+    config = AcousticEncoder.Config(width=40, hidden=24, num_layers=2, is_residual=is_residual)
+    encoder = AcousticEncoder(config)
+    encoder.project.weight.normal_()
+    features, quantized = torch.randn(5, 33, 40), torch.randn(5, 33, 40)
+    together = encoder(features, quantized)
+    items = zip(features.split(1), quantized.split(1))
+    assert torch.equal(together, torch.cat([encoder(*item) for item in items]))

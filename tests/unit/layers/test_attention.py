@@ -1,8 +1,15 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from semanticodec.errors import ConfigError
-from semanticodec.layers.attention import Attention, SpatialTransformer, TransformerBlock
+from semanticodec.layers.attention import (
+    FEWEST_BLOCKED_QUERIES,
+    Attention,
+    SpatialTransformer,
+    TransformerBlock,
+    attend,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +30,21 @@ def test_attention_is_the_softmax_average_of_each_head():
     expected = layer.output(torch.cat(heads, dim=-1))
     actual = layer(tokens, layer.keys_values(context))
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("num_queries", [FEWEST_BLOCKED_QUERIES, FEWEST_BLOCKED_QUERIES + 100])
+@pytest.mark.parametrize(("batch_size", "num_heads"), [(1, 1), (1, 3), (2, 2)])
+def test_attention_by_blocks_is_the_same_attention(num_queries, batch_size, num_heads):
+    # Heads as the layers hand them over: views of joined rows.
+    queries, keys, values = (
+        torch.randn(batch_size, length, num_heads, 8).transpose(1, 2)
+        for length in (num_queries, 70, 70)
+    )
+    expected = F.scaled_dot_product_attention(queries.double(), keys.double(), values.double())
+    attended = attend(queries, keys, values).double()
+    expected = expected.transpose(1, 2).flatten(2)
+    torch.testing.assert_close(attended, expected, rtol=0, atol=2e-6)
 
 
 def test_self_attention_is_attention_over_the_tokens():

@@ -1,8 +1,10 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from semanticodec.errors import ConfigError
-from semanticodec.layers.residual import Downsample, ResidualBlock, Upsample
+from semanticodec.layers.linear import fastest_layout
+from semanticodec.layers.residual import Conv3x3, Downsample, ResidualBlock, Upsample
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +18,26 @@ def test_block_starts_as_its_skip():
     assert torch.equal(same(features), features)
     wider = ResidualBlock(8, 12, num_groups=4)
     torch.testing.assert_close(wider(features), wider.skip(features))
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 8])
+def test_narrow_maps_are_convolved_alike(bins):
+    layer, features = Conv3x3(24, 40), torch.randn(2, 24, 64, bins)
+    expected = F.conv2d(features, layer.weight, layer.bias, padding=1)
+    torch.testing.assert_close(layer(features), expected)
+    with torch.no_grad():
+        for given in (features, fastest_layout(features)):
+            torch.testing.assert_close(layer(given), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_of_a_block_are_those_of_its_formula():
+    block = ResidualBlock(8, 12, embedding_width=6, num_groups=4).double()
+    torch.nn.init.normal_(block.conv_out.weight)
+    inputs = torch.randn(2, 8, 4, 2).double(), torch.randn(2, 6).double()
+    for tensor in inputs:
+        tensor.requires_grad_()
+    # Sums in place must not spoil what the gradient needs.
+    assert torch.autograd.gradcheck(block, inputs)
 
 
 def test_embedding_acts_per_item():

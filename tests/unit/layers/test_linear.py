@@ -1,0 +1,133 @@
+"""Linear maps: the road through oneDNN computes what torch's own does, and only where it may."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from semanticodec.layers import linear as linear_module
+from semanticodec.layers.linear import (
+    FEWEST_MULTIPLICATIONS,
+    Linear,
+    PackedWeight,
+    PointwiseConv,
+    fastest_layout,
+    linear,
+    uses_onednn,
+)
+
+ROWS, WIDTH = 128, 192  # large enough to go through oneDNN
+assert ROWS * WIDTH * WIDTH >= FEWEST_MULTIPLICATIONS
+
+needs_onednn = pytest.mark.skipif(
+    linear_module._product() is None, reason="this torch has no oneDNN product"
+)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+@pytest.mark.parametrize("shape", [(ROWS, WIDTH), (2, ROWS, WIDTH), (2, 8, ROWS // 8, WIDTH)])
+def test_inference_agrees_with_float64(shape, has_bias):
+    layer, inputs = Linear(WIDTH, WIDTH, bias=has_bias), torch.randn(shape)
+    bias = layer.bias.double() if has_bias else None
+    with torch.no_grad():
+        outputs = layer(inputs)
+        exact = F.linear(inputs.double(), layer.weight.double(), bias)
+    torch.testing.assert_close(outputs.double(), exact, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        torch.randn(WIDTH, 2 * WIDTH)[:, ::2],
+        torch.randn(WIDTH, WIDTH).t(),
+        torch.randn(1, WIDTH, 3, WIDTH)[0, :, 1],
+    ],
+)
+def test_strided_inputs_and_weights_are_understood(weight):
+    inputs = torch.randn(WIDTH, ROWS).t()
+    with torch.no_grad():
+        torch.testing.assert_close(
+            linear(inputs, weight), inputs @ weight.t(), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_training_is_torch_s_own():
+    layer, inputs = Linear(WIDTH, WIDTH), torch.randn(ROWS, WIDTH, requires_grad=True)
+    outputs = layer(inputs)
+    expected = F.linear(inputs, layer.weight, layer.bias)
+    assert torch.equal(outputs, expected)
+    parameters = [inputs, layer.weight, layer.bias]
+    ours = torch.autograd.grad(outputs.square().sum(), parameters)
+    theirs = torch.autograd.grad(expected.square().sum(), parameters)
+    assert all(torch.equal(first, second) for first, second in zip(ours, theirs))
+
+
+@needs_onednn
+@torch.no_grad()
+def test_only_inference_in_float32_on_a_cpu_goes_through_onednn():
+    inputs = torch.randn(ROWS, WIDTH)
+    assert uses_onednn(inputs)
+    assert not uses_onednn(inputs.bfloat16())
+    assert not uses_onednn(inputs.to("meta"))
+    with torch.enable_grad():
+        assert not uses_onednn(inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not uses_onednn(inputs)
+        assert Linear(WIDTH, WIDTH)(inputs).dtype == torch.bfloat16
+
+
+@torch.no_grad()
+def test_without_the_operator_torch_computes(monkeypatch):
+    monkeypatch.setattr(linear_module, "_product", lambda: None)
+    layer, inputs = Linear(WIDTH, WIDTH), torch.randn(ROWS, WIDTH)
+    assert not uses_onednn(inputs)
+    assert torch.equal(layer(inputs), F.linear(inputs, layer.weight, layer.bias))
+
+
+@torch.no_grad()
+def test_exported_graphs_hold_public_operators_only():
+    class Both(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.conv = Linear(WIDTH, WIDTH), PointwiseConv(WIDTH, WIDTH)
+
+        def forward(self, features):
+            return self.linear(self.conv(features).flatten(2).transpose(1, 2))
+
+    graph = torch.export.export(Both().eval(), (torch.randn(1, WIDTH, 32, 4),)).graph
+    names = [str(node.target) for node in graph.nodes]
+    assert any("linear" in name for name in names)
+    assert not any("mkldnn" in name or "pointwise" in name for name in names)
+
+
+@needs_onednn
+@torch.no_grad()
+def test_packed_weights_give_the_product_for_any_number_of_rows():
+    weight = torch.randn(64, 48)
+    packed = PackedWeight(weight, 8)
+    for num_rows in (1, 2, 8, 30):
+        inputs = torch.randn(num_rows, 48)
+        torch.testing.assert_close(packed.product(inputs), inputs @ weight.t())
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_pointwise_convolution_is_a_convolution(layout):
+    layer, features = PointwiseConv(WIDTH, 96), torch.randn(2, WIDTH, 16, 8)
+    expected = F.conv2d(features, layer.weight, layer.bias)
+    features = features.contiguous(memory_format=layout)
+    torch.testing.assert_close(layer(features), expected, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(features), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_layout_changes_no_value_and_nothing_in_training():
+    features = torch.randn(2, 8, 6, 4)
+    assert fastest_layout(features) is features
+    with torch.no_grad():
+        moved = fastest_layout(features)
+    assert torch.equal(moved, features)
+    assert moved.is_contiguous(memory_format=torch.channels_last)
