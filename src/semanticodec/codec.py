@@ -1,25 +1,22 @@
 """The codec: wav -> tokens -> wav, the two chains of the paper's Figure 2 joined.
 
-encode: blocks of samples -> windows -> fbank -> Encoder -> Codes
-decode: Codes -> overlapping windows -> Decoder -> overlap-add -> wav
+encode: recordings -> RecordingEncoder (windows -> fbank -> Encoder) -> Codes
+decode: Codes -> WindowsDecoder (overlapping windows -> Decoder -> overlap-add) -> wav
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semanticodec.audio.fbank import FRAME_LENGTH, Fbank, window_fbank
+from semanticodec.audio.fbank import Fbank
 from semanticodec.audio.io import Audio, recordings
-from semanticodec.audio.windows import decode_ranges, encode_windows, overlap_add
 from semanticodec.checkpoints.hub import download_official
 from semanticodec.checkpoints.official import load_official
 from semanticodec.checkpoints.pretrained import (
@@ -36,9 +33,11 @@ from semanticodec.config import CodecConfig
 from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder
 from semanticodec.decoder.noise import WindowNoise, seeded_noise
 from semanticodec.decoder.sampling import SamplingConfig, choose_sampling
+from semanticodec.decoding import Item, WindowsDecoder
 from semanticodec.encoder.encoder import FEATURE_LAYERS, Encoder
-from semanticodec.encoder.stacking import num_positions, positions_per_window
-from semanticodec.errors import AudioError, CodesError, ConfigError
+from semanticodec.encoder.stacking import num_positions
+from semanticodec.encoding import RecordingEncoder
+from semanticodec.errors import CodesError, ConfigError
 
 SAMPLE_RATE = 16_000
 
@@ -211,7 +210,7 @@ class SemantiCodec(nn.Module):
     def encode(self, audio: Audio, sample_rate: int | None = None) -> Codes:
         """Return the codes of one or more recordings of any length.
 
-        Every window is computed by itself, so an item's codes never depend on its batch.
+        An item's codes never depend on its batch, though windows are computed together.
 
         Args:
             audio: a path; array or tensor [S], [C, S] or [B, C, S]; or a list of these. Channels
@@ -223,24 +222,21 @@ class SemantiCodec(nn.Module):
             AudioError: not audio, NaN, or shorter than 400 samples (25 ms) at 16 kHz.
         Source: paper Sec. III-C, Eq. (1)-(3); long audio Sec. IV-D.
         """
-        return Codes.cat([self._encode_item(blocks) for blocks in recordings(audio, sample_rate)])
-
-    def _encode_item(self, blocks: Iterable[np.ndarray]) -> Codes:
-        semantic, acoustic, num_samples = [], [], 0
-        for fbank, keep, window_samples in self._fbanks(blocks):
-            codes = self.encoder.encode(fbank, self.semantic_vocab_size)
-            semantic.append(codes[0][:, :keep].cpu())
-            acoustic.append(codes[1][:, :keep].cpu())
-            num_samples += window_samples
-        return Codes(
-            semantic=torch.cat(semantic, dim=1),
-            acoustic=torch.cat(acoustic, dim=1),
-            num_samples=(num_samples,),
-            token_rate=self.token_rate,
-            semantic_vocab_size=self.semantic_vocab_size,
-            acoustic_vocab_size=self.acoustic_vocab_size,
-            sample_rate=SAMPLE_RATE,
-            fingerprint=self.model_fingerprint,
+        encoder = self._recording_encoder()
+        return Codes.cat(
+            [
+                Codes(
+                    semantic=codes.semantic,
+                    acoustic=codes.acoustic,
+                    num_samples=(codes.num_samples,),
+                    token_rate=self.token_rate,
+                    semantic_vocab_size=self.semantic_vocab_size,
+                    acoustic_vocab_size=self.acoustic_vocab_size,
+                    sample_rate=SAMPLE_RATE,
+                    fingerprint=self.model_fingerprint,
+                )
+                for codes in encoder.encode(recordings(audio, sample_rate))
+            ]
         )
 
     @torch.inference_mode()
@@ -262,28 +258,17 @@ class SemantiCodec(nn.Module):
         """
         if layers not in FEATURE_LAYERS:
             raise ConfigError(f"layers is {layers!r}; choose one of {', '.join(FEATURE_LAYERS)}")
-        items = [self._item_features(blocks, layers) for blocks in recordings(audio, sample_rate)]
+        encoder = self._recording_encoder()
+        items = [encoder.features(blocks, layers) for blocks in recordings(audio, sample_rate)]
         return nn.utils.rnn.pad_sequence(items, batch_first=True)
 
-    def _item_features(self, blocks: Iterable[np.ndarray], layers: str) -> Float[Tensor, "L D"]:
-        vocab_size = self.semantic_vocab_size
-        windows = (
-            self.encoder.layer_features(fbank, vocab_size, layers)[0, :keep]
-            for fbank, keep, _ in self._fbanks(blocks)
+    def _recording_encoder(self) -> RecordingEncoder:
+        return RecordingEncoder(
+            fbank=self.fbank,
+            encoder=self.encoder,
+            vocab_size=self.semantic_vocab_size,
+            pads_windows=self.config.pads_windows,
         )
-        return torch.cat([rows.float().cpu() for rows in windows])
-
-    def _fbanks(self, blocks: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, int, int]]:
-        """Yield filter bank, number of positions and number of samples of every window."""
-        total = 0
-        for window in encode_windows(blocks):
-            total += window.num_samples
-            keep = num_positions(window.num_samples, self.config.encoder.stack_factor)
-            fbank = window_fbank(self.fbank, window.wav.to(self.device))
-            yield fbank.to(self.encoder.audiomae.positions.dtype), keep, window.num_samples
-        if total < FRAME_LENGTH:
-            needed = f"at least {FRAME_LENGTH} (25 ms) are needed"
-            raise AudioError(f"the audio has {total} samples at 16 kHz; {needed}")
 
     # ------------------------------------------------------------------ codes -> wav
 
@@ -298,6 +283,7 @@ class SemantiCodec(nn.Module):
         noise: WindowNoise | None = None,
         quality: str = "standard",
         guidance_interval: tuple[float, float] | None = None,
+        batch_size: int | None = None,
     ) -> Float[Tensor, "B 1 S"]:
         """Return the waveform of every item, float32, exactly `num_samples` long.
 
@@ -314,6 +300,7 @@ class SemantiCodec(nn.Module):
             noise: replaces the seeded noise: noise(window, draw) -> float32 [1, C, T, F].
             quality: "draft", "standard" or "best", see `choose_sampling`.
             guidance_interval: guided part of the timesteps, from 0 (clean) to 1 (pure noise).
+            batch_size: windows computed together (None: as many as the device has room for).
         Returns:
             Items shorter than the longest are zero-padded at the end.
         Raises:
@@ -322,11 +309,9 @@ class SemantiCodec(nn.Module):
         """
         self._check_codes(codes)
         chosen = self.sampling(num_steps, guidance_scale, sampler, eta, quality, guidance_interval)
-        items = [
-            torch.cat(list(self._decode_item(codes[index], chosen, seed, noise)))
-            for index in range(len(codes))
-        ]
-        return nn.utils.rnn.pad_sequence(items, batch_first=True).unsqueeze(1)
+        decoder = self._windows_decoder(chosen, seed, noise, batch_size)
+        wavs = decoder.decode([self._item(codes[index]) for index in range(len(codes))])
+        return nn.utils.rnn.pad_sequence(wavs, batch_first=True).unsqueeze(1)
 
     def decode_stream(
         self,
@@ -339,8 +324,9 @@ class SemantiCodec(nn.Module):
         noise: WindowNoise | None = None,
         quality: str = "standard",
         guidance_interval: tuple[float, float] | None = None,
+        batch_size: int | None = None,
     ) -> Iterator[Float[Tensor, "1 1 N"]]:
-        """Yield the samples of `decode` window by window, in memory that no length changes.
+        """Yield the samples of `decode` block by block, in memory that no length changes.
 
         Args: those of `decode`; `codes` holds one item.
         """
@@ -348,7 +334,8 @@ class SemantiCodec(nn.Module):
         if len(codes) != 1:
             raise CodesError(f"decode_stream takes one item, not {len(codes)}; pass codes[i]")
         chosen = self.sampling(num_steps, guidance_scale, sampler, eta, quality, guidance_interval)
-        for block in self._decode_item(codes[0], chosen, seed, noise):
+        decoder = self._windows_decoder(chosen, seed, noise, batch_size)
+        for block in decoder.stream(self._item(codes[0])):
             yield block.view(1, 1, -1)
 
     def sampling(
@@ -392,41 +379,41 @@ class SemantiCodec(nn.Module):
                 f"shape {tuple(semantic.shape)}; {num_samples} samples take {expected} each"
             )
 
-        def features(start: int, end: int) -> tuple[Tensor, Tensor]:
-            return acoustic[:, start:end], semantic[:, start:end]
+        item = Item(
+            features=lambda start, end: (acoustic[:, start:end], semantic[:, start:end]),
+            num_positions=length,
+            num_samples=num_samples,
+        )
+        decoder = self._windows_decoder(settings or self.sampling(), seed)
+        return decoder.decode([item])[0].view(1, 1, -1)
 
-        run = (length, num_samples), settings or self.sampling(), self._noise(seed)
-        return torch.cat(list(self._decode_windows(features, *run))).view(1, 1, -1)
-
-    def _decode_item(
-        self, codes: Codes, settings: SamplingConfig, seed: int, noise: WindowNoise | None
-    ) -> Iterator[Float[Tensor, " N"]]:
+    def _item(self, codes: Codes) -> Item:
         def features(start: int, end: int) -> tuple[Tensor, Tensor]:
             semantic = codes.semantic[:, start:end].to(self.device)
             acoustic = codes.acoustic[:, start:end].to(self.device)
             return self.encoder.quantized(semantic, acoustic, self.semantic_vocab_size)
 
-        size = codes.semantic.shape[1], codes.num_samples[0]
-        return self._decode_windows(features, size, settings, noise or self._noise(seed))
+        length = codes.semantic.shape[1]
+        return Item(features=features, num_positions=length, num_samples=codes.num_samples[0])
 
-    def _decode_windows(
+    def _windows_decoder(
         self,
-        features: Callable[[int, int], tuple[Tensor, Tensor]],
-        size: tuple[int, int],
         settings: SamplingConfig,
-        noise: WindowNoise,
-    ) -> Iterator[Float[Tensor, " N"]]:
-        """Yield the samples for `size` (positions, samples); features(start, end) of a window."""
-        whole = positions_per_window(self.config.encoder.stack_factor)
-        windows = (
-            self.decoder.decode_window(*features(*ends), whole, settings, partial(noise, window))
-            for window, ends in enumerate(decode_ranges(size[0], whole))
+        seed: int,
+        noise: WindowNoise | None = None,
+        batch_size: int | None = None,
+    ) -> WindowsDecoder:
+        if batch_size is not None and batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}; give 1 or more, or None")
+        shape = (1, self.config.decoder.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
+        return WindowsDecoder(
+            decoder=self.decoder,
+            stack_factor=self.config.encoder.stack_factor,
+            pads_windows=self.config.pads_windows,
+            settings=settings,
+            noise=noise or seeded_noise(seed, shape),
+            batch_size=batch_size,
         )
-        return overlap_add(windows, size[1])
-
-    def _noise(self, seed: int) -> WindowNoise:
-        channels = self.config.decoder.unet.in_channels
-        return seeded_noise(seed, (1, channels, LATENT_FRAMES, LATENT_BINS))
 
     def _check_codes(self, codes: Codes) -> None:
         if not isinstance(codes, Codes):

@@ -34,11 +34,15 @@ class CodecConfig:
         token_rate: tokens per second counting both streams: 25, 50 or 100.
         encoder: boxes left of the codes.
         decoder: boxes right of the codes.
+        pads_windows: the last window of a recording is computed at its full 10.24 s, filled up
+            with silence, as the release does. Otherwise it is computed at its own length, rounded
+            up to 0.32 s: short recordings then cost no more than they last.
     """
 
     token_rate: int = 100
     encoder: Encoder.Config = field(default_factory=Encoder.Config)
     decoder: Decoder.Config = field(default_factory=Decoder.Config)
+    pads_windows: bool = True
 
     def __post_init__(self) -> None:
         if self.token_rate not in TOKEN_RATES:

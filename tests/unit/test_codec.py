@@ -61,6 +61,89 @@ def test_stream_gives_the_samples_of_decode(tiny_codec: SemantiCodec, num_sample
     assert torch.equal(torch.cat(blocks, dim=-1), whole)
 
 
+def unpadded(codec: SemantiCodec) -> SemantiCodec:
+    """Return a codec of the same weights that computes short windows at their own length."""
+    other = SemantiCodec(replace(codec.config, pads_windows=False))
+    other.load_state_dict(codec.state_dict())
+    return other
+
+
+@pytest.mark.parametrize("token_rate", [100, 50, 25])
+@pytest.mark.parametrize("num_samples", [400, 5120, 5121, 100_000, WINDOW_SAMPLES - 1])
+def test_windows_without_padding_give_the_same_lengths(token_rate: int, num_samples: int) -> None:
+    codec = unpadded(random_codec(token_rate))
+    codes = codec.encode(noise(num_samples))
+    assert codes.semantic.shape == (1, expected_positions(num_samples, token_rate))
+    wav = codec.decode(codes, num_steps=1)
+    assert wav.shape == (1, 1, num_samples) and wav.isfinite().all() and wav.std() > 0
+    features = codec.features(noise(num_samples), layers="unquantized").chunk(2, dim=-1)
+    assert codec.decode_features(*features, num_samples).shape == (1, 1, num_samples)
+
+
+def test_only_the_last_window_can_do_without_padding(tiny_codec: SemantiCodec) -> None:
+    wav = noise(WINDOW_SAMPLES + 30_000)
+    padded, short = tiny_codec.encode(wav), unpadded(tiny_codec).encode(wav)
+    assert torch.equal(padded.acoustic[:, :512], short.acoustic[:, :512])
+    assert not torch.equal(padded.acoustic[:, 512:], short.acoustic[:, 512:])
+
+
+def test_short_windows_use_the_start_of_the_noise(tiny_codec: SemantiCodec) -> None:
+    codec = unpadded(tiny_codec)
+    codes = codec.encode(noise(6000))
+
+    def flat_then_wild(window: int, draw: int) -> torch.Tensor:
+        values = torch.full((1, 8, 256, 16), 1e6)
+        values[:, :, :16] = 0.1  # 6000 samples are two steps of 0.32 s, 16 latent frames
+        return values
+
+    wav = codec.decode(codes, num_steps=2, noise=flat_then_wild)
+    expected = codec.decode(
+        codes, num_steps=2, noise=lambda window, draw: torch.full((1, 8, 256, 16), 0.1)
+    )
+    assert torch.equal(wav, expected)
+
+
+def test_batch_size_changes_no_more_than_rounding(tiny_codec: SemantiCodec) -> None:
+    codes = tiny_codec.encode([noise(500_000, 1), noise(30_000, 2)])
+    one, *others = (
+        tiny_codec.decode(codes, num_steps=2, guidance_scale=1.5, batch_size=size)
+        for size in (1, 2, 7, None)
+    )
+    for other in others:
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ConfigError, match="batch_size is 0; give 1 or more"):
+        tiny_codec.decode(codes, batch_size=0)
+
+
+def test_the_unconditional_context_is_prepared_once(
+    tiny_codec: SemantiCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = random_codec()
+    codes = tiny_codec.encode(noise(2 * WINDOW_SAMPLES))
+    prepared: list[int] = []
+    prepare = codec.decoder.unet.prepare_context
+
+    def counted(context: torch.Tensor) -> object:
+        prepared.append(len(context))
+        return prepare(context)
+
+    monkeypatch.setattr(codec.decoder.unet, "prepare_context", counted)
+    codec.model_fingerprint = tiny_codec.model_fingerprint
+    options = {"num_steps": 2, "guidance_scale": 2.0, "guidance_interval": (0.2, 0.9)}
+    first = codec.decode(codes, **options)
+    assert len(prepared) == 4, "three windows, and no condition once"
+    assert torch.equal(codec.decode(codes, **options), first)
+    assert len(prepared) == 7, "three windows"
+    for weight in codec.decoder.unet.parameters():
+        weight.mul_(1.5)
+    changed = codec.decode(codes, **options)
+    assert len(prepared) == 11, "other weights: once more"
+    fresh = random_codec()
+    fresh.load_state_dict(codec.state_dict())
+    fresh.model_fingerprint = tiny_codec.model_fingerprint
+    assert torch.equal(fresh.decode(codes, **options), changed)
+
+
 def test_seed_decides_the_result(tiny_codec: SemantiCodec) -> None:
     codes = tiny_codec.encode(noise(20_000))
     first = tiny_codec.decode(codes, num_steps=2, seed=1)

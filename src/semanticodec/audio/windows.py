@@ -21,6 +21,8 @@ OVERLAP_SAMPLES = 10_240  # 0.64 s, paper Sec. IV-D
 HOP_SAMPLES = WINDOW_SAMPLES - OVERLAP_SAMPLES
 # A window is 64 columns of 0.16 s; decoding advances by 60 of them.
 OVERLAP_FRACTION = 16
+# A window that is not padded to its full length is a multiple of two columns, which K = 4 joins.
+STEP_SAMPLES = 5120
 
 
 @dataclass(frozen=True)
@@ -29,32 +31,47 @@ class Window:
 
     wav: Tensor
     num_samples: int
+    is_last: bool
 
 
-def encode_windows(blocks: Iterable[np.ndarray]) -> Iterator[Window]:
+def encode_windows(blocks: Iterable[np.ndarray], pads_windows: bool = True) -> Iterator[Window]:
     """Yield the windows of a recording that arrives in blocks; holds one window at a time.
 
     A full window carries the first samples of the next one (zeros at the end), because its last
-    two frames reach there; the remainder is zero-padded to a window.
+    two frames reach there; the remainder is zero-padded.
+
+    Args:
+        blocks: mono samples at 16 kHz.
+        pads_windows: pad the remainder to a whole window, whose last two frames stay empty;
+            otherwise to a multiple of 0.32 s, with look-ahead.
     """
     pending = np.zeros(0, dtype=np.float32)
     for block in blocks:
         pending = np.concatenate([pending, block])
         while len(pending) >= WINDOW_SAMPLES + LOOKAHEAD_SAMPLES:
-            yield _window(pending[: WINDOW_SAMPLES + LOOKAHEAD_SAMPLES], WINDOW_SAMPLES)
+            yield _full_window(pending)
             pending = pending[WINDOW_SAMPLES:]
-    while len(pending) >= WINDOW_SAMPLES:
-        yield _window(pending, WINDOW_SAMPLES)
+    if len(pending) >= WINDOW_SAMPLES:
+        yield _full_window(pending)
         pending = pending[WINDOW_SAMPLES:]
-    if len(pending):
-        yield _window(pending, len(pending))
+    if not len(pending):
+        return
+    padded_size = WINDOW_SAMPLES
+    if not pads_windows:
+        padded_size = -(-len(pending) // STEP_SAMPLES) * STEP_SAMPLES + LOOKAHEAD_SAMPLES
+    yield Window(_zero_padded(pending, padded_size), len(pending), is_last=True)
 
 
-def _window(samples: np.ndarray, num_samples: int) -> Window:
-    is_full = num_samples == WINDOW_SAMPLES
-    padded = np.zeros(WINDOW_SAMPLES + (LOOKAHEAD_SAMPLES if is_full else 0), dtype=np.float32)
+def _full_window(pending: np.ndarray) -> Window:
+    size = WINDOW_SAMPLES + LOOKAHEAD_SAMPLES
+    wav = _zero_padded(pending[:size], size)
+    return Window(wav, WINDOW_SAMPLES, is_last=len(pending) == WINDOW_SAMPLES)
+
+
+def _zero_padded(samples: np.ndarray, size: int) -> Float[Tensor, "1 S"]:
+    padded = np.zeros(size, dtype=np.float32)
     padded[: len(samples)] = samples
-    return Window(torch.from_numpy(padded).unsqueeze(0), num_samples)
+    return torch.from_numpy(padded).unsqueeze(0)
 
 
 def decode_ranges(num_positions: int, positions_per_window: int) -> list[tuple[int, int]]:

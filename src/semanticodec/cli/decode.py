@@ -98,6 +98,7 @@ def decoded_blocks(
         seed=args.seed,
         quality=args.quality,
         guidance_interval=args.guidance_interval and tuple(args.guidance_interval),
+        batch_size=args.batch_size,
     )
     shown = is_watched(args.quiet)
     return watched_blocks(blocks, codes.num_samples[0], codec.sample_rate, label, shown)

@@ -6,13 +6,15 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
+from semanticodec.cli.ahead import EncodeAhead, Encoded
 from semanticodec.cli.inputs import AUDIO_SUFFIXES, expand
 from semanticodec.cli.options import add_model_options, add_output_options, load_codec
 from semanticodec.cli.outputs import Task, plan, written_whole
 from semanticodec.cli.progress import is_watched, watched_source
-from semanticodec.cli.report import Result, describe_coded, run_each, sizes
+from semanticodec.cli.report import Result, describe_coded, is_skipped, run_each, sizes
 
 if TYPE_CHECKING:
+    from semanticodec import SemantiCodec
     from semanticodec.cli.options import Subparsers
 
 DESCRIPTION = """\
@@ -43,12 +45,10 @@ def run(args: argparse.Namespace) -> int:
     tasks = plan(expand(args.inputs, AUDIO_SUFFIXES), args.output, ".smtc")
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
 
-    shown = is_watched(args.quiet)
+    ahead = EncodeAhead(codec, [task for task in tasks if not is_skipped(task, args)])
 
     def work(task: Task) -> Result:
-        started = time.perf_counter()
-        with task.item.opened() as file, watched_source(task.item, file, shown) as source:
-            codes = codec.encode(source)
+        codes, elapsed_s = ahead.take(task) or _encode_alone(codec, task, is_watched(args.quiet))
         with written_whole(task.target) as partial:
             codes.save(partial)
             num_bytes = partial.stat().st_size
@@ -56,7 +56,14 @@ def run(args: argparse.Namespace) -> int:
             "input": task.item.name,
             "output": task.target_name,
             **sizes(codes, num_bytes),
-            "elapsed_s": round(time.perf_counter() - started, 3),
+            "elapsed_s": round(elapsed_s, 3),
         }
 
     return run_each(tasks, work, describe_coded, args)
+
+
+def _encode_alone(codec: SemantiCodec, task: Task, shown: bool) -> Encoded:
+    started = time.perf_counter()
+    with task.item.opened() as file, watched_source(task.item, file, shown) as source:
+        codes = codec.encode(source)
+    return Encoded(codes, time.perf_counter() - started)

@@ -96,6 +96,12 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
         "--eta", type=float, metavar="E", help="noise added at each step, 0 (none) to 1"
     )
     group.add_argument("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
+    group.add_argument(
+        "--batch-size",
+        type=positive_int,
+        metavar="N",
+        help="windows of 10.24 s computed together (default: what the device has room for)",
+    )
 
 
 def add_output_options(parser: argparse.ArgumentParser, output_help: str) -> None:

@@ -57,7 +57,7 @@ def run_each(
     hidden = len(tasks) == 1 or not is_watched(args.quiet)
     with tqdm(tasks, unit="file", disable=hidden, file=sys.stderr) as progress:
         for task in progress:
-            if args.skip_existing and task.target is not None and task.target.exists():
+            if is_skipped(task, args):
                 continue
             try:
                 check_free(task.target, args.overwrite)
@@ -72,6 +72,11 @@ def run_each(
             progress.clear()
             _tell(result, describe, args, stdout_taken=task.target is None)
     return status
+
+
+def is_skipped(task: Task, args: argparse.Namespace) -> bool:
+    """Return whether a task is left out because its output exists."""
+    return args.skip_existing and task.target is not None and task.target.exists()
 
 
 def _tell(

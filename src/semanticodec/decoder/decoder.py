@@ -2,11 +2,12 @@
 
 acoustic, semantic [B, L, D] -> Condition -> context [B, L, C]
     -> TUNet under the sampler -> latent [B, 8, 256, 16] -> VAEDecoder -> mel [B, 1024, 64]
-    -> vocoder -> wav [B, 163 840]
+    -> vocoder -> wav [B, 163 840]            (a window; shorter ones are shorter everywhere)
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -27,13 +28,21 @@ from semanticodec.decoder.sampler import (
 )
 from semanticodec.decoder.sampling import EVERYWHERE, SamplingConfig, SamplingPresets
 from semanticodec.decoder.schedule import Schedule
-from semanticodec.decoder.unet import TUNet
+from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.decoder.vae import VAEConfig, VAEDecoder
 from semanticodec.decoder.vocos import Vocos
 
-WINDOW_SAMPLES = 163_840
 LATENT_FRAMES = 256
 LATENT_BINS = 16
+SAMPLES_PER_MEL_FRAME = 160
+# Rows of the T-UNet's batch that use two CPU cores well; more only take memory.
+CPU_ROWS = 2
+# Share of a GPU's free memory that windows may take together, and the maps of the VAE's largest
+# size (one value per mel bin and channel) that a window holds at its peak.
+MEMORY_SHARE = 0.5
+MAPS_PER_WINDOW = 8
+# Where free memory cannot be asked for.
+DEFAULT_WINDOWS = 8
 # The functions behind the names in `sampling.SAMPLERS`.
 SOLVERS = {"ddim": ddim, "dpm++2m": dpm_solver_2m, "unipc": unipc}
 
@@ -68,6 +77,7 @@ class Decoder(nn.Module):
         self.vocoder = make_vocoder(config.vocoder)
         # The diffusion works on latents of about unit variance: latent = VAE latent * scale.
         self.register_buffer("latent_scale", torch.ones(()))
+        self._prepared: tuple[object, PreparedContext] | None = None  # of no condition
 
     def timesteps(self, num_steps: int, shift: float | None = None) -> list[int]:
         """Return the decreasing timesteps of a run.
@@ -81,38 +91,48 @@ class Decoder(nn.Module):
 
     def denoiser(
         self,
-        context: Float[Tensor, "1 L C"],
+        context: Float[Tensor, "B L C"],
         guidance_scale: float,
         guidance_interval: tuple[float, float] = EVERYWHERE,
     ) -> Denoiser:
-        """Return the guided velocity prediction for one window's context.
+        """Return the guided velocity prediction for the contexts of one or more windows.
 
         Args:
             context: output of `condition`.
             guidance_scale: see `SamplingConfig`.
             guidance_interval: see `SamplingConfig`.
         """
-        if guidance_scale != 1 and guidance_interval != EVERYWHERE:
-            return guided_within(
-                guidance_interval,
-                self.denoiser(context, guidance_scale),
-                self.denoiser(context, 1.0),
-                self.schedule.num_timesteps,
-            )
-        branches = [context]
-        if guidance_scale != 1:
-            branches.append(self.condition.unconditional(1, context.shape[1]).to(context))
-        prepared = self.unet.prepare_context(torch.cat(branches))
+        prepared = self.unet.prepare_context(context)
 
-        def velocities(latent: Tensor, timestep: Tensor) -> Tensor:
-            rows = latent.expand(len(branches), -1, -1, -1)
-            return self.unet(rows, timestep.expand(len(branches)), prepared)
+        def conditional(latent: Tensor, timestep: Tensor) -> Tensor:
+            return self.unet(latent, timestep, prepared)
 
-        return guided(velocities, guidance_scale)
+        if guidance_scale == 1:
+            return conditional
+        both = prepared.joined(self._without_condition(context.shape[1]).expanded(len(context)))
+
+        def pair(latent: Tensor, timestep: Tensor) -> Tensor:
+            return self.unet(latent.repeat(2, 1, 1, 1), timestep.repeat(2), both)
+
+        everywhere = guided(pair, guidance_scale)
+        if guidance_interval == EVERYWHERE:
+            return everywhere
+        num_timesteps = self.schedule.num_timesteps
+        return guided_within(guidance_interval, everywhere, conditional, num_timesteps)
+
+    def _without_condition(self, num_positions: int) -> PreparedContext:
+        """Return what the T-UNet computes of no condition, anew only for other weights."""
+        weights = self.unet.parameters()
+        state = [(weight.data_ptr(), _version(weight)) for weight in weights]
+        key = num_positions, hash(tuple(state))
+        if self._prepared is None or self._prepared[0] != key:
+            context = self.condition.unconditional(1, num_positions)
+            self._prepared = key, self.unet.prepare_context(context)
+        return self._prepared[1]
 
     def sample_latent(
         self,
-        context: Float[Tensor, "1 L C"],
+        context: Float[Tensor, "B L C"],
         noise: Noise,
         *,
         timesteps: list[int],
@@ -121,8 +141,8 @@ class Decoder(nn.Module):
         sampler: str = "ddim",
         guidance_interval: tuple[float, float] = EVERYWHERE,
         end_at_clean: bool | None = None,
-    ) -> Float[Tensor, "1 C T F"]:
-        """Return the denoised latent of one window, in the diffusion's scale (Eq. 8, 10).
+    ) -> Float[Tensor, "B C T F"]:
+        """Return the denoised latents of windows, in the diffusion's scale (Eq. 8, 10).
 
         Args:
             context: output of `condition`.
@@ -153,30 +173,31 @@ class Decoder(nn.Module):
     def waveform(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
         """Return float32 samples, 160 per mel frame (HiFi-GAN's 32 extra samples are cut)."""
         dtype = next(self.vocoder.parameters()).dtype
-        return self.vocoder(mel.to(dtype)).float()[:, : 160 * mel.shape[1]]
+        return self.vocoder(mel.to(dtype)).float()[:, : SAMPLES_PER_MEL_FRAME * mel.shape[1]]
 
     @torch.inference_mode()
-    def decode_window(
+    def decode_windows(
         self,
-        acoustic: Float[Tensor, "1 L D"],
-        semantic: Float[Tensor, "1 L D"],
+        halves: Sequence[tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]],
         num_positions: int,
         settings: SamplingConfig,
         noise: Noise,
-    ) -> Float[Tensor, " S"]:
-        """Return the 163 840 samples of one window, on the CPU.
+    ) -> Float[Tensor, "B S"]:
+        """Return the samples of windows, on the CPU: 163 840 of a whole one.
 
         Args:
-            acoustic: quantized acoustic features.
-            semantic: quantized semantic features, of the same shape.
-            num_positions: of a whole window.
+            halves: quantized acoustic and semantic features of every window.
+            num_positions: of every window with its padding.
             settings: how to sample.
-            noise: of this window, see `sample_latent`.
+            noise: of all windows together, see `sample_latent`.
         """
         device = self.latent_scale.device
-        acoustic, semantic = (half.to(device, torch.float32) for half in (acoustic, semantic))
+        contexts = [
+            self.condition(*(half.to(device, torch.float32) for half in pair), num_positions)
+            for pair in halves
+        ]
         latent = self.sample_latent(
-            self.condition(acoustic, semantic, num_positions),
+            torch.cat(contexts),
             lambda draw: noise(draw).to(device),
             timesteps=self.timesteps(settings.num_steps, settings.timestep_shift),
             guidance_scale=settings.guidance_scale,
@@ -185,6 +206,25 @@ class Decoder(nn.Module):
             guidance_interval=settings.guidance_interval,
             end_at_clean=settings.timestep_shift > 0,
         )
-        wav = self.waveform(self.mel(latent))[0].cpu()
-        assert wav.shape[0] == WINDOW_SAMPLES, wav.shape
-        return wav
+        # Only the T-UNet's maps are small enough to gain on a CPU from more than one window.
+        parts = latent.split(1) if device.type == "cpu" else [latent]
+        return torch.cat([self.waveform(self.mel(part)).cpu() for part in parts])
+
+    def windows_at_once(self, settings: SamplingConfig) -> int:
+        """Return how many windows `decode_windows` should be given at once, within memory."""
+        device = self.latent_scale.device
+        if device.type == "cpu":
+            return max(CPU_ROWS // (1 if settings.guidance_scale == 1 else 2), 1)
+        if device.type != "cuda":
+            return DEFAULT_WINDOWS
+        config = self.config.vae
+        cells = 16 * LATENT_FRAMES * LATENT_BINS
+        channels = config.base_channels * max(config.channel_multipliers[:2])
+        num_bytes = MAPS_PER_WINDOW * cells * channels * next(self.vae.parameters()).element_size()
+        free, _ = torch.cuda.mem_get_info(device)
+        return max(int(MEMORY_SHARE * free) // num_bytes, 1)
+
+
+def _version(weight: Tensor) -> int:
+    """Return a number that grows when a weight is written to; 0 where torch counts none."""
+    return 0 if weight.is_inference() else weight._version

@@ -1,7 +1,7 @@
 """How a model is sampled: the samplers and qualities by name, and the settings behind them.
 
     config.json: sampling (= "standard"), sampling_presets ("draft", "best")
-        -> choose_sampling(quality, what the user asks for) -> SamplingConfig -> decode_window
+        -> choose_sampling(quality, what the user asks for) -> SamplingConfig -> decode_windows
 
 Standard library only: the command line reads the names without loading torch.
 """

@@ -11,6 +11,8 @@ Shapes: B batch · C channels · T frames · F latent frequency · L positions �
 underscore marks a size that differs between the levels.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,6 +46,26 @@ class PreparedContext:
 
     keys_values: tuple[KeysValues, ...]
     aligned: tuple[Float[Tensor, "B _C _T _F"], ...]
+
+    def joined(self, other: PreparedContext) -> PreparedContext:
+        """Return both as one batch, the items of this one first."""
+        keys_values = (
+            (torch.cat([keys, other_keys]), torch.cat([values, other_values]))
+            for (keys, values), (other_keys, other_values) in zip(
+                self.keys_values, other.keys_values, strict=True
+            )
+        )
+        aligned = (torch.cat(maps) for maps in zip(self.aligned, other.aligned, strict=True))
+        return PreparedContext(tuple(keys_values), tuple(aligned))
+
+    def expanded(self, batch_size: int) -> PreparedContext:
+        """Return the only item as many times, without a copy."""
+        keys_values = (
+            (keys.expand(batch_size, -1, -1, -1), values.expand(batch_size, -1, -1, -1))
+            for keys, values in self.keys_values
+        )
+        aligned = (features.expand(batch_size, -1, -1, -1) for features in self.aligned)
+        return PreparedContext(tuple(keys_values), tuple(aligned))
 
 
 class TUNet(nn.Module):

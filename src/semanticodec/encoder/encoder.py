@@ -28,6 +28,9 @@ from semanticodec.errors import ConfigError
 # and digital silence, which sit on the floor of the filter bank, are that even.
 SILENT_STD = 1e-7
 PADDING_MARK = -1.0
+# Other devices always compute as many windows, so that the same sums run for each; codes may then
+# not depend on the batch there either.
+ACCELERATOR_ITEMS = 8
 FEATURE_LAYERS = ("all", "semantic", "acoustic", "continuous", "unquantized")
 
 
@@ -70,6 +73,11 @@ def active_frames(fbank: Float[Tensor, "B T M"]) -> Int[Tensor, " B"]:
     is_active = spread > SILENT_STD
     numbers = torch.arange(1, fbank.shape[1] + 1, device=fbank.device)
     return (is_active * numbers).amax(dim=1)
+
+
+def computes_items_alone(fbank: Tensor) -> bool:
+    """Return whether items run one at a time: only on a CPU does that cost nothing."""
+    return fbank.is_cpu
 
 
 def valid_mask(num_valid: Int[Tensor, " B"], length: int) -> Bool[Tensor, "B L"]:
@@ -148,10 +156,7 @@ class Encoder(nn.Module):
     def encode(
         self, fbank: Float[Tensor, "B T M"], vocab_size: int
     ) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
-        """Return the semantic and the acoustic codes.
-
-        Items run one at a time: together their sums would round differently, and a position near
-        a tie could get another code in another batch.
+        """Return the semantic and the acoustic codes; no item's depend on the others.
 
         Args:
             fbank: normalised filter bank of one window per item.
@@ -160,11 +165,15 @@ class Encoder(nn.Module):
             ConfigError: unknown vocabulary.
         Source: paper Eq. 1 to 3, 5.
         """
+        if computes_items_alone(fbank):
+            _, semantic_codes, vectors = self._analyse(fbank, vocab_size)
+            return semantic_codes, self.quantizer.encode(vectors)
         semantic_codes, acoustic_codes = [], []
-        for item in fbank.split(1):
-            _, codes, acoustic = self._analyse(item, vocab_size)
-            semantic_codes.append(codes)
-            acoustic_codes.append(self.quantizer.encode(acoustic))
+        for items in fbank.split(ACCELERATOR_ITEMS):
+            missing = ACCELERATOR_ITEMS - len(items)
+            _, codes, vectors = self._analyse(F.pad(items, (0, 0, 0, 0, 0, missing)), vocab_size)
+            semantic_codes.append(codes[: len(items)])
+            acoustic_codes.append(self.quantizer.encode(vectors)[: len(items)])
         return torch.cat(semantic_codes), torch.cat(acoustic_codes)
 
     def quantized(
@@ -248,10 +257,13 @@ class Encoder(nn.Module):
         )
 
     def _analyse(
-        self, fbank: Float[Tensor, "1 T M"], vocab_size: int
-    ) -> tuple[Float[Tensor, "1 L D"], Int[Tensor, "1 L"], Float[Tensor, "1 L D"]]:
-        """Return the features of a window, their semantic codes, and the acoustic features."""
-        features = self.features(fbank)
+        self, fbank: Float[Tensor, "B T M"], vocab_size: int
+    ) -> tuple[Float[Tensor, "B L D"], Int[Tensor, "B L"], Float[Tensor, "B L D"]]:
+        """Return the features of windows, their semantic codes, and the acoustic features."""
+        # Sums round differently in a batch of another size, and a position near a tie could get
+        # another code.
+        parts = fbank.split(1) if computes_items_alone(fbank) else [fbank]
+        features = torch.cat([self.features(part) for part in parts])
         codes = self.semantic.encode(features, vocab_size)
         valid = valid_mask(self.valid_positions(fbank), features.shape[1])
         centroids = F.embedding(codes, self.semantic.codebook(vocab_size))

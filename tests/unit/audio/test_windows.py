@@ -16,11 +16,16 @@ from semanticodec.audio.windows import (
 
 
 @settings(max_examples=30, deadline=None)
-@given(num_samples=st.integers(1, 3 * WINDOW_SAMPLES + 500), block=st.integers(1000, 400_000))
-def test_windows_hold_every_sample_once(num_samples: int, block: int) -> None:
+@given(
+    num_samples=st.integers(1, 3 * WINDOW_SAMPLES + 500),
+    block=st.integers(1000, 400_000),
+    pads_windows=st.booleans(),
+)
+def test_windows_hold_every_sample_once(num_samples: int, block: int, pads_windows: bool) -> None:
     wav = np.arange(1, num_samples + 1, dtype=np.float32)
     blocks = [wav[start : start + block] for start in range(0, num_samples, block)]
-    windows = list(encode_windows(blocks))
+    windows = list(encode_windows(blocks, pads_windows))
+    assert [window.is_last for window in windows] == [False] * (len(windows) - 1) + [True]
     assert sum(window.num_samples for window in windows) == num_samples
     joined = torch.cat([window.wav[0, : window.num_samples] for window in windows])
     assert torch.equal(joined, torch.from_numpy(wav))
@@ -34,6 +39,12 @@ def test_full_windows_see_the_start_of_the_next() -> None:
     assert torch.equal(first.wav[0, WINDOW_SAMPLES:][:100], torch.from_numpy(wav[-100:]))
     assert (first.wav[0, WINDOW_SAMPLES + 100 :] == 0).all()
     assert last.wav.shape[1] == WINDOW_SAMPLES and (last.wav[0, 100:] == 0).all()
+
+
+def test_remainders_can_keep_their_own_length() -> None:
+    (window,) = encode_windows([np.ones(5121, dtype=np.float32)], pads_windows=False)
+    assert window.wav.shape[1] == 2 * 5120 + LOOKAHEAD_SAMPLES and window.num_samples == 5121
+    assert (window.wav[0, 5121:] == 0).all()
 
 
 def test_exactly_one_window_has_no_empty_follower() -> None:

@@ -63,6 +63,27 @@ def test_prepared_context_gives_the_same_velocity(aligned):
     assert torch.equal(unet(latent, timestep, prepared), expected), "usable any number of times"
 
 
+@torch.no_grad()
+def test_contexts_prepared_apart_can_be_joined():
+    unet = tiny(aligned_condition=True)
+    latent, timestep, context = inputs()
+    first, second = (unet.prepare_context(item) for item in context.split(1))
+    velocity = unet(latent, timestep, first.joined(second))
+    torch.testing.assert_close(velocity, unet(latent, timestep, context), rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_context_prepared_once_serves_a_batch_without_a_copy():
+    unet = tiny(aligned_condition=True)
+    latent, timestep, context = inputs()
+    alone = unet.prepare_context(context[:1])
+    shared = alone.expanded(2)
+    expected = unet(latent, timestep, context[:1].expand(2, -1, -1))
+    torch.testing.assert_close(unet(latent, timestep, shared), expected, rtol=1e-5, atol=1e-5)
+    assert shared.keys_values[0][0].data_ptr() == alone.keys_values[0][0].data_ptr()
+    assert shared.aligned[0].data_ptr() == alone.aligned[0].data_ptr()
+
+
 @pytest.mark.parametrize("options", [{}, {"aligned_condition": True, "frequency_positions": True}])
 def test_inference_computes_what_training_does(options):
     unet = tiny(base_channels=48, **options)  # wide enough for the faster roads

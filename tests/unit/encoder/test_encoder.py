@@ -184,3 +184,17 @@ def test_unknown_vocabulary_and_foreign_codes_are_refused():
         encoder.quantized(codes, codes, 32)
     with pytest.raises(CodesError, match="acoustic codes run from 50 to 50"):
         encoder.quantized(codes, codes, 64)
+
+
+def test_other_devices_always_compute_as_many_items(monkeypatch):
+    encoder = small_encoder()
+    monkeypatch.setattr("semanticodec.encoder.encoder.computes_items_alone", lambda _: False)
+    seen = []
+    encoder.audiomae.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    fbank = fbank_of(*range(20, 31))
+    together = encoder.encode(fbank, 64)
+    for item in (0, 7, 8, 10):
+        alone = encoder.encode(fbank[item : item + 1], 64)
+        assert torch.equal(alone[0], together[0][item : item + 1])
+        assert torch.equal(alone[1], together[1][item : item + 1])
+    assert set(seen) == {8}

@@ -1,0 +1,135 @@
+"""The right half of the codec over whole recordings: features -> windows -> Decoder -> waveform.
+
+    items (features of any range) -> overlapping windows -> batches -> Decoder -> overlap-add
+
+Shapes: L positions · D width of the features · N samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from semanticodec.audio.windows import decode_ranges, overlap_add
+from semanticodec.decoder.decoder import LATENT_FRAMES, Decoder
+from semanticodec.decoder.noise import WindowNoise
+from semanticodec.decoder.sampler import Noise
+from semanticodec.decoder.sampling import SamplingConfig
+from semanticodec.encoder.stacking import positions_per_window
+
+Halves = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
+# A window is a multiple of 0.32 s: of K = 4's columns, and of what the T-UNet can halve.
+STEPS_PER_WINDOW = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """What becomes one waveform.
+
+    Attributes:
+        features: features(start, end) -> quantized acoustic and semantic features.
+        num_positions: L.
+        num_samples: of the waveform.
+    """
+
+    features: Callable[[int, int], Halves]
+    num_positions: int
+    num_samples: int
+
+
+class Window(NamedTuple):
+    """One window of one item, and how many positions it has with its padding."""
+
+    item: int
+    index: int
+    start: int
+    end: int
+    num_positions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowsDecoder:
+    """Decodes items of any length, some windows at a time.
+
+    On a CPU windows of different items are never joined: sums round differently in another batch,
+    and a waveform shall not depend on what else is decoded.
+
+    Attributes:
+        decoder: on any device.
+        stack_factor: K.
+        pads_windows: see `CodecConfig`.
+        settings: how to sample.
+        noise: of every window.
+        batch_size: windows at once; None: what the device has room for.
+    """
+
+    decoder: Decoder
+    stack_factor: int
+    pads_windows: bool
+    settings: SamplingConfig
+    noise: WindowNoise
+    batch_size: int | None = None
+
+    def decode(self, items: Sequence[Item]) -> list[Float[Tensor, " N"]]:
+        """Return the waveform of every item, on the CPU."""
+        windows: list[list[Tensor]] = [[] for _ in items]
+        for window, samples in self._decoded(items):
+            windows[window.item].append(samples)
+        return [
+            torch.cat(list(overlap_add(decoded, item.num_samples)))
+            for decoded, item in zip(windows, items, strict=True)
+        ]
+
+    def stream(self, item: Item) -> Iterator[Float[Tensor, " N"]]:
+        """Yield the waveform block by block, in memory that its length does not change."""
+        return overlap_add((samples for _, samples in self._decoded([item])), item.num_samples)
+
+    def _decoded(self, items: Sequence[Item]) -> Iterator[tuple[Window, Float[Tensor, " N"]]]:
+        is_joined = self.decoder.latent_scale.device.type != "cpu"
+        size = self.batch_size or self.decoder.windows_at_once(self.settings)
+        for batch in _batches(self._windows(items), size, is_joined):
+            halves = [items[window.item].features(window.start, window.end) for window in batch]
+            num_positions = batch[0].num_positions
+            noise = self._noise_of(batch)
+            wavs = self.decoder.decode_windows(halves, num_positions, self.settings, noise)
+            yield from zip(batch, wavs, strict=True)
+
+    def _windows(self, items: Sequence[Item]) -> Iterator[Window]:
+        whole = positions_per_window(self.stack_factor)
+        step = whole // STEPS_PER_WINDOW
+        for number, item in enumerate(items):
+            for index, (start, end) in enumerate(decode_ranges(item.num_positions, whole)):
+                needed = -(-(end - start) // step) * step
+                yield Window(number, index, start, end, whole if self.pads_windows else needed)
+
+    def _noise_of(self, batch: list[Window]) -> Noise:
+        """Return the noise of the windows; a shorter window takes the start of a whole one's."""
+        whole = positions_per_window(self.stack_factor)
+        num_frames = LATENT_FRAMES * batch[0].num_positions // whole
+
+        def noise(draw: int) -> Float[Tensor, "B C T F"]:
+            drawn = [self.noise(window.index, draw)[:, :, :num_frames] for window in batch]
+            return torch.cat(drawn)
+
+        return noise
+
+
+def _batches(windows: Iterable[Window], size: int, is_joined: bool) -> Iterator[list[Window]]:
+    """Yield runs of windows of one length, `size` at most, of one item unless joined."""
+    batch: list[Window] = []
+    for window in windows:
+        is_other = bool(batch) and (
+            window.num_positions != batch[0].num_positions
+            or (window.item != batch[0].item and not is_joined)
+        )
+        if is_other or len(batch) == size:
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch
