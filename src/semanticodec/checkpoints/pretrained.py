@@ -31,7 +31,12 @@ CODEBOOK_KEY = "encoder.semantic.codebook_"
 FINGERPRINT_VALUES = 64
 # Stored in full whatever the precision of the rest: small, and float16 would break them (noise
 # levels near 1, counts beyond 65 504).
-FULL_PRECISION = ("decoder.schedule.", "decoder.latent_scale", "encoder.quantizer.cluster_size")
+FULL_PRECISION = (
+    "decoder.schedule.",
+    "decoder.preconditioning.",
+    "decoder.latent_scale",
+    "encoder.quantizer.cluster_size",
+)
 
 
 def model_folder(source: str | os.PathLike[str] | None = None, revision: str | None = None) -> Path:

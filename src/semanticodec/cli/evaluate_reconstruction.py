@@ -36,8 +36,8 @@ that the paper's authors published, downloaded once.
 
 Systems (any may end in ,name=LABEL):
   model[=FOLDER|HUB_ID]        this codec; ,rate=50,vocab=8192,quality=draft,steps=25,
-                               guidance=2,interval=0.2-0.8,eta=0,sampler=ddim,seed=0 choose
-                               its settings
+                               guidance=2,interval=0.2-0.8,eta=0,sampler=ddim,seed=0,
+                               dtype=bfloat16 choose its settings
   oracle, semantic-only        its two bounds: features that are not quantized; semantic codes only.
                                Both take what `model` takes
   ground-truth                 the clips themselves

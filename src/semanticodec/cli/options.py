@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NoReturn
 
-from semanticodec.decoder.sampling import QUALITIES, SAMPLERS
+from semanticodec.decoder.sampling import DTYPES, QUALITIES, SAMPLERS
 from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:
     from semanticodec import SemantiCodec
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
-DTYPES = ("float32", "bfloat16", "float16")
 
 
 class Parser(argparse.ArgumentParser):

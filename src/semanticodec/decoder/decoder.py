@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from semanticodec.decoder.condition import Condition
 from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.multistep import dpm_solver_2m, unipc
+from semanticodec.decoder.preconditioning import Preconditioning
 from semanticodec.decoder.sampler import (
     Denoiser,
     Noise,
@@ -31,6 +32,7 @@ from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.decoder.vae import VAEConfig, VAEDecoder
 from semanticodec.decoder.vocos import Vocos
+from semanticodec.layers.full_precision import FullPrecision
 
 LATENT_FRAMES = 256
 LATENT_BINS = 16
@@ -52,7 +54,7 @@ def make_vocoder(config: HiFiGAN.Config | Vocos.Config) -> HiFiGAN | Vocos:
     return Vocos(config) if isinstance(config, Vocos.Config) else HiFiGAN(config)
 
 
-class Decoder(nn.Module):
+class Decoder(FullPrecision):
     """Everything right of the codes in the paper's Figure 2."""
 
     latent_scale: Tensor
@@ -62,6 +64,7 @@ class Decoder(nn.Module):
         condition: Condition.Config = field(default_factory=Condition.Config)
         unet: TUNet.Config = field(default_factory=TUNet.Config)
         schedule: Schedule.Config = field(default_factory=Schedule.Config)
+        preconditioning: Preconditioning.Config | None = None
         vae: VAEConfig = field(default_factory=VAEConfig)
         vocoder: HiFiGAN.Config | Vocos.Config = field(default_factory=HiFiGAN.Config)
         sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -73,6 +76,9 @@ class Decoder(nn.Module):
         self.condition = Condition(config.condition)
         self.unet = TUNet(config.unet)
         self.schedule = Schedule(config.schedule)
+        self.preconditioning = None
+        if config.preconditioning is not None:
+            self.preconditioning = Preconditioning(config.preconditioning)
         self.vae = VAEDecoder(config.vae)
         self.vocoder = make_vocoder(config.vocoder)
         # The diffusion works on latents of about unit variance: latent = VAE latent * scale.
@@ -88,6 +94,25 @@ class Decoder(nn.Module):
         """
         shift = self.config.sampling.timestep_shift if shift is None else shift
         return shifted_timesteps(num_steps, shift) if shift else even_timesteps(num_steps)
+
+    def velocity(
+        self,
+        latent: Float[Tensor, "B C T F"],
+        timestep: Int[Tensor, " B"],
+        context: Float[Tensor, "B L C"] | PreparedContext,
+    ) -> Float[Tensor, "B C T F"]:
+        """Return the velocity v_θ(z_n, n, E) of Eq. 9.
+
+        Args:
+            latent: noisy latent z_n, in the diffusion's scale.
+            timestep: n, of every item.
+            context: E, or what the T-UNet prepared of it.
+        """
+        if self.preconditioning is None:
+            return self.unet(latent, timestep, context)
+        return self.preconditioning.velocity(
+            lambda scaled: self.unet(scaled, timestep, context), self.schedule, latent, timestep
+        )
 
     def denoiser(
         self,
@@ -105,14 +130,14 @@ class Decoder(nn.Module):
         prepared = self.unet.prepare_context(context)
 
         def conditional(latent: Tensor, timestep: Tensor) -> Tensor:
-            return self.unet(latent, timestep, prepared)
+            return self.velocity(latent, timestep, prepared)
 
         if guidance_scale == 1:
             return conditional
         both = prepared.joined(self._without_condition(context.shape[1]).expanded(len(context)))
 
         def pair(latent: Tensor, timestep: Tensor) -> Tensor:
-            return self.unet(latent.repeat(2, 1, 1, 1), timestep.repeat(2), both)
+            return self.velocity(latent.repeat(2, 1, 1, 1), timestep.repeat(2), both)
 
         everywhere = guided(pair, guidance_scale)
         if guidance_interval == EVERYWHERE:
@@ -168,7 +193,7 @@ class Decoder(nn.Module):
     def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
         """Return the log mel of a sampled latent."""
         dtype = next(self.vae.parameters()).dtype
-        return self.vae((latent / self.latent_scale.float()).to(dtype))
+        return self.vae((latent / self.latent_scale).to(dtype))
 
     def waveform(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
         """Return float32 samples, 160 per mel frame (HiFi-GAN's 32 extra samples are cut)."""

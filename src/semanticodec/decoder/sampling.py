@@ -16,6 +16,8 @@ from semanticodec.errors import ConfigError
 
 SAMPLERS = ("ddim", "dpm++2m", "unipc")
 QUALITIES = ("draft", "standard", "best")
+# Of everything after the quantizers; by their names in torch.
+DTYPES = ("float32", "bfloat16", "float16")
 EVERYWHERE = (0.0, 1.0)
 # What DPM-Solver++ needs to come close to 50 steps of DDIM (Lu et al., 2022, Section 7).
 DRAFT_STEPS = 10

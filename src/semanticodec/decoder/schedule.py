@@ -10,14 +10,14 @@ Notation (variable -> paper, §III-D):
 Shapes: B batch · N timesteps; the latent may have any shape after the batch.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from semanticodec.errors import ConfigError
+from semanticodec.layers.full_precision import FullPrecision
 
 
 def shift_time(time: Float[Tensor, " N"], shift: float) -> Float[Tensor, " N"]:
@@ -36,7 +36,7 @@ def shift_time(time: Float[Tensor, " N"], shift: float) -> Float[Tensor, " N"]:
     return shift * time / (1 + (shift - 1) * time)
 
 
-class Schedule(nn.Module):
+class Schedule(FullPrecision):
     """Noise level of every timestep, kept in float32 buffers that a checkpoint may override."""
 
     @dataclass(frozen=True, kw_only=True)
@@ -144,12 +144,6 @@ class Schedule(nn.Module):
         shape = (-1, *[1] * (like.dim() - 1))
         signal_scale = self.sqrt_alphas_cumprod[timestep].view(shape)
         return signal_scale, self.sqrt_one_minus_alphas_cumprod[timestep].view(shape)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Schedule":
-        """Follow a change of device but not of type: in bfloat16 the first ᾱ would round to 1."""
-        for name, buffer in self.named_buffers():
-            setattr(self, name, buffer.to(fn(buffer).device))
-        return self
 
 
 def _alphas_cumprod(config: Schedule.Config) -> Float[Tensor, " N"]:

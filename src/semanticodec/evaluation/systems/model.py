@@ -18,6 +18,8 @@ from torch import Tensor
 
 from semanticodec.checkpoints.pretrained import model_folder, read_setting
 from semanticodec.codec import SemantiCodec
+from semanticodec.decoder.sampling import DTYPES
+from semanticodec.errors import ConfigError
 from semanticodec.evaluation.systems.base import (
     Detail,
     Kind,
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
 
 BUILT_IN = "built-in"
-OPTIONS = ("rate", "vocab", "quality", "steps", "guidance", "interval", "eta", "sampler", "seed")
+OPTIONS = (
+    *("rate", "vocab", "quality", "steps", "guidance", "interval", "eta", "sampler", "seed"),
+    "dtype",
+)
 MAX_STEPS = 1000
 
 
@@ -51,11 +56,15 @@ class Model(System):
 
     def __init__(self, spec: Spec, device: str) -> None:
         folder = model_folder(spec.value)
+        dtype = spec.options.get("dtype", "float32")
+        if dtype not in DTYPES:
+            raise ConfigError(f"{spec.text}: dtype is {dtype!r}; choose one of {', '.join(DTYPES)}")
         self.codec = SemantiCodec.from_pretrained(
             folder,
             token_rate=spec.whole("rate", low=1),
             semantic_vocab_size=spec.whole("vocab", low=1),
             device=device,
+            dtype=getattr(torch, dtype),
         )
         self.asked = _asked_sampling(spec)
         self.settings = self.codec.sampling(**self.asked)
@@ -63,6 +72,7 @@ class Model(System):
         details: dict[str, Detail] = {
             "model": BUILT_IN if spec.value is None else folder_name(spec.value),
             "device": device,
+            "dtype": dtype,
         }
         super().__init__(spec, details | self._weights(folder) | self._settings())
 

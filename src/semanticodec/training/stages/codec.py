@@ -8,7 +8,6 @@ loss = mean squared error of the velocity + commitment (+ entropy of the codes) 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,15 +20,10 @@ from torch.nn import Parameter
 from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank
 from semanticodec.audio.mel import Mel
 from semanticodec.checkpoints.pretrained import read_setting, read_weights, write_model
-from semanticodec.config import CodecConfig
-from semanticodec.decoder.condition import Condition
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder, SamplingConfig
+from semanticodec.decoder.decoder import Decoder, SamplingConfig
 from semanticodec.decoder.schedule import Schedule, shift_time
 from semanticodec.decoder.unet import TUNet
-from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, valid_mask
-from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
-from semanticodec.encoder.stacking import BLOCKS, NUM_BANDS, positions_per_window
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CheckpointError
 from semanticodec.training import distributed
@@ -37,9 +31,11 @@ from semanticodec.training.cache import CachedSource, WindowSource, build_cache,
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.monitor import Picture
 from semanticodec.training.stages.boxes import FrozenBoxes, load_boxes
+from semanticodec.training.stages.complete_config import complete_config
 from semanticodec.training.trainer import Stage, StepOutput
 
 TRAINED = ("encoder.acoustic.", "encoder.quantizer.", "decoder.unet.")
+MEASURED = ("decoder.latent_scale", "decoder.preconditioning.")
 # From here on (of 1000) the input is nearly pure noise, and only the codes can tell the latent.
 NEAR_NOISE = 0.9
 PROBE_EVERY = 10
@@ -72,6 +68,8 @@ class CodecStage(Stage):
             quantizer: its width is replaced.
             position_width: of the condition's position codes.
             unet: its context width and grid are replaced.
+            is_preconditioned: see `Preconditioning`.
+            pads_windows: written into the model, see `CodecConfig`.
             sampling: written into the model as its defaults.
             timestep_shift: of the draw of timesteps in training, see `shift_time`; 1 = uniform.
             condition_dropout: share of the items trained without condition (Eq. 10).
@@ -91,6 +89,8 @@ class CodecStage(Stage):
         position_width: int = 192
         unet: TUNet.Config = TUNet.Config()
         schedule: Schedule.Config = Schedule.Config(kind="cosine")
+        is_preconditioned: bool = False
+        pads_windows: bool = True
         sampling: SamplingConfig = SamplingConfig()
         timestep_shift: float = 1.0
         condition_dropout: float = 0.1
@@ -138,7 +138,7 @@ class CodecStage(Stage):
         setting, files = read_setting(folder)
         weights = read_weights(files, setting)
         own = self.state_dict()
-        names = [name for name in own if name.startswith(TRAINED)]
+        names = [name for name in own if name.startswith(TRAINED + MEASURED)]
         unfit = [
             name for name in names if name not in weights or weights[name].shape != own[name].shape
         ]
@@ -148,7 +148,7 @@ class CodecStage(Stage):
                 f"are missing or differ, first {', '.join(unfit[:3])}. Use the recipe that it "
                 "was trained with."
             )
-        started = {name: weights[name] for name in [*names, "decoder.latent_scale"]}
+        started = {name: weights[name] for name in names}
         self.load_state_dict(started, strict=False)
         self._is_scale_known = True
 
@@ -163,7 +163,7 @@ class CodecStage(Stage):
             windows = self._cache(joined, folder / "cache")
         # A resumed run has its scale in the checkpoint.
         if not (is_resumed or self._is_scale_known):
-            self.decoder.latent_scale.fill_(self._measure_scale(windows))
+            self._measure_latents(windows)
             if config.quantizer.code_width is not None:
                 self._spread_codes(windows)
         return windows
@@ -199,15 +199,14 @@ class CodecStage(Stage):
             tensors = {name: torch.from_numpy(item[name])[None].to(device) for name in item}
             yield tensors if "latent" in tensors else self._frozen(**tensors)
 
-    def _measure_scale(self, windows: Source) -> float:
-        """Return 1 / standard deviation of the VAE's latents over some windows."""
+    def _measure_latents(self, windows: Source) -> None:
+        """Set the latent's scale, and its statistics, to those of some windows."""
         count = SCALE_WINDOWS if self.config.cached_windows else WHITENING_WINDOWS
-        total = torch.zeros(2, dtype=torch.float64)
-        for frozen in self._examples(windows, count):
-            latent = frozen["latent"].double()
-            total += torch.stack([latent.mean(), latent.square().mean()]).cpu()
-        mean, mean_square = (total / count).tolist()
-        return 1.0 / math.sqrt(max(mean_square - mean * mean, 1e-12))
+        latents = torch.cat([frozen["latent"] for frozen in self._examples(windows, count)]).float()
+        scale = 1.0 / latents.std().clamp_min(1e-6)
+        self.decoder.latent_scale.copy_(scale)
+        if self.decoder.preconditioning is not None:
+            self.decoder.preconditioning.measure(latents * scale)
 
     @torch.no_grad()
     def _spread_codes(self, windows: Source) -> None:
@@ -333,7 +332,7 @@ class CodecStage(Stage):
         """Return the mean squared error of the velocity of every item (Eq. 9)."""
         schedule = self.decoder.schedule
         noisy = schedule.add_noise(latent, noise, timestep)
-        velocity = self.decoder.unet(noisy, timestep, context).float()
+        velocity = self.decoder.velocity(noisy, timestep, context).float()
         target = schedule.velocity(latent, noise, timestep)
         return (velocity - target).square().flatten(1).mean(dim=1)
 
@@ -388,46 +387,6 @@ class CodecStage(Stage):
             for name, tensor in module.state_dict().items()
         }
         write_model(folder, self.codec_config, state)
-
-
-def complete_config(config: CodecStage.Config, boxes: FrozenBoxes) -> CodecConfig:
-    """Return the codec's configuration: the frozen boxes' own, the stage's, and what follows."""
-    stack_factor = config.stack_factor
-    width = stack_factor * boxes.audiomae.config.width
-    num_positions = positions_per_window(stack_factor)
-    _, bands = BLOCKS[stack_factor]
-    unet = dataclasses.replace(
-        config.unet,
-        in_channels=boxes.vae.config.latent_channels,
-        context_width=2 * width + config.position_width,
-        latent_frames=LATENT_FRAMES,
-        latent_bins=LATENT_BINS,
-        aligned_grid=(num_positions * bands // NUM_BANDS, NUM_BANDS // bands),
-    )
-    encoder = Encoder.Config(
-        audiomae=boxes.audiomae.config,
-        stack_factor=stack_factor,
-        semantic=SemanticQuantizer.Config(width=width, vocab_sizes=tuple(boxes.codebooks)),
-        acoustic=AcousticEncoder.Config(
-            width=width,
-            hidden=config.acoustic_hidden or 2 * width,
-            num_layers=config.acoustic_layers,
-            bidirectional=config.is_acoustic_bidirectional,
-            is_residual=config.is_acoustic_residual,
-        ),
-        quantizer=dataclasses.replace(config.quantizer, width=width),
-    )
-    decoder = Decoder.Config(
-        condition=Condition.Config(
-            width=width, position_width=config.position_width, max_positions=num_positions
-        ),
-        unet=unet,
-        schedule=config.schedule,
-        vae=boxes.vae.config,
-        vocoder=boxes.vocoder.config,
-        sampling=config.sampling,
-    )
-    return CodecConfig(token_rate=100 // stack_factor, encoder=encoder, decoder=decoder)
 
 
 def _mean_where(values: Float[Tensor, " B"], chosen: Bool[Tensor, " B"]) -> Float[Tensor, ""]:

@@ -10,7 +10,7 @@ import torch
 
 from conftest import random_codec
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
-from semanticodec.errors import AudioError, CheckpointError, CodesError
+from semanticodec.errors import AudioError, CheckpointError, CodesError, ConfigError
 from semanticodec.evaluation.systems import open_system
 
 FAST = "steps=1,guidance=1"
@@ -131,3 +131,13 @@ def test_clips_shorter_than_a_frame_fail_alone(systems, clip, noise):
 def test_a_missing_model_is_named():
     with pytest.raises(CheckpointError, match="nowhere is no model folder"):
         open_system("model=nowhere")
+
+
+def test_precision_is_an_option(tiny_folder, noise):
+    full = open_system(f"model={tiny_folder},{FAST}")
+    half = open_system(f"model={tiny_folder},{FAST},dtype=bfloat16")
+    assert (full.details["dtype"], half.details["dtype"]) == ("float32", "bfloat16")
+    codes = [system.codec.encode(noise(9000)) for system in (full, half)]
+    assert torch.equal(codes[0].acoustic, codes[1].acoustic), "codes come before it"
+    with pytest.raises(ConfigError, match="dtype is 'int8'; choose one of float32, bfloat16"):
+        open_system(f"model={tiny_folder},dtype=int8")
