@@ -38,6 +38,7 @@ from semanticodec.encoder.encoder import FEATURE_LAYERS, Encoder
 from semanticodec.encoder.stacking import num_positions
 from semanticodec.encoding import RecordingEncoder
 from semanticodec.errors import CodesError, ConfigError
+from semanticodec.layers.uninitialized import Uninitialized
 
 SAMPLE_RATE = 16_000
 
@@ -145,7 +146,7 @@ class SemantiCodec(nn.Module):
         device: str | torch.device,
         dtype: torch.dtype,
     ) -> SemantiCodec:
-        with torch.device("meta"):
+        with Uninitialized():
             codec = cls(config, model_fingerprint=fingerprint(state))
         load_state(codec, state)
         codec.to(device)

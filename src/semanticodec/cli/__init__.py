@@ -12,7 +12,17 @@ import sys
 from collections.abc import Sequence
 
 from semanticodec import __version__
-from semanticodec.cli import convert, decode, encode, evaluate, info, roundtrip, train
+from semanticodec.cli import (
+    benchmark,
+    convert,
+    decode,
+    encode,
+    evaluate,
+    export,
+    info,
+    roundtrip,
+    train,
+)
 from semanticodec.cli.options import Parser
 from semanticodec.cli.report import USER_ERROR, print_error
 from semanticodec.errors import SemantiCodecError
@@ -26,6 +36,8 @@ COMMANDS = {
     "convert": convert,
     "train": train,
     "evaluate": evaluate,
+    "benchmark": benchmark,
+    "export": export,
 }
 
 

@@ -88,6 +88,7 @@ class Model(System):
             "token_rate": self.codec.token_rate,
             "semantic_vocab_size": self.codec.semantic_vocab_size,
             "acoustic_vocab_size": self.codec.acoustic_vocab_size,
+            "pads_windows": self.codec.config.pads_windows,
             **asdict(self.settings),
             "guidance_interval": list(self.settings.guidance_interval),  # as JSON gives it back
             "seed": self.seed,
