@@ -164,6 +164,23 @@ def test_formats_and_seeds(stored, tiny_folder, tmp_path, capfd):
     assert not np.array_equal(wav, other)
 
 
+def test_another_runtime_gives_the_same_sound(stored, tiny_folder, tmp_path, capfd):
+    pytest.importorskip("onnxruntime")
+    words = ("decode", stored, "--model", tiny_folder, *FAST)
+    for runtime in ("torch", "onnx"):
+        target = tmp_path / f"{runtime}.wav"
+        assert run(capfd, *words, "-o", target, "--runtime", runtime)[0] == 0
+    torch_wav, onnx_wav = (
+        soundfile.read(tmp_path / f"{runtime}.wav", dtype="int16")[0].astype(int)
+        for runtime in ("torch", "onnx")
+    )
+    assert abs(torch_wav - onnx_wav).max() <= 2 and torch_wav.any()
+    target = tmp_path / "half.wav"
+    options = ("-o", target, "--runtime", "onnx", "--dtype", "bfloat16")
+    status, _, err = run(capfd, *words, *options)
+    assert status == 2 and "on the CPU in float32, not on cpu in bfloat16" in err
+
+
 def test_roundtrip_is_encode_and_decode(recordings, stored, tiny_folder, tmp_path, capfd):
     words = ("--model", tiny_folder, *FAST)
     target = tmp_path / "out.wav"

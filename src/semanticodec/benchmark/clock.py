@@ -126,11 +126,15 @@ class BoxClock:
         Args:
             methods: box -> (object, name of its method).
         """
+        # An attribute of the object hides the method of its class, and is removed again; a runtime
+        # may have put one there before.
+        before = [(owner, method, vars(owner).get(method)) for owner, method in methods.values()]
         for name, (owner, method) in methods.items():
-            # An attribute of the object hides the method of its class, and is removed again.
             setattr(owner, method, self._watched(name, getattr(owner, method)))
         try:
             yield
         finally:
-            for owner, method in methods.values():
+            for owner, method, own in before:
                 delattr(owner, method)
+                if own is not None:
+                    setattr(owner, method, own)

@@ -70,11 +70,13 @@ def describe_run(report: dict[str, Any]) -> str:
     where = machine.get("accelerator") if settings["device"].startswith("cuda") else None
     threads = settings["threads"]
     guidance = sampling["guidance_scale"]
+    runtime = "" if settings["runtime"] == "torch" else f"runtime {settings['runtime']}, "
     return (
         f"{settings['model']} ({settings['token_rate']} tokens per second) on "
         f"{where or machine['processor']}, "
         f"{count(threads, 'thread')} of {count(machine['cores'], 'core')}, "
-        f"{settings['dtype']} after the codes, torch {report['versions']['torch']}; sampler "
+        f"{settings['dtype']} after the codes, {runtime}torch {report['versions']['torch']}; "
+        "sampler "
         f"{sampling['sampler']} with {count(sampling['num_steps'], 'step')}, "
         f"{'no guidance' if guidance == 1 else f'guidance {guidance:g}'}; "
         f"median of {count(settings['num_runs'], 'run')}; {report['date']}"

@@ -44,6 +44,7 @@ class Settings:
         is_official_size: the official sizes, to compare with the official code's times.
         device: "cpu", "cuda", ...
         dtype: precision of everything after the quantizers.
+        runtime: what computes it, a name of `semanticodec.runtimes`.
         boxes: names from `BOXES`.
         num_runs: of every box, after one that does not count.
         seconds: length of the sound for `encode` and `decode`.
@@ -56,6 +57,7 @@ class Settings:
     is_official_size: bool = False
     device: str = "cpu"
     dtype: str = "float32"
+    runtime: str = "torch"
     boxes: tuple[str, ...] = tuple(BOXES)
     num_runs: int = 5
     seconds: float = 10.24

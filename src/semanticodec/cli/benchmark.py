@@ -20,6 +20,7 @@ from semanticodec.cli.outputs import written_whole
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.errors import ConfigError, MissingDependencyError
+from semanticodec.runtimes import use_runtime
 
 if TYPE_CHECKING:
     from semanticodec import SemantiCodec
@@ -116,6 +117,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         is_official_size=args.official,
         device=args.device,
         dtype=args.dtype,
+        runtime=args.runtime,
         boxes=tuple(args.boxes),
         num_runs=args.runs,
         seconds=args.seconds,
@@ -141,13 +143,15 @@ def _codec(args: argparse.Namespace) -> SemantiCodec:
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    return official_codec(
+    codec = official_codec(
         args.token_rate or OFFICIAL_RATE,
         args.semantic_vocab_size or OFFICIAL_VOCABULARY,
         parts_of(tuple(args.boxes)),
         args.device,
         getattr(torch, args.dtype),
     )
+    use_runtime(codec, args.runtime)
+    return codec
 
 
 def _progress(quiet: bool) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from semanticodec.decoder.sampling import DTYPES, QUALITIES, SAMPLERS
 from semanticodec.errors import ConfigError
+from semanticodec.runtimes import RUNTIMES, use_runtime
 
 if TYPE_CHECKING:
     from semanticodec import SemantiCodec
@@ -95,6 +96,13 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
     group.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="torch",
+        help="what computes the sound: torch (default), onnx (onnxruntime: faster on CPUs in "
+        "float32) or compiled (torch.compile: a minute or more at the first decode)",
+    )
+    group.add_argument(
         "--batch-size",
         type=positive_int,
         metavar="N",
@@ -121,11 +129,13 @@ def load_codec(
     """Return the codec that the model options ask for.
 
     Args:
-        args: with `model`, `device`, `dtype` and `threads`.
+        args: with `model`, `device`, `dtype` and `threads`, and `runtime` where it decodes.
         token_rate: tokens per second; None for the model's default.
         semantic_vocab_size: entries of the semantic codebook; None for the model's default.
     Raises:
-        ConfigError: the device is unknown or not there, or the model lacks the setting.
+        ConfigError: the device is unknown or not there, the model lacks the setting, or the
+            runtime does not fit device and dtype.
+        MissingDependencyError: the runtime is not installed.
     """
     import torch
 
@@ -133,13 +143,15 @@ def load_codec(
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    return SemantiCodec.from_pretrained(
+    codec = SemantiCodec.from_pretrained(
         args.model,
         token_rate=token_rate,
         semantic_vocab_size=semantic_vocab_size,
         device=checked_device(args.device),
         dtype=getattr(torch, args.dtype),
     )
+    use_runtime(codec, getattr(args, "runtime", "torch"))  # commands that only encode have none
+    return codec
 
 
 def checked_device(name: str) -> str:

@@ -51,6 +51,14 @@ def test_methods_are_their_own_again_after_an_error():
     assert clock.shapes["inner"] == [(6,), (1,)]
 
 
+def test_methods_that_a_runtime_put_in_place_stay_there():
+    machine, clock = Machine(), BoxClock(CPU)
+    machine.inner = replaced = torch.clone
+    with clock.watching(watched(machine)):
+        machine.inner(torch.zeros(1))
+    assert vars(machine) == {"inner": replaced} and clock.shapes["inner"] == [(1,)]
+
+
 def test_the_first_call_does_not_count():
     calls = []
     timing = measure(lambda: calls.append(1), 4, CPU)

@@ -1,0 +1,69 @@
+"""`semanticodec export`: the decoder's boxes to ONNX files, for other runtimes."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semanticodec.cli.options import add_model_options, load_codec
+from semanticodec.cli.report import DONE
+from semanticodec.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from semanticodec.cli.options import Subparsers
+
+DESCRIPTION = """\
+Write what turns codes into sound as ONNX files: a diffusion step (unet.onnx), the VAE decoder
+(vae.onnx) and the vocoder (vocoder.onnx), with export.json, which lists their inputs. Float32;
+any number of windows at once, of any multiple of 0.32 s.
+
+  semanticodec export -o onnx/
+  semanticodec export --model official-50 -o onnx-50/ --check
+
+Needs: pip install 'semanticodec[onnx]'.
+"""
+LARGEST_ERROR = 1e-4  # relative; rounding alone stays below 1e-5
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command's arguments."""
+    parser = subparsers.add_parser(
+        "export",
+        help="the decoder to ONNX files",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="to write")
+    parser.add_argument(
+        "--check", action="store_true", help="run the files in onnxruntime and compare with torch"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an export that is there")
+    add_model_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export one model and return the exit status."""
+    folder = Path(args.output)
+    if (folder / "export.json").exists() and not args.overwrite:
+        raise ConfigError(f"{folder} holds an export already; choose another name or --overwrite")
+    started = time.perf_counter()
+
+    from semanticodec.runtimes.onnx_export import check_export, export_decoder
+    from semanticodec.runtimes.onnx_session import require
+
+    if args.check:
+        require("onnxruntime", "running ONNX graphs")
+    codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
+    export_decoder(codec, folder)
+    num_bytes = sum(path.stat().st_size for path in folder.glob("*.onnx"))
+    elapsed = time.perf_counter() - started
+    print(f"{folder}: {codec.token_rate} tokens/s, {num_bytes / 1e6:.0f} MB, in {elapsed:.0f} s")
+    if args.check:
+        errors = check_export(folder, codec)
+        for name, error in errors.items():
+            print(f"{name}.onnx: largest difference from torch {error:.1e} of the largest value")
+        if max(errors.values()) > LARGEST_ERROR:
+            raise CheckpointError(f"{folder} differs from torch by more than {LARGEST_ERROR:.0e}")
+    return DONE

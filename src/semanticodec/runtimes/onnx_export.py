@@ -1,0 +1,191 @@
+"""A folder of ONNX files: `unet.onnx`, `vae.onnx`, `vocoder.onnx`, described by `export.json`.
+
+    export_decoder(codec, folder)    writes it
+    check_export(folder, codec)      runs it in onnxruntime beside the codec
+
+All float32. Batch and time may have any size; a window is 256 frames of the latent (10.24 s).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from semanticodec import __version__
+from semanticodec.codec import SemantiCodec
+from semanticodec.encoder.stacking import positions_per_window
+from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs, example
+from semanticodec.runtimes.onnx_session import open_session, require, run_session
+
+FORMAT = 1
+OPSET = 17
+INDEX_NAME = "export.json"
+# Sizes that a check tries: items, and parts of a window.
+CHECKED_SIZES = ((1, 1), (2, 4))
+
+
+def export_decoder(codec: SemantiCodec, folder: str | os.PathLike[str]) -> Path:
+    """Write the boxes after the quantizers as ONNX graphs, each file whole or not at all.
+
+    Args:
+        codec: on the CPU, in float32.
+        folder: created if missing; the files are replaced.
+    Raises:
+        ConfigError: a codec elsewhere or in another precision.
+        MissingDependencyError: without the package onnx.
+    """
+    graphs = _graphs(codec)
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / INDEX_NAME).unlink(missing_ok=True)  # it would describe files that are being replaced
+    files = {}
+    for name, graph in graphs.items():
+        _write_whole(graph_bytes(graph), target / f"{name}.onnx")
+        files[name] = {
+            "file": f"{name}.onnx",
+            "inputs": {key: _axes(graph, key, tensor) for key, tensor in graph.inputs.items()},
+            "output": graph.output,
+        }
+    index = {
+        "format": FORMAT,
+        "opset": OPSET,
+        "semanticodec": __version__,
+        "torch": torch.__version__,
+        # What the diffusion's latents are divided by on their way to the VAE.
+        "latent_scale": float(codec.decoder.latent_scale),
+        "weights": weights_digest(codec.decoder),
+        "graphs": files,
+    }
+    _write_whole((json.dumps(index, indent=2) + "\n").encode(), target / INDEX_NAME)
+    return target
+
+
+def check_export(folder: str | os.PathLike[str], codec: SemantiCodec) -> dict[str, float]:
+    """Return the largest difference of every graph in onnxruntime from torch.
+
+    Differences are relative to the largest absolute value; one and two windows are tried, whole
+    ones and quarters.
+
+    Args:
+        folder: from `export_decoder`.
+        codec: that was exported.
+    Raises:
+        CheckpointError: the folder holds no export of this codec.
+        MissingDependencyError: without onnxruntime.
+    """
+    require("onnxruntime", "running ONNX graphs")
+    read_index(folder, codec)
+    return {
+        name: _largest_error(graph, Path(folder) / f"{name}.onnx")
+        for name, graph in _graphs(codec).items()
+    }
+
+
+def read_index(folder: str | os.PathLike[str], codec: SemantiCodec) -> dict[str, Any]:
+    """Return the content of a folder's `export.json` after checking that it fits the codec.
+
+    Raises:
+        CheckpointError: no export, of another version, or of other weights.
+    """
+    path = Path(folder) / INDEX_NAME
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder} has no readable {INDEX_NAME} ({error}); "
+            f"write the folder with `semanticodec export -o {folder}`"
+        ) from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is not of format {FORMAT}; export the model again")
+    if index.get("weights") != weights_digest(codec.decoder):
+        raise CheckpointError(f"{folder} was exported from another model; export this one")
+    return index
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Return a digest of all weights of a module."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def check_exportable(codec: SemantiCodec) -> None:
+    """Do nothing where ONNX graphs can be made of the codec.
+
+    Raises:
+        ConfigError: it is not on the CPU in float32, or no longer computed by torch.
+        MissingDependencyError: without the package onnx.
+    """
+    require("onnx", "making ONNX graphs")
+    dtypes = {parameter.dtype for parameter in codec.decoder.parameters()}
+    if codec.device.type != "cpu" or dtypes != {torch.float32}:
+        raise ConfigError(
+            f"ONNX graphs are made of a codec on the CPU in float32, not on {codec.device} in "
+            f"{', '.join(sorted(str(dtype).removeprefix('torch.') for dtype in dtypes))}"
+        )
+    if "forward" in vars(codec.decoder.unet):
+        raise ConfigError("this codec runs in onnxruntime already; load it once more to export it")
+
+
+def graph_bytes(graph: Graph) -> bytes:
+    """Return a box as an ONNX file."""
+    file = io.BytesIO()
+    with torch.no_grad(), torch.inference_mode(False), warnings.catch_warnings():
+        # The exporter that is not deprecated takes ten times as long and a package more. What this
+        # one says about traced checks does not matter: they hold for all sizes of the axes.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph.module.eval(),
+            tuple(graph.inputs.values()),
+            file,  # pyright: ignore[reportArgumentType] - the exporter writes to files too
+            input_names=list(graph.inputs),
+            output_names=[graph.output],
+            dynamic_axes=graph.dynamic_axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    return file.getvalue()
+
+
+def _graphs(codec: SemantiCodec) -> dict[str, Graph]:
+    """Return the boxes by the names of their files."""
+    check_exportable(codec)
+    num_positions = positions_per_window(codec.config.encoder.stack_factor)
+    return decoder_graphs(codec.decoder, num_positions)
+
+
+def _write_whole(content: bytes, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _axes(graph: Graph, name: str, tensor: Tensor) -> list[int | str]:
+    dynamic = graph.dynamic_axes[name]
+    return [dynamic.get(axis, size) for axis, size in enumerate(tensor.shape)]
+
+
+def _largest_error(graph: Graph, path: Path) -> float:
+    session = open_session(path)
+    errors = []
+    for batch_size, num_parts in CHECKED_SIZES:
+        inputs = example(graph, batch_size, num_parts)
+        with torch.inference_mode():
+            expected = graph.module(*inputs)
+        given = run_session(session, dict(zip(graph.inputs, inputs, strict=True)))
+        errors.append(float((given - expected).abs().max() / expected.abs().max()))
+    return max(errors)

@@ -1,0 +1,215 @@
+"""The boxes after the quantizers in the form that an ONNX graph can take: tensors in, one out.
+
+    DiffusionStep   latent, timestep, keys and values, aligned maps -> velocity
+    VAEDecoder      latent -> log mel (as it is)
+    WaveformGraph   log mel -> samples
+
+What a context costs is left outside the step: its keys and values are computed once per decode.
+
+Shapes: B batch · C channels · T frames · F latent frequency · M mel bins · S samples ·
+N FFT size · L positions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, SAMPLES_PER_MEL_FRAME, Decoder
+from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.unet import PreparedContext, TUNet
+from semanticodec.decoder.vocos import LARGEST_MAGNITUDE, InverseSTFT, Vocos
+
+MEL_FRAMES_PER_LATENT_FRAME = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """A box with what an exporter must know of it.
+
+    Attributes:
+        module: takes the inputs in their order.
+        inputs: names and examples.
+        output: name of the result.
+        dynamic_axes: of inputs and output, the axes that may have another size, by name.
+    """
+
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    output: str
+    dynamic_axes: dict[str, dict[int, str]]
+
+
+class DiffusionStep(nn.Module):
+    """The T-UNet with the prepared context as separate tensors."""
+
+    def __init__(self, unet: TUNet, num_keys_values: int) -> None:
+        super().__init__()
+        self.unet = unet
+        self.num_keys_values = num_keys_values
+
+    def forward(
+        self,
+        latent: Float[Tensor, "B C T F"],
+        timestep: Int[Tensor, " B"],
+        *context: Tensor,
+    ) -> Float[Tensor, "B C T F"]:
+        """Return the velocity; `context` as `context_tensors` gives it."""
+        pairs, aligned = context[: 2 * self.num_keys_values], context[2 * self.num_keys_values :]
+        keys_values = tuple(zip(pairs[::2], pairs[1::2], strict=True))
+        return self.unet(latent, timestep, PreparedContext(keys_values, aligned))
+
+
+def context_tensors(prepared: PreparedContext) -> dict[str, Tensor]:
+    """Return the tensors of a prepared context under the names that they have in the graph."""
+    tensors = {}
+    for index, (keys, values) in enumerate(prepared.keys_values):
+        tensors[f"keys_{index}"] = keys
+        tensors[f"values_{index}"] = values
+    for level, aligned in enumerate(prepared.aligned):
+        tensors[f"aligned_{level}"] = aligned
+    return tensors
+
+
+class WaveformGraph(nn.Module):
+    """The vocoder, cut to whole mel frames; Vocos without complex numbers."""
+
+    def __init__(self, vocoder: HiFiGAN | Vocos) -> None:
+        super().__init__()
+        self.vocoder = RealVocos(vocoder) if isinstance(vocoder, Vocos) else vocoder
+
+    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
+        """Return 160 samples per frame."""
+        return self.vocoder(mel)[:, : SAMPLES_PER_MEL_FRAME * mel.shape[1]]
+
+
+class RealVocos(nn.Module):
+    """Vocos with its inverse STFT as one transposed convolution of real numbers.
+
+    Runtimes for ONNX graphs have no complex numbers, and few have an inverse FFT.
+    """
+
+    waves: Tensor
+    squared_window: Tensor
+
+    def __init__(self, vocos: Vocos) -> None:
+        super().__init__()
+        self.vocos = vocos
+        stft = vocos.inverse_stft
+        self.register_buffer("waves", _synthesis_waves(stft))
+        self.register_buffer("squared_window", stft.window.square().view(1, 1, -1))
+
+    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
+        """Return the waveform of `Vocos.forward`."""
+        vocos = self.vocos
+        features = vocos.conv_in(mel.transpose(1, 2))  # B T M -> B D T
+        features = vocos.norm_in(features.transpose(1, 2)).transpose(1, 2)
+        for block in vocos.blocks:
+            features = block(features)
+        lines = vocos.spectrum(vocos.norm_out(features.transpose(1, 2))).transpose(1, 2)
+        log_magnitude, phase = lines.chunk(2, dim=1)
+        magnitude = log_magnitude.exp().clamp_max(LARGEST_MAGNITUDE)
+        spectrum = torch.cat([magnitude * phase.cos(), magnitude * phase.sin()], dim=1)
+        envelope = self._overlap_add(
+            torch.ones_like(mel[:1, :, :1].transpose(1, 2)), self.squared_window
+        )
+        return self._overlap_add(spectrum, self.waves) / envelope
+
+    def _overlap_add(
+        self, frames: Float[Tensor, "B _C T"], waves: Float[Tensor, "_C 1 N"]
+    ) -> Float[Tensor, "B S"]:
+        stft = self.vocos.inverse_stft
+        edge = (stft.fft_size - stft.hop_length) // 2
+        return F.conv_transpose1d(frames, waves, stride=stft.hop_length)[:, 0, edge:-edge]
+
+
+def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 N"]:
+    """Return what every real, then every imaginary part adds to a frame, the window applied."""
+    size = stft.fft_size
+    lines, samples = torch.arange(size // 2 + 1), torch.arange(size)
+    # Reduced before the division: exact, where large angles would lose digits.
+    angles = 2 * math.pi / size * (lines[:, None] * samples % size).double()
+    # All but the first and the last line stand for themselves and their conjugate.
+    weights = torch.full((len(lines), 1), 2 / size, dtype=torch.float64)
+    weights[[0, -1]] = 1 / size
+    waves = torch.cat([weights * angles.cos(), -weights * angles.sin()])
+    waves[[len(lines), -1]] = 0  # sines that are zero at every sample
+    return (waves * stft.window.double()).float().unsqueeze(1)
+
+
+def decoder_graphs(decoder: Decoder, num_positions: int) -> dict[str, Graph]:
+    """Return the boxes by name.
+
+    Args:
+        decoder: on the CPU, in float32.
+        num_positions: of a whole window.
+    """
+    return {
+        "unet": step_graph(decoder, num_positions),
+        "vae": mel_graph(decoder),
+        "vocoder": waveform_graph(decoder),
+    }
+
+
+@torch.no_grad()
+def step_graph(decoder: Decoder, num_positions: int) -> Graph:
+    """Return the T-UNet's step; `num_positions` are those of a whole window."""
+    width = decoder.condition.context_width
+    prepared = decoder.unet.prepare_context(torch.randn(1, num_positions, width))
+    context = context_tensors(prepared)
+    axes: dict[str, dict[int, str]] = {name: _context_axes(name) for name in context}
+    inputs = {"latent": _example_latent(decoder), "timestep": torch.tensor([500]), **context}
+    axes["timestep"] = {0: "batch"}
+    axes["latent"] = axes["velocity"] = {0: "batch", 2: "frames"}
+    step = DiffusionStep(decoder.unet, len(prepared.keys_values))
+    return Graph(module=step, inputs=inputs, output="velocity", dynamic_axes=axes)
+
+
+def mel_graph(decoder: Decoder) -> Graph:
+    """Return the VAE decoder."""
+    return Graph(
+        module=decoder.vae,
+        inputs={"latent": _example_latent(decoder)},
+        output="mel",
+        dynamic_axes={"latent": {0: "batch", 2: "frames"}, "mel": {0: "batch", 1: "mel_frames"}},
+    )
+
+
+def waveform_graph(decoder: Decoder) -> Graph:
+    """Return the vocoder."""
+    num_frames = MEL_FRAMES_PER_LATENT_FRAME * LATENT_FRAMES
+    mel = torch.randn(1, num_frames, decoder.config.vocoder.num_mel_bins)
+    return Graph(
+        module=WaveformGraph(decoder.vocoder),
+        inputs={"mel": mel},
+        output="wav",
+        dynamic_axes={"mel": {0: "batch", 1: "mel_frames"}, "wav": {0: "batch", 1: "samples"}},
+    )
+
+
+def example(graph: Graph, batch_size: int, num_parts: int) -> Sequence[Tensor]:
+    """Return inputs of another size: `batch_size` items of 1 / `num_parts` of a window."""
+    resized = []
+    for name, tensor in graph.inputs.items():
+        items = tensor.expand(batch_size, *tensor.shape[1:])
+        for axis in set(graph.dynamic_axes[name]) - {0}:
+            items = items.narrow(axis, 0, items.shape[axis] // num_parts)
+        if tensor.is_floating_point():
+            items = items + 0.1 * torch.randn(items.shape)  # items that differ
+        resized.append(items.contiguous())
+    return resized
+
+
+def _example_latent(decoder: Decoder) -> Float[Tensor, "1 C T F"]:
+    return torch.randn(1, decoder.config.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
+
+
+def _context_axes(name: str) -> dict[int, str]:
+    kind, _, index = name.partition("_")
+    return {0: "batch", 2: f"frames_{index}" if kind == "aligned" else "positions"}
