@@ -1,7 +1,7 @@
 """Compare the fast roads of every box with torch's own, at official size with random weights.
 
     python benchmarks/boxes.py                    all boxes: about 3 minutes and 2 GB on one core
-    python benchmarks/boxes.py tunet --repeats 9
+    python benchmarks/boxes.py tunet vae --dtype bfloat16 --repeats 9
 
 Both roads take turns in one process with one thread, and the best CPU time of each counts, so that
 other work on the machine disturbs the ratio little. "torch" is the same code with oneDNN's
@@ -39,9 +39,9 @@ def random_weights(module: nn.Module) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def tunet() -> Callable[[], Tensor]:
+def tunet(dtype: torch.dtype) -> Callable[[], Tensor]:
     """One step with guidance: two items, the context prepared."""
-    network = random_weights(TUNet(TUNet.Config()))
+    network = random_weights(TUNet(TUNet.Config())).to(dtype)
     assert isinstance(network, TUNet)
     context = network.prepare_context(torch.randn(2, POSITIONS, 1728))
     latent, timestep = torch.randn(2, 8, 256, 16), torch.full((2,), 500)
@@ -67,28 +67,32 @@ def nearest() -> Callable[[], Tensor]:
     return lambda: nearest_codes(features, codebook)
 
 
-def vae() -> Callable[[], Tensor]:
+def vae(dtype: torch.dtype) -> Callable[[], Tensor]:
     """One window."""
-    network, latent = random_weights(VAEDecoder(VAEConfig())), torch.randn(1, 8, 256, 16)
+    network = random_weights(VAEDecoder(VAEConfig())).to(dtype)
+    latent = torch.randn(1, 8, 256, 16).to(dtype)
     return lambda: network(latent)
 
 
-def vocoder(network: nn.Module) -> Callable[[], Tensor]:
+def vocoder(network: nn.Module, dtype: torch.dtype) -> Callable[[], Tensor]:
     """One window."""
-    random_weights(network)
-    mel = torch.randn(1, 1024, 64)
+    random_weights(network).to(dtype)
+    mel = torch.randn(1, 1024, 64).to(dtype)
     return lambda: network(mel)
 
 
-BOXES: dict[str, Callable[[], Callable[[], Tensor]]] = {
-    "tunet": tunet,
+# The encoder is float32 always: codes must not depend on the precision of the decoder.
+ENCODER: dict[str, Callable[[], Callable[[], Tensor]]] = {
     "audiomae": audiomae,
     "lstm-1": lambda: lstm(1),
     "lstm-8": lambda: lstm(8),
     "nearest": nearest,
+}
+DECODER: dict[str, Callable[[torch.dtype], Callable[[], Tensor]]] = {
+    "tunet": tunet,
     "vae": vae,
-    "hifigan": lambda: vocoder(HiFiGAN(HiFiGAN.Config())),
-    "vocos": lambda: vocoder(Vocos(Vocos.Config())),
+    "hifigan": lambda dtype: vocoder(HiFiGAN(HiFiGAN.Config()), dtype),
+    "vocos": lambda dtype: vocoder(Vocos(Vocos.Config()), dtype),
 }
 
 
@@ -101,7 +105,7 @@ def cpu_seconds(run: Callable[[], object]) -> float:
 
 def torch_only(run: Callable[[], object]) -> object:
     """Call with oneDNN's products switched off."""
-    with patch("semanticodec.layers.linear._product", lambda: None):
+    with patch("semanticodec.layers.linear._product", lambda _: None):
         return run()
 
 
@@ -116,11 +120,11 @@ def flops(name: str, run: Callable[[], object]) -> float:
     return counter.get_total_flops()
 
 
-def peaks() -> str:
+def peaks(dtype: torch.dtype) -> str:
     """Return what this core reaches right now, to compare the boxes with."""
-    inputs, weight = torch.randn(1024, 1024), torch.randn(1024, 1024)
-    features = torch.randn(2, 64, 256, 16).contiguous(memory_format=torch.channels_last)
-    kernel = torch.randn(64, 64, 3, 3)
+    inputs, weight = torch.randn(2, 1024, 1024).to(dtype)
+    features = torch.randn(2, 64, 256, 16).to(dtype, memory_format=torch.channels_last)
+    kernel = torch.randn(64, 64, 3, 3).to(dtype)
     calls = {
         "torch's product": (2 * 1024**3, lambda: torch_only(lambda: linear(inputs, weight))),
         "oneDNN's product": (2 * 1024**3, lambda: linear(inputs, weight)),
@@ -136,9 +140,9 @@ def peaks() -> str:
     return " · ".join(f"{name} {speed / 1e9:.0f} GFLOP/s" for name, speed in speeds.items())
 
 
-def compare(name: str, repeats: int) -> str:
+def compare(name: str, dtype: torch.dtype, repeats: int) -> str:
     """Return a line of the table."""
-    run = BOXES[name]()
+    run = ENCODER[name]() if name in ENCODER else DECODER[name](dtype)
     torch_times, fast_times = [], []
     for _ in range(repeats):
         torch_times.append(cpu_seconds(lambda: torch_only(run)))
@@ -151,20 +155,23 @@ def compare(name: str, repeats: int) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument(
-        "boxes", nargs="*", default=list(BOXES), metavar="BOX", help=str(list(BOXES))
-    )
+    parser.add_argument("boxes", nargs="*", metavar="BOX", help=", ".join([*ENCODER, *DECODER]))
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each road (default: 3)")
     args = parser.parse_args()
-    unknown = set(args.boxes) - set(BOXES)
+    dtype = getattr(torch, args.dtype)
+    choices = [*DECODER] if dtype == torch.bfloat16 else [*ENCODER, *DECODER]
+    unknown = set(args.boxes) - set(choices)
     if unknown:
-        parser.error(f"no box {', '.join(sorted(unknown))}; choose from {', '.join(BOXES)}")
+        parser.error(
+            f"no box {', '.join(sorted(unknown))} in {args.dtype}; choose from {', '.join(choices)}"
+        )
     torch.set_num_threads(1)
     with torch.inference_mode():
-        sys.stdout.write(f"{peaks()}\n{'box':10} {'torch s':>9} {'fast s':>9} {'ratio':>7} ")
+        sys.stdout.write(f"{peaks(dtype)}\n{'box':10} {'torch s':>9} {'fast s':>9} {'ratio':>7} ")
         sys.stdout.write(f"{'GFLOP/s':>9}\n")
-        for name in args.boxes:
-            sys.stdout.write(compare(name, args.repeats))
+        for name in args.boxes or choices:
+            sys.stdout.write(compare(name, dtype, args.repeats))
             sys.stdout.flush()
 
 

@@ -129,7 +129,12 @@ def test_the_unconditional_context_is_prepared_once(
 
     monkeypatch.setattr(codec.decoder.unet, "prepare_context", counted)
     codec.model_fingerprint = tiny_codec.model_fingerprint
-    options = {"num_steps": 2, "guidance_scale": 2.0, "guidance_interval": (0.2, 0.9)}
+    options = {
+        "num_steps": 2,
+        "guidance_scale": 2.0,
+        "guidance_interval": (0.2, 0.9),
+        "batch_size": 1,
+    }
     first = codec.decode(codes, **options)
     assert len(prepared) == 4, "three windows, and no condition once"
     assert torch.equal(codec.decode(codes, **options), first)

@@ -37,8 +37,9 @@ from semanticodec.layers.full_precision import FullPrecision
 LATENT_FRAMES = 256
 LATENT_BINS = 16
 SAMPLES_PER_MEL_FRAME = 160
-# Rows of the T-UNet's batch that use two CPU cores well; more only take memory.
-CPU_ROWS = 2
+# Rows of the T-UNet's batch that keep CPU cores busy; more gain little and take memory and time
+# until the first sample.
+CPU_ROWS = 4
 # Share of a GPU's free memory that windows may take together, and the maps of the VAE's largest
 # size (one value per mel bin and channel) that a window holds at its peak.
 MEMORY_SHARE = 0.5

@@ -53,7 +53,7 @@ class AcousticEncoder(nn.Module):
     ) -> Float[Tensor, "B L D"]:
         """Return the acoustic feature of every position, before quantization.
 
-        Without gradients an item's features never depend on its batch, to the bit.
+        On a CPU without gradients an item's features never depend on its batch, to the bit.
 
         Args:
             features: stacked AudioMAE features, padded positions marked.
@@ -61,7 +61,7 @@ class AcousticEncoder(nn.Module):
         Source: paper Eq. 2; the linear map without bias is the release's.
         """
         hidden, _ = self.lstm(torch.cat([features, quantized], dim=-1))
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not features.is_cpu:
             return self._map(hidden, features - quantized)
         rows = zip(hidden.split(1), (features - quantized).split(1))
         return torch.cat([self._map(*item) for item in rows])

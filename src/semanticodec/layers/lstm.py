@@ -26,7 +26,9 @@ FEWEST_HIDDEN = 1024
 
 
 class LSTM(nn.LSTM):
-    """torch.nn.LSTM with its weights; without gradients, items do not depend on their batch.
+    """torch.nn.LSTM with its weights; on a CPU without gradients, items stand for themselves.
+
+    Elsewhere whoever needs items that do not depend on their batch keeps the batch's size fixed.
 
     Args:
         width: of the input.
@@ -40,9 +42,10 @@ class LSTM(nn.LSTM):
 
     def forward(self, input: Float[Tensor, "B L D"]) -> tuple[Float[Tensor, "B L _H"], None]:
         """Return the last layer's outputs, both directions joined, and None for their states."""
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not input.is_cpu:
             return super().forward(input)[0], None
-        if self.hidden_size < FEWEST_HIDDEN or not uses_onednn(input):
+        is_alone = self.hidden_size < FEWEST_HIDDEN or input.dtype != torch.float32
+        if is_alone or not uses_onednn(input):
             alone = [super(LSTM, self).forward(item)[0] for item in input.split(1)]
             return torch.cat(alone), None
         outputs = input
@@ -69,7 +72,7 @@ class LSTM(nn.LSTM):
 
 
 def _advance(
-    gates: Float[Tensor, "L R 4*H"], recurrent: PackedWeight, *, is_reverse: bool
+    gates: Float[Tensor, "L R _H"], recurrent: PackedWeight, *, is_reverse: bool
 ) -> Float[Tensor, "L R H"]:
     """Return the hidden states of a direction.
 

@@ -6,7 +6,6 @@ import torch
 from semanticodec.decoder.hifigan import Conv, HiFiGAN, TransposedConv
 from semanticodec.decoder.vae import (
     VAE,
-    Upsample,
     VAEDecoder,
     VAEEncoder,
     cosine_patches,
@@ -60,14 +59,6 @@ def test_sampled_latent_has_the_encoder_s_moments() -> None:
     assert latent.std().item() == pytest.approx(torch.tensor(-1.0).exp().item(), rel=0.1)
 
 
-def test_upsampling_by_parity_is_the_convolution_of_a_repeated_map() -> None:
-    torch.manual_seed(0)
-    layer, features = Upsample(16), torch.randn(2, 16, 6, 5)
-    expected = layer(features)  # with gradients: repeated, then convolved
-    with torch.no_grad():
-        torch.testing.assert_close(layer(features), expected, rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize("has_shortcut", [False, True])
 def test_inference_decodes_what_training_does(has_shortcut: bool) -> None:
     torch.manual_seed(0)
@@ -78,6 +69,16 @@ def test_inference_decodes_what_training_does(has_shortcut: bool) -> None:
     with torch.inference_mode():
         error = (decoder(latent) - expected).abs().max()
     assert error < 1e-4 * expected.std()
+
+
+def test_bfloat16_decodes_as_near_as_its_rounding() -> None:
+    torch.manual_seed(0)
+    decoder = VAEDecoder(VAE.Config(base_channels=32, num_groups=8))
+    latent = torch.randn(1, 8, 64, 8)
+    with torch.inference_mode():
+        exact = decoder(latent)
+        mel = decoder.bfloat16()(latent.bfloat16()).float()
+    assert (mel - exact).std() < 0.05 * exact.std()
 
 
 @pytest.mark.parametrize("num_frames", [1, 7, 64])

@@ -10,6 +10,7 @@ from semanticodec.layers.linear import (
     Linear,
     PackedWeight,
     PointwiseConv,
+    activated_linear,
     fastest_layout,
     linear,
     uses_onednn,
@@ -19,7 +20,8 @@ ROWS, WIDTH = 128, 192  # large enough to go through oneDNN
 assert ROWS * WIDTH * WIDTH >= FEWEST_MULTIPLICATIONS
 
 needs_onednn = pytest.mark.skipif(
-    linear_module._product() is None, reason="this torch has no oneDNN product"
+    any(linear_module._product(dtype) is None for dtype in (torch.float32, torch.bfloat16)),
+    reason="this torch has no oneDNN product",
 )
 
 
@@ -37,6 +39,32 @@ def test_inference_agrees_with_float64(shape, has_bias):
         outputs = layer(inputs)
         exact = F.linear(inputs.double(), layer.weight.double(), bias)
     torch.testing.assert_close(outputs.double(), exact, rtol=0, atol=2e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_bfloat16_is_rounded_once(has_bias):
+    layer = Linear(WIDTH, WIDTH, bias=has_bias).bfloat16()
+    inputs = torch.randn(ROWS, WIDTH).bfloat16()
+    bias = layer.bias.double() if has_bias else None
+    exact = F.linear(inputs.double(), layer.weight.double(), bias)
+    # Half a unit in the last of eight binary digits, and sums in float32 before.
+    torch.testing.assert_close(layer(inputs).double(), exact, rtol=2**-8, atol=1e-5)
+
+
+@needs_onednn
+@torch.no_grad()
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.bfloat16, 2**-8)])
+def test_activations_act_before_the_rounding(dtype, tolerance):
+    layer = Linear(WIDTH, WIDTH).to(dtype)
+    inputs = torch.randn(ROWS, WIDTH).to(dtype)
+    exact = F.linear(inputs.double(), layer.weight.double(), layer.bias.double())
+    gelu = activated_linear(inputs, layer.weight, layer.bias, "gelu")
+    torch.testing.assert_close(gelu.double(), F.gelu(exact), rtol=tolerance, atol=1e-6)
+    # Attention takes a sigmoid far below zero for the exponential function.
+    shifted = activated_linear(inputs, layer.weight, layer.bias - 60, "sigmoid")
+    exact = F.linear(inputs.double(), layer.weight.double(), (layer.bias - 60).double())
+    torch.testing.assert_close(shifted.double(), exact.exp(), rtol=max(tolerance, 2e-5), atol=0)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +96,10 @@ def test_training_is_torch_s_own():
 
 @needs_onednn
 @torch.no_grad()
-def test_only_inference_in_float32_on_a_cpu_goes_through_onednn():
+def test_only_inference_on_a_cpu_goes_through_onednn():
     inputs = torch.randn(ROWS, WIDTH)
-    assert uses_onednn(inputs)
-    assert not uses_onednn(inputs.bfloat16())
+    assert uses_onednn(inputs) and uses_onednn(inputs.bfloat16())
+    assert not uses_onednn(inputs.half()) and not uses_onednn(inputs.double())
     assert not uses_onednn(inputs.to("meta"))
     with torch.enable_grad():
         assert not uses_onednn(inputs)
@@ -82,7 +110,7 @@ def test_only_inference_in_float32_on_a_cpu_goes_through_onednn():
 
 @torch.no_grad()
 def test_without_the_operator_torch_computes(monkeypatch):
-    monkeypatch.setattr(linear_module, "_product", lambda: None)
+    monkeypatch.setattr(linear_module, "_product", lambda _: None)
     layer, inputs = Linear(WIDTH, WIDTH), torch.randn(ROWS, WIDTH)
     assert not uses_onednn(inputs)
     assert torch.equal(layer(inputs), F.linear(inputs, layer.weight, layer.bias))

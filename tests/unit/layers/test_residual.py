@@ -66,6 +66,14 @@ def test_down_and_up_are_exact_inverses_in_size(frames, bins):
     assert Upsample(4)(halved).shape == features.shape
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
+def test_upsampling_by_parity_is_the_convolution_of_a_repeated_map(dtype, tolerance):
+    layer, features = Upsample(16).to(dtype), torch.randn(2, 16, 6, 5).to(dtype)
+    expected = layer(features)  # with gradients: repeated, then convolved
+    with torch.no_grad():
+        torch.testing.assert_close(layer(features), expected, rtol=tolerance, atol=tolerance)
+
+
 def test_groups_must_divide_the_channels():
     with pytest.raises(ConfigError, match="48 channels cannot be split into 32 groups"):
         ResidualBlock(48, 64)
