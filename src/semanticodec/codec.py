@@ -288,7 +288,8 @@ class SemantiCodec(nn.Module):
     ) -> Float[Tensor, "B 1 S"]:
         """Return the waveform of every item, float32, exactly `num_samples` long.
 
-        The same seed gives the same waveform for an item wherever it stands in a batch.
+        The same seed gives the same waveform for an item wherever it stands in a batch (but see
+        `batch_size`).
 
         Args:
             codes: from `encode` of this model.
@@ -301,7 +302,8 @@ class SemantiCodec(nn.Module):
             noise: replaces the seeded noise: noise(window, draw) -> float32 [1, C, T, F].
             quality: "draft", "standard" or "best", see `choose_sampling`.
             guidance_interval: guided part of the timesteps, from 0 (clean) to 1 (pure noise).
-            batch_size: windows computed together (None: as many as the device has room for).
+            batch_size: windows computed together, of all items; an item then depends on the
+                others by rounding. None: what the device has room for, on a CPU of one item.
         Returns:
             Items shorter than the longest are zero-padded at the end.
         Raises:

@@ -56,8 +56,8 @@ class Window(NamedTuple):
 class WindowsDecoder:
     """Decodes items of any length, some windows at a time.
 
-    On a CPU windows of different items are never joined: sums round differently in another batch,
-    and a waveform shall not depend on what else is decoded.
+    Sums round differently in another batch. On a CPU, where that is all a waveform depends on,
+    windows of different items are therefore joined only if a batch size was asked for.
 
     Attributes:
         decoder: on any device.
@@ -78,7 +78,9 @@ class WindowsDecoder:
     def decode(self, items: Sequence[Item]) -> list[Float[Tensor, " N"]]:
         """Return the waveform of every item, on the CPU."""
         windows: list[list[Tensor]] = [[] for _ in items]
-        for window, samples in self._decoded(items):
+        # Only windows of one length share a batch; an item's last is its shortest.
+        ordered = sorted(self._windows(items), key=lambda window: -window.num_positions)
+        for window, samples in self._decoded(items, ordered):
             windows[window.item].append(samples)
         return [
             torch.cat(list(overlap_add(decoded, item.num_samples)))
@@ -87,12 +89,16 @@ class WindowsDecoder:
 
     def stream(self, item: Item) -> Iterator[Float[Tensor, " N"]]:
         """Yield the waveform block by block, in memory that its length does not change."""
-        return overlap_add((samples for _, samples in self._decoded([item])), item.num_samples)
+        decoded = self._decoded([item], self._windows([item]))
+        return overlap_add((samples for _, samples in decoded), item.num_samples)
 
-    def _decoded(self, items: Sequence[Item]) -> Iterator[tuple[Window, Float[Tensor, " N"]]]:
-        is_joined = self.decoder.latent_scale.device.type != "cpu"
+    def _decoded(
+        self, items: Sequence[Item], windows: Iterable[Window]
+    ) -> Iterator[tuple[Window, Float[Tensor, " N"]]]:
+        is_cpu = self.decoder.latent_scale.device.type == "cpu"
+        is_joined = self.batch_size is not None or not is_cpu
         size = self.batch_size or self.decoder.windows_at_once(self.settings)
-        for batch in _batches(self._windows(items), size, is_joined):
+        for batch in _batches(windows, size, is_joined):
             halves = [items[window.item].features(window.start, window.end) for window in batch]
             num_positions = batch[0].num_positions
             noise = self._noise_of(batch)

@@ -1,20 +1,26 @@
-"""Small files encoded some at a time, so that they share the encoder's batches."""
+"""Small files encoded and decoded some at a time, so that they share batches."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from semanticodec.cli.outputs import Task
 from semanticodec.errors import SemantiCodecError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from semanticodec import Codes, SemantiCodec
+
+ResultT = TypeVar("ResultT")
 
 FILES_AT_ONCE = 8
 # Larger files fill batches by themselves; a run that is stopped should lose little.
 LARGEST_BYTES = 2_000_000
+# Of codes: a minute of sound and more.
+LARGEST_CODES = 12_000
 
 
 class Encoded(NamedTuple):
@@ -24,40 +30,99 @@ class Encoded(NamedTuple):
     elapsed_s: float
 
 
-class EncodeAhead:
-    """Codes of the tasks' files, each asked for once, in order.
+class Decoded(NamedTuple):
+    """The codes of a file, its size, its sound and its share of the time."""
+
+    codes: Codes
+    num_bytes: int
+    wav: Tensor
+    elapsed_s: float
+
+
+class Ahead(Generic[ResultT]):
+    """Results of small files, worked on some at a time and asked for once each, in order.
 
     Args:
-        codec: encodes.
         tasks: all that will be asked for.
+        largest_bytes: of a small file.
+        work: does several tasks at once; it may raise for any of them.
     """
 
-    def __init__(self, codec: SemantiCodec, tasks: Sequence[Task]) -> None:
-        self._codec = codec
-        self._waiting = [task for task in tasks if _is_small(task)]
-        self._ready: dict[str, Encoded] = {}
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        largest_bytes: int,
+        work: Callable[[Sequence[Task]], Sequence[ResultT]],
+    ) -> None:
+        self._waiting = [task for task in tasks if _is_small(task, largest_bytes)]
+        self._work = work
+        self._ready: dict[str, ResultT] = {}
 
-    def take(self, task: Task) -> Encoded | None:
-        """Return a file's codes; None for a file that has to be encoded, or to fail, alone."""
+    def take(self, task: Task) -> ResultT | None:
+        """Return a file's result; None for a file that has to be done, or to fail, alone."""
         if task in self._waiting:
             start = self._waiting.index(task)
             group = self._waiting[start : start + FILES_AT_ONCE]
             self._waiting = self._waiting[start + FILES_AT_ONCE :]
-            self._encode(group)
+            try:
+                results = self._work(group)
+            except (SemantiCodecError, OSError):
+                return None  # whose fault it is shows when each is done alone
+            for member, result in zip(group, results, strict=True):
+                self._ready[member.item.name] = result
         return self._ready.pop(task.item.name, None)
 
-    def _encode(self, group: Sequence[Task]) -> None:
+
+def encode_ahead(codec: SemantiCodec, tasks: Sequence[Task]) -> Ahead[Encoded]:
+    """Return the codes of small sound files.
+
+    Args:
+        codec: encodes.
+        tasks: all files that will be asked for.
+    """
+
+    def encode(group: Sequence[Task]) -> list[Encoded]:
         started = time.perf_counter()
-        try:
-            codes = self._codec.encode([task.item.path for task in group])
-        except (SemantiCodecError, OSError):
-            return  # whose fault it is shows when each is encoded alone
-        share = (time.perf_counter() - started) / sum(codes.duration_s)
-        for number, task in enumerate(group):
-            item = codes[number]
-            self._ready[task.item.name] = Encoded(item, share * item.duration_s[0])
+        codes = codec.encode([task.item.path for task in group])
+        shares = _shares(time.perf_counter() - started, codes.duration_s)
+        return [Encoded(codes[number], share) for number, share in enumerate(shares)]
+
+    return Ahead(tasks, LARGEST_BYTES, encode)
 
 
-def _is_small(task: Task) -> bool:
+def decode_ahead(
+    tasks: Sequence[Task],
+    read: Callable[[Task], tuple[Codes, int]],
+    decode: Callable[[Codes], Tensor],
+) -> Ahead[Decoded]:
+    """Return the sound of small files of codes; those that are decoded together share a setting.
+
+    Args:
+        tasks: all files that will be asked for.
+        read: returns codes and size of a file.
+        decode: returns the sound [B, 1, S] of a batch.
+    """
+    from semanticodec import Codes
+
+    def decode_group(group: Sequence[Task]) -> list[Decoded]:
+        started = time.perf_counter()
+        contents = [read(task) for task in group]
+        batch = Codes.cat([codes for codes, _ in contents])
+        wavs = decode(batch)
+        shares = _shares(time.perf_counter() - started, batch.duration_s)
+        return [
+            Decoded(codes, num_bytes, wav[:, : codes.num_samples[0]], share)
+            for (codes, num_bytes), wav, share in zip(contents, wavs, shares, strict=True)
+        ]
+
+    return Ahead(tasks, LARGEST_CODES, decode_group)
+
+
+def _shares(elapsed_s: float, durations_s: Sequence[float]) -> list[float]:
+    """Return each recording's share of the time, by its length."""
+    return [elapsed_s * duration_s / sum(durations_s) for duration_s in durations_s]
+
+
+def _is_small(task: Task, largest_bytes: int) -> bool:
     path = task.item.path
-    return path is not None and path.is_file() and path.stat().st_size <= LARGEST_BYTES
+    return path is not None and path.is_file() and path.stat().st_size <= largest_bytes

@@ -8,8 +8,9 @@ import time
 import warnings
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from semanticodec.cli.ahead import decode_ahead
 from semanticodec.cli.inputs import CODE_SUFFIXES, Input, expand
 from semanticodec.cli.options import (
     add_decode_options,
@@ -19,7 +20,14 @@ from semanticodec.cli.options import (
 )
 from semanticodec.cli.outputs import Task, plan
 from semanticodec.cli.progress import is_watched, watched_blocks
-from semanticodec.cli.report import Result, describe_coded, print_warning, run_each, sizes
+from semanticodec.cli.report import (
+    Result,
+    describe_coded,
+    is_skipped,
+    print_warning,
+    run_each,
+    sizes,
+)
 from semanticodec.cli.sound import FORMATS, sound_format, write_sound
 
 if TYPE_CHECKING:
@@ -68,38 +76,56 @@ def run(args: argparse.Namespace) -> int:
     def codec_of(token_rate: int, semantic_vocab_size: int) -> SemantiCodec:
         return load_codec(args, token_rate, semantic_vocab_size)
 
+    def decode_batch(codes: Codes) -> Tensor:
+        codec = codec_of(codes.token_rate, codes.semantic_vocab_size)
+        options = decode_options(args)
+        if args.batch_size is None:
+            asked = {name: options[name] for name in options if name not in ("seed", "batch_size")}
+            options["batch_size"] = codec.decoder.windows_at_once(codec.sampling(**asked))
+        return codec.decode(codes, **options)
+
+    # Damaged files go alone, each with its warnings.
+    waiting = [task for task in tasks if not (args.conceal or is_skipped(task, args))]
+    ahead = decode_ahead(waiting, lambda task: _read_codes(task.item, False), decode_batch)
+
     def work(task: Task) -> Result:
         started = time.perf_counter()
         kind = sound_format(task.target, args.format)
-        codes, num_bytes = _read_codes(task.item, args.conceal)
+        done = ahead.take(task) if len(tasks) > 1 else None
+        codes, num_bytes = done[:2] if done else _read_codes(task.item, args.conceal)
         codec = codec_of(codes.token_rate, codes.semantic_vocab_size)
-        blocks = decoded_blocks(codec, codes, args, task.item.name)
+        blocks = [done.wav] if done else decoded_blocks(codec, codes, args, task.item.name)
         write_sound(task.target, blocks, codes.num_samples[0], codec.sample_rate, kind)
+        elapsed_s = done.elapsed_s if done else time.perf_counter() - started
         return {
             "input": task.item.name,
             "output": task.target_name,
             **sizes(codes, num_bytes),
-            "elapsed_s": round(time.perf_counter() - started, 3),
+            "elapsed_s": round(elapsed_s, 3),
         }
 
     return run_each(tasks, work, describe_coded, args)
+
+
+def decode_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the decode options ask of `SemantiCodec.decode`."""
+    return {
+        "num_steps": args.steps,
+        "guidance_scale": args.guidance,
+        "sampler": args.sampler,
+        "eta": args.eta,
+        "seed": args.seed,
+        "quality": args.quality,
+        "guidance_interval": args.guidance_interval and tuple(args.guidance_interval),
+        "batch_size": args.batch_size,
+    }
 
 
 def decoded_blocks(
     codec: SemantiCodec, codes: Codes, args: argparse.Namespace, label: str
 ) -> Iterator[Tensor]:
     """Yield the samples of `codes` as the decode options ask for them, behind a progress bar."""
-    blocks = codec.decode_stream(
-        codes,
-        num_steps=args.steps,
-        guidance_scale=args.guidance,
-        sampler=args.sampler,
-        eta=args.eta,
-        seed=args.seed,
-        quality=args.quality,
-        guidance_interval=args.guidance_interval and tuple(args.guidance_interval),
-        batch_size=args.batch_size,
-    )
+    blocks = codec.decode_stream(codes, **decode_options(args))
     shown = is_watched(args.quiet)
     return watched_blocks(blocks, codes.num_samples[0], codec.sample_rate, label, shown)
 

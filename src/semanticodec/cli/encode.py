@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from semanticodec.cli.ahead import EncodeAhead, Encoded
+from semanticodec.cli.ahead import Encoded, encode_ahead
 from semanticodec.cli.inputs import AUDIO_SUFFIXES, expand
 from semanticodec.cli.options import add_model_options, add_output_options, load_codec
 from semanticodec.cli.outputs import Task, plan, written_whole
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     tasks = plan(expand(args.inputs, AUDIO_SUFFIXES), args.output, ".smtc")
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
 
-    ahead = EncodeAhead(codec, [task for task in tasks if not is_skipped(task, args)])
+    ahead = encode_ahead(codec, [task for task in tasks if not is_skipped(task, args)])
 
     def work(task: Task) -> Result:
         codes, elapsed_s = ahead.take(task) or _encode_alone(codec, task, is_watched(args.quiet))

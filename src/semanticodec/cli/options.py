@@ -106,7 +106,8 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
         "--batch-size",
         type=positive_int,
         metavar="N",
-        help="windows of 10.24 s computed together (default: what the device has room for)",
+        help="windows of 10.24 s computed together, small files of a folder among them, which "
+        "changes rounding (default: what the device has room for; 1: every file by itself)",
     )
 
 
