@@ -302,8 +302,9 @@ class SemantiCodec(nn.Module):
             noise: replaces the seeded noise: noise(window, draw) -> float32 [1, C, T, F].
             quality: "draft", "standard" or "best", see `choose_sampling`.
             guidance_interval: guided part of the timesteps, from 0 (clean) to 1 (pure noise).
-            batch_size: windows computed together, of all items; an item then depends on the
-                others by rounding. None: what the device has room for, on a CPU of one item.
+            batch_size: windows of 10.24 s (or as much of shorter ones) computed together, of all
+                items; an item then depends on the others by rounding. None: what the device has
+                room for, on a CPU of one item.
         Returns:
             Items shorter than the longest are zero-padded at the end.
         Raises:

@@ -65,7 +65,8 @@ class WindowsDecoder:
         pads_windows: see `CodecConfig`.
         settings: how to sample.
         noise: of every window.
-        batch_size: windows at once; None: what the device has room for.
+        batch_size: as much at once as so many windows of 10.24 s; None: what the device has room
+            for.
     """
 
     decoder: Decoder
@@ -98,7 +99,8 @@ class WindowsDecoder:
         is_cpu = self.decoder.latent_scale.device.type == "cpu"
         is_joined = self.batch_size is not None or not is_cpu
         size = self.batch_size or self.decoder.windows_at_once(self.settings)
-        for batch in _batches(windows, size, is_joined):
+        budget = size * positions_per_window(self.stack_factor)
+        for batch in _batches(windows, budget, is_joined):
             halves = [items[window.item].features(window.start, window.end) for window in batch]
             num_positions = batch[0].num_positions
             noise = self._noise_of(batch)
@@ -125,15 +127,15 @@ class WindowsDecoder:
         return noise
 
 
-def _batches(windows: Iterable[Window], size: int, is_joined: bool) -> Iterator[list[Window]]:
-    """Yield runs of windows of one length, `size` at most, of one item unless joined."""
+def _batches(windows: Iterable[Window], budget: int, is_joined: bool) -> Iterator[list[Window]]:
+    """Yield runs of windows of one length, of one item unless joined, `budget` positions in all."""
     batch: list[Window] = []
     for window in windows:
         is_other = bool(batch) and (
             window.num_positions != batch[0].num_positions
             or (window.item != batch[0].item and not is_joined)
         )
-        if is_other or len(batch) == size:
+        if is_other or (len(batch) + 1) * window.num_positions > budget:
             yield batch
             batch = []
         batch.append(window)

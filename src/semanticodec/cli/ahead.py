@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-FILES_AT_ONCE = 8
+FILES_AT_ONCE = 16
 # Larger files fill batches by themselves; a run that is stopped should lose little.
 LARGEST_BYTES = 2_000_000
 # Of codes: a minute of sound and more.
