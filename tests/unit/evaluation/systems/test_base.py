@@ -86,7 +86,7 @@ def test_names_hold_no_folders_but_the_last(tmp_path, monkeypatch):
         ("opus@6=x", "takes no =VALUE; write opus@KBPS"),
         ("ground-truth@1", "takes no @SETTING; write ground-truth"),
         ("opus@6,steps=3", "'opus' has no option 'steps'; choose from name"),
-        ("model,step=3", "no option 'step'; choose from rate, vocab, .*steps, .*seed, name"),
+        ("model,step=3", "no option 'step'; choose from rate, vocab, .*steps, .*seed, dtype, name"),
         ("opus@loud", "opus@KBPS is 'loud'; give a number from 6 to 256"),
         ("opus@5", "opus@KBPS is '5'"),
         ("codec2@2400", "no mode '2400' here; choose from 700C, 1200, 3200"),
