@@ -30,9 +30,10 @@ def taps(encoding_codec: SemantiCodec) -> dict[str, Taps]:
 
 
 def assert_codes_equal(ours: Tensor, arrays: dict[str, np.ndarray], window: str) -> None:
-    """Compare the (semantic, acoustic) codes of a window, ties apart."""
-    theirs = torch.from_numpy(arrays[f"{window}_tokens_untrimmed"]).long()
+    """Compare the (semantic, acoustic) codes of a window, or of its start, ties apart."""
+    theirs = torch.from_numpy(arrays[f"{window}_tokens_untrimmed"]).long()[: len(ours)]
     margins = np.stack([arrays[f"{window}_sem_margin"], arrays[f"{window}_aco_margin"]], axis=-1)
+    margins = margins[: len(ours)]
     wrong = (ours != theirs) & torch.from_numpy(margins > MARGIN)
     assert not wrong.any(), f"{window}: {int(wrong.sum())} codes differ, {wrong.nonzero()[:5]}"
 
@@ -156,7 +157,14 @@ def test_long_clips_agree_too(
     encoding_codec: SemantiCodec, taps: dict[str, Taps], clip: str
 ) -> None:
     codes = encoding_codec.encode(CLIPS[clip]).stacked()[0].T
-    assert torch.equal(codes, taps[clip].tokens[: len(codes)])
+    theirs = taps[clip].tokens[: len(codes)]
+    # The release subtracts the mean of the file first, which rounds its samples differently: where
+    # two entries are equally near, codes may differ.
+    arrays = golden("encode_100_4096")
+    for index in range(0, len(codes), 512):
+        part = slice(index, index + 512)
+        assert_codes_equal(codes[part], arrays, f"{clip}{index // 512}")
+    assert (codes != theirs).sum() <= 2
 
 
 @pytest.mark.slow
