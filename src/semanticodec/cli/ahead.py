@@ -64,6 +64,8 @@ class Ahead(Generic[ResultT]):
             start = self._waiting.index(task)
             group = self._waiting[start : start + FILES_AT_ONCE]
             self._waiting = self._waiting[start + FILES_AT_ONCE :]
+            if len(group) == 1:
+                return None
             try:
                 results = self._work(group)
             except (SemantiCodecError, OSError):

@@ -15,6 +15,7 @@ from semanticodec.cli.options import (
     checked_device,
     load_codec,
     positive_int,
+    sampling_options,
 )
 from semanticodec.cli.outputs import written_whole
 from semanticodec.cli.progress import is_watched
@@ -122,14 +123,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         num_runs=args.runs,
         seconds=args.seconds,
         batch_size=args.batch_size,
-        decode_options={
-            "num_steps": args.steps,
-            "guidance_scale": args.guidance,
-            "sampler": args.sampler,
-            "eta": args.eta,
-            "quality": args.quality,
-            "guidance_interval": args.guidance_interval and tuple(args.guidance_interval),
-        },
+        decode_options=sampling_options(args),
     )
 
 

@@ -17,6 +17,7 @@ from semanticodec.cli.options import (
     add_model_options,
     add_output_options,
     load_codec,
+    sampling_options,
 )
 from semanticodec.cli.outputs import Task, plan
 from semanticodec.cli.progress import is_watched, watched_blocks
@@ -80,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
         codec = codec_of(codes.token_rate, codes.semantic_vocab_size)
         options = decode_options(args)
         if args.batch_size is None:
-            asked = {name: options[name] for name in options if name not in ("seed", "batch_size")}
-            options["batch_size"] = codec.decoder.windows_at_once(codec.sampling(**asked))
+            settings = codec.sampling(**sampling_options(args))
+            options["batch_size"] = codec.decoder.windows_at_once(settings)
         return codec.decode(codes, **options)
 
     # Damaged files go alone, each with its warnings.
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     def work(task: Task) -> Result:
         started = time.perf_counter()
         kind = sound_format(task.target, args.format)
-        done = ahead.take(task) if len(tasks) > 1 else None
+        done = ahead.take(task)
         codes, num_bytes = done[:2] if done else _read_codes(task.item, args.conceal)
         codec = codec_of(codes.token_rate, codes.semantic_vocab_size)
         blocks = [done.wav] if done else decoded_blocks(codec, codes, args, task.item.name)
@@ -109,16 +110,7 @@ def run(args: argparse.Namespace) -> int:
 
 def decode_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return what the decode options ask of `SemantiCodec.decode`."""
-    return {
-        "num_steps": args.steps,
-        "guidance_scale": args.guidance,
-        "sampler": args.sampler,
-        "eta": args.eta,
-        "seed": args.seed,
-        "quality": args.quality,
-        "guidance_interval": args.guidance_interval and tuple(args.guidance_interval),
-        "batch_size": args.batch_size,
-    }
+    return {**sampling_options(args), "seed": args.seed, "batch_size": args.batch_size}
 
 
 def decoded_blocks(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from semanticodec.decoder.sampling import DTYPES, QUALITIES, SAMPLERS
 from semanticodec.errors import ConfigError
@@ -109,6 +109,18 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
         help="windows of 10.24 s computed together, small files of a folder among them, which "
         "changes rounding (default: what the device has room for; 1: every file by itself)",
     )
+
+
+def sampling_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the decode options ask of `SemantiCodec.sampling`."""
+    return {
+        "num_steps": args.steps,
+        "guidance_scale": args.guidance,
+        "sampler": args.sampler,
+        "eta": args.eta,
+        "quality": args.quality,
+        "guidance_interval": args.guidance_interval and tuple(args.guidance_interval),
+    }
 
 
 def add_output_options(parser: argparse.ArgumentParser, output_help: str) -> None:
