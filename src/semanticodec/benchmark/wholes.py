@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -62,16 +63,7 @@ def _sampler(codec: SemantiCodec, settings: Settings) -> Callable[[], Any]:
     context = decoder.condition(features, features, positions(codec))
     shape = (1, codec.config.decoder.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
     noise = seeded_noise(0, shape)
-    return lambda: decoder.sample_latent(
-        context,
-        lambda draw: noise(0, draw).to(settings.device),
-        timesteps=decoder.timesteps(sampling.num_steps, sampling.timestep_shift),
-        guidance_scale=sampling.guidance_scale,
-        eta=sampling.eta,
-        sampler=sampling.sampler,
-        guidance_interval=sampling.guidance_interval,
-        end_at_clean=sampling.timestep_shift > 0,
-    )
+    return lambda: decoder.sample(context, partial(noise, 0), sampling)
 
 
 def _encode(codec: SemantiCodec, settings: Settings) -> Callable[[], Any]:

@@ -191,6 +191,27 @@ class Decoder(FullPrecision):
             end_at_clean=end_at_clean,
         )
 
+    def sample(
+        self, context: Float[Tensor, "B L C"], noise: Noise, settings: SamplingConfig
+    ) -> Float[Tensor, "B C T F"]:
+        """Return the denoised latents of windows; see `sample_latent`.
+
+        Args:
+            context: output of `condition`.
+            noise: of all windows together, on any device.
+            settings: how to sample.
+        """
+        return self.sample_latent(
+            context,
+            lambda draw: noise(draw).to(context.device),
+            timesteps=self.timesteps(settings.num_steps, settings.timestep_shift),
+            guidance_scale=settings.guidance_scale,
+            eta=settings.eta,
+            sampler=settings.sampler,
+            guidance_interval=settings.guidance_interval,
+            end_at_clean=settings.timestep_shift > 0,
+        )
+
     def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
         """Return the log mel of a sampled latent."""
         dtype = next(self.vae.parameters()).dtype
@@ -222,16 +243,7 @@ class Decoder(FullPrecision):
             self.condition(*(half.to(device, torch.float32) for half in pair), num_positions)
             for pair in halves
         ]
-        latent = self.sample_latent(
-            torch.cat(contexts),
-            lambda draw: noise(draw).to(device),
-            timesteps=self.timesteps(settings.num_steps, settings.timestep_shift),
-            guidance_scale=settings.guidance_scale,
-            eta=settings.eta,
-            sampler=settings.sampler,
-            guidance_interval=settings.guidance_interval,
-            end_at_clean=settings.timestep_shift > 0,
-        )
+        latent = self.sample(torch.cat(contexts), noise, settings)
         # Only the T-UNet's maps are small enough to gain on a CPU from more than one window.
         parts = latent.split(1) if device.type == "cpu" else [latent]
         return torch.cat([self.waveform(self.mel(part)).cpu() for part in parts])
