@@ -22,7 +22,7 @@ from torch import nn
 
 from semanticodec import SemantiCodec
 from semanticodec.decoder.decoder import Decoder
-from semanticodec.encoder.stacking import positions_per_window
+from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_export import graph_bytes
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs
 from semanticodec.runtimes.onnx_session import open_session, run_session

@@ -35,9 +35,9 @@ from semanticodec.decoder.noise import WindowNoise, seeded_noise
 from semanticodec.decoder.sampling import SamplingConfig, choose_sampling
 from semanticodec.decoding import Item, WindowsDecoder
 from semanticodec.encoder.encoder import FEATURE_LAYERS, Encoder
-from semanticodec.encoder.stacking import num_positions
 from semanticodec.encoding import RecordingEncoder
 from semanticodec.errors import CodesError, ConfigError
+from semanticodec.layers.stacking import num_positions
 from semanticodec.layers.uninitialized import Uninitialized
 
 SAMPLE_RATE = 16_000

@@ -28,8 +28,8 @@ from semanticodec.codec import SemantiCodec as Codec
 from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
 from semanticodec.decoder.noise import WindowNoise
 from semanticodec.decoder.sampler import ddim, release_timesteps
-from semanticodec.encoder.stacking import positions_per_window
 from semanticodec.errors import AudioError, CodesError
+from semanticodec.layers.stacking import positions_per_window
 
 SAMPLE_RATE = 16_000
 PATCH_SECONDS = 0.16

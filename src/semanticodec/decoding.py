@@ -20,7 +20,7 @@ from semanticodec.decoder.decoder import LATENT_FRAMES, Decoder
 from semanticodec.decoder.noise import WindowNoise
 from semanticodec.decoder.sampler import Noise
 from semanticodec.decoder.sampling import SamplingConfig
-from semanticodec.encoder.stacking import positions_per_window
+from semanticodec.layers.stacking import positions_per_window
 
 Halves = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
 # A window is a multiple of 0.32 s: of K = 4's columns, and of what the T-UNet can halve.

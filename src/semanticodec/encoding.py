@@ -19,8 +19,8 @@ from torch import Tensor
 from semanticodec.audio.fbank import FRAME_LENGTH, Fbank, window_fbank
 from semanticodec.audio.windows import encode_windows
 from semanticodec.encoder.encoder import Encoder
-from semanticodec.encoder.stacking import num_positions
 from semanticodec.errors import AudioError
+from semanticodec.layers.stacking import num_positions
 
 # More bring nothing: the recurrence, which gains most, advances as many at once (`layers.lstm`).
 WINDOWS_AT_ONCE = 8

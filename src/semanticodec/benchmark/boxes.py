@@ -13,7 +13,7 @@ from torch import Tensor
 from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
 from semanticodec.codec import SemantiCodec
 from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
-from semanticodec.encoder.stacking import positions_per_window
+from semanticodec.layers.stacking import positions_per_window
 
 ANY_TIMESTEP = 500
 MEL_FRAMES_PER_LATENT_FRAME = 4
@@ -63,8 +63,9 @@ class Inputs:
 
     def context(self) -> tuple[Any, ...]:
         """Return the T-UNet's condition."""
-        width = self.codec.config.decoder.unet.context_width
-        return (self.random(self.num_items, self.num_positions, width),)
+        config = self.codec.config.decoder
+        num_rows = self.num_positions * config.condition.unstacks
+        return (self.random(self.num_items, num_rows, config.unet.context_width),)
 
     def step(self) -> tuple[Any, ...]:
         """Return latent, timestep and prepared context."""

@@ -18,7 +18,7 @@ from semanticodec.codec import SemantiCodec
 from semanticodec.codes import Codes
 from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
 from semanticodec.decoder.noise import seeded_noise
-from semanticodec.encoder.stacking import num_positions
+from semanticodec.layers.stacking import num_positions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,9 +41,9 @@ from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
-from semanticodec.encoder.stacking import positions_per_window
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.layers.stacking import positions_per_window
 
 AUDIOMAE_WIDTH = 768
 LSTM_LAYERS = {25: 2, 50: 3, 100: 4}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from semanticodec.errors import CheckpointError, ConfigError
 FORMAT = 1
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+SHARED_NAME = "shared.safetensors"
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "default_model"
 CODEBOOK_KEY = "encoder.semantic.codebook_"
 FINGERPRINT_VALUES = 64
@@ -195,14 +197,48 @@ def write_model(
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    tensors = {key: stored(key, tensor, dtype) for key, tensor in state.items()}
-    partial = target / f".{WEIGHTS_NAME}.partial"
-    save_file(tensors, partial, metadata={"format": "pt"})
-    os.replace(partial, target / WEIGHTS_NAME)
+    _write_weights(target / WEIGHTS_NAME, state, dtype)
     rate = str(config.token_rate)
     setting = {"config": config_to_dict(config), "weights": [WEIGHTS_NAME]}
     write_index(target, {"default_token_rate": config.token_rate, "token_rates": {rate: setting}})
     return target
+
+
+def write_models(
+    folder: str | os.PathLike[str],
+    settings: Iterable[tuple[CodecConfig, dict[str, Tensor]]],
+    shared: dict[str, Tensor],
+    *,
+    dtype: torch.dtype | None = None,
+) -> Path:
+    """Write several settings whose weights partly are the same, each file atomically.
+
+    Args:
+        folder: created if missing; its `config.json` and files of these names are replaced.
+        settings: every token rate with the weights that are its own; the first is the default.
+        shared: the weights that all of them have.
+        dtype: precision of the stored weights (None keeps theirs).
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    _write_weights(target / SHARED_NAME, shared, dtype)
+    rates: dict[str, Any] = {}
+    for config, own in settings:
+        name = f"rate_{config.token_rate}.safetensors"
+        _write_weights(target / name, own, dtype)
+        rates[str(config.token_rate)] = {
+            "config": config_to_dict(config),
+            "weights": [SHARED_NAME, name],
+        }
+    write_index(target, {"default_token_rate": int(next(iter(rates))), "token_rates": rates})
+    return target
+
+
+def _write_weights(path: Path, state: dict[str, Tensor], dtype: torch.dtype | None) -> None:
+    tensors = {key: stored(key, tensor, dtype) for key, tensor in state.items()}
+    partial = path.with_name(f".{path.name}.partial")
+    save_file(tensors, partial, metadata={"format": "pt"})
+    os.replace(partial, path)
 
 
 def stored(key: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -4,6 +4,9 @@
     semantic  B L D ─┼─ join ─→ context  B L E,  E = 2D + P
     positions   L P ─┘
 
+Stacked positions can be taken apart into their patches first. The T-UNet then sees the same grid
+at every token rate, and one T-UNet serves them all (not official).
+
 Shapes: B batch · L positions · D width of one stream · E width of the context · C channels ·
 T frames · F latent frequency.
 """
@@ -17,6 +20,7 @@ from torch import Tensor, nn
 
 from semanticodec.errors import CodesError
 from semanticodec.layers.embeddings import position_code
+from semanticodec.layers.stacking import unstack_patches
 
 PADDING_VALUE = -1.0  # features of positions after the end, the value that the release trained on
 
@@ -33,14 +37,17 @@ class Condition(nn.Module):
         """Sizes of the condition.
 
         Attributes:
-            width: width of one feature stream, 768 K officially.
+            width: width of one feature stream in the context, 768 K officially.
             position_width: width of the position code, even.
-            max_positions: most positions in a window, 512 for K = 1.
+            max_positions: most rows of a context, 512 for K = 1.
+            unstacks: patches that each given position is taken apart into, 1 or K; the features
+                are then as many times wider than `width`, and the context as many times longer.
         """
 
         width: int = 768
         position_width: int = 192
         max_positions: int = 512
+        unstacks: int = 1
 
     positions: Tensor
 
@@ -59,8 +66,8 @@ class Condition(nn.Module):
 
     def forward(
         self,
-        acoustic: Float[Tensor, "B L D"],
-        semantic: Float[Tensor, "B L D"],
+        acoustic: Float[Tensor, "B L K*D"],
+        semantic: Float[Tensor, "B L K*D"],
         num_positions: int,
     ) -> Float[Tensor, "B L2 E"]:
         """Return the context of a window.
@@ -68,10 +75,10 @@ class Condition(nn.Module):
         Args:
             acoustic: quantized acoustic features.
             semantic: quantized semantic features, same shape.
-            num_positions: rows of the context (512 / K in a whole window); those after the
-                given features are filled with -1 before the position codes are joined.
+            num_positions: of the window (512 / K in a whole one); those after the given
+                features are filled with -1 before the position codes are joined.
         Returns:
-            Context [acoustic, semantic, positions].
+            Context [acoustic, semantic, positions], `unstacks` rows per position.
         Raises:
             CodesError: more features than `num_positions`, or a window that is too long.
         """
@@ -81,9 +88,12 @@ class Condition(nn.Module):
                 f"{num_given} positions do not fit a window of {num_positions}: "
                 "split the codes into windows first."
             )
-        features = torch.cat([acoustic, semantic], dim=2)
-        padded = F.pad(features, (0, 0, 0, num_positions - num_given), value=PADDING_VALUE)
-        return self._join_positions(padded)
+        missing = (0, 0, 0, num_positions - num_given)
+        streams = [
+            self._unstacked(F.pad(stream, missing, value=PADDING_VALUE))
+            for stream in (acoustic, semantic)
+        ]
+        return self._join_positions(torch.cat(streams, dim=2))
 
     def unconditional(self, batch_size: int, num_positions: int) -> Float[Tensor, "B L E"]:
         """Return the context that stands for no condition: zeros with position codes.
@@ -96,6 +106,10 @@ class Condition(nn.Module):
         """
         features = self.positions.new_zeros(batch_size, num_positions, 2 * self.config.width)
         return self._join_positions(features)
+
+    def _unstacked(self, stream: Float[Tensor, "B L K*D"]) -> Float[Tensor, "B K*L D"]:
+        unstacks = self.config.unstacks
+        return stream if unstacks == 1 else unstack_patches(stream, unstacks)
 
     def _join_positions(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L E"]:
         batch_size, num_positions, _ = features.shape

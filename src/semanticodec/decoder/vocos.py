@@ -8,6 +8,7 @@ About ten times cheaper than HiFi-GAN; the vocoder of the built-in model.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,11 +16,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE, slaney_filters
 from semanticodec.layers.linear import Linear
 
 LAYER_NORM_EPS = 1e-6
 # exp() of larger log magnitudes would overflow before training settles.
 LARGEST_MAGNITUDE = 1e2
+# Of natural-log mels, over recordings.
+TYPICAL_LOG_MEL = -6.0
+TYPICAL_SPREAD = 3.0
 
 
 class ConvNeXtBlock(nn.Module):
@@ -67,11 +72,53 @@ class InverseSTFT(nn.Module):
         return self._overlap_add(frames) / self._overlap_add(envelope)
 
 
+class MelShortcut(nn.Module):
+    """A linear way from log mel to the log magnitude of every STFT line (not in the paper).
+
+    It starts as the interpolation of the mel between the centres of its bins, so that a network
+    that has learned nothing yet already gives the right spectral envelope.
+
+    Args:
+        config: of the vocoder.
+    """
+
+    def __init__(self, config: Vocos.Config) -> None:
+        super().__init__()
+        filters = slaney_filters(SAMPLE_RATE, config.fft_size, config.num_mel_bins, SAMPLE_RATE / 2)
+        # No triangle reaches the first and the last line.
+        filters[0, 0] = filters[-1, -1] = 1.0
+        self.interpolate = nn.Linear(config.num_mel_bins, len(filters))
+        # A filter averages magnitudes over Hz; those of noise grow with the root of the window.
+        scale = SAMPLE_RATE / FFT_SIZE * math.sqrt(config.fft_size / FFT_SIZE)
+        with torch.no_grad():
+            self.interpolate.weight.copy_(filters / filters.sum(dim=1, keepdim=True))
+            self.interpolate.bias.fill_(math.log(scale))
+
+    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B T F"]:
+        """Return log magnitudes, float32."""
+        weight, bias = self.interpolate.weight.float(), self.interpolate.bias.float()
+        with torch.autocast(mel.device.type, enabled=False):
+            return F.linear(mel.float(), weight, bias)
+
+
 class Vocos(nn.Module):
     """Frame-rate vocoder; exact length, no drift."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """Sizes.
+
+        Attributes:
+            num_mel_bins: M.
+            width: of the features of a frame.
+            hidden: width inside the feed-forward part of a block.
+            num_layers: blocks.
+            kernel_size: frames that a block's depthwise convolution sees.
+            fft_size: of the inverse STFT.
+            hop_length: samples per frame.
+            mel_shortcut: see `MelShortcut`.
+        """
+
         num_mel_bins: int = 64
         width: int = 256
         hidden: int = 768
@@ -79,11 +126,13 @@ class Vocos(nn.Module):
         kernel_size: int = 7
         fft_size: int = 640
         hop_length: int = 160
+        mel_shortcut: bool = False
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self.conv_in = nn.Conv1d(config.num_mel_bins, config.width, 7, padding=3)
+        self._start_level()
         self.norm_in = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
         self.blocks = nn.ModuleList(
             ConvNeXtBlock(config.width, config.hidden, config.kernel_size, 1 / config.num_layers)
@@ -91,7 +140,21 @@ class Vocos(nn.Module):
         )
         self.norm_out = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
         self.spectrum = Linear(config.width, config.fft_size + 2)
+        self.shortcut = MelShortcut(config) if config.mel_shortcut else None
         self.inverse_stft = InverseSTFT(config.fft_size, config.hop_length)
+
+    @torch.no_grad()
+    def _start_level(self) -> None:
+        """Give the first layer a bias that keeps the level of a frame through the normalization.
+
+        Log mels lie around -6. Without a bias of their size, frames that differ in level alone
+        point into the same direction, and the normalization makes them equal.
+        """
+        response = self.conv_in.weight.sum(dim=(1, 2))
+        spread = TYPICAL_SPREAD * response.std() * torch.randn(len(response))
+        bias = self.conv_in.bias
+        assert bias is not None
+        bias.copy_(spread - TYPICAL_LOG_MEL * response)
 
     def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
         """Return the waveform, S = T * hop_length.
@@ -99,6 +162,12 @@ class Vocos(nn.Module):
         Args:
             mel: natural-log mel magnitudes, 100 frames per second.
         """
+        return self.inverse_stft(torch.polar(*self.spectrogram(mel)))
+
+    def spectrogram(
+        self, mel: Float[Tensor, "B T M"]
+    ) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
+        """Return magnitude and phase of every STFT line, float32."""
         features = self.conv_in(mel.transpose(1, 2))  # B T M -> B D T
         features = self.norm_in(features.transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
@@ -106,5 +175,6 @@ class Vocos(nn.Module):
         lines = self.spectrum(self.norm_out(features.transpose(1, 2)))
         # Complex FFTs exist in float32 only, whatever autocast says.
         log_magnitude, phase = lines.float().chunk(2, dim=-1)
-        magnitude = log_magnitude.exp().clamp_max(LARGEST_MAGNITUDE)
-        return self.inverse_stft(torch.polar(magnitude, phase))
+        if self.shortcut is not None:
+            log_magnitude = log_magnitude + self.shortcut(mel)
+        return log_magnitude.exp().clamp_max(LARGEST_MAGNITUDE), phase

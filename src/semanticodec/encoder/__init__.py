@@ -2,6 +2,6 @@
 
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder, EncoderOutput
-from semanticodec.encoder.stacking import num_positions
+from semanticodec.layers.stacking import num_positions
 
 __all__ = ["AudioMAE", "Encoder", "EncoderOutput", "num_positions"]

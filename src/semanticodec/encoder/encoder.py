@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
-from semanticodec.encoder.stacking import stack_patches
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
+from semanticodec.layers.stacking import stack_patches
 
 # A frame is silent where its bins spread less than this (normalised log energies): only padding
 # and digital silence, which sit on the floor of the filter bank, are that even.
@@ -43,6 +43,7 @@ class EncoderOutput(NamedTuple):
         semantic_features: centroids of the semantic codes, padded positions marked.
         acoustic_features: quantized acoustic features, padded positions marked; carry gradients.
         features: the stacked AudioMAE features, not marked.
+        vectors: the acoustic encoder's output, not marked.
         valid: True where a position lies before the end of the audio.
         commitment_loss: weighted, ready to be added to the loss (Eq. 11).
         entropy_loss: weighted, ready to be added; 0 where the quantizer has no entropy term.
@@ -55,6 +56,7 @@ class EncoderOutput(NamedTuple):
     semantic_features: Float[Tensor, "B L D"]
     acoustic_features: Float[Tensor, "B L D"]
     features: Float[Tensor, "B L D"]
+    vectors: Float[Tensor, "B L D"]
     valid: Bool[Tensor, "B L"]
     commitment_loss: Float[Tensor, ""]
     entropy_loss: Float[Tensor, ""]
@@ -242,13 +244,15 @@ class Encoder(nn.Module):
         semantic_codes = self.semantic.encode(features, vocab_size)
         centroids = F.embedding(semantic_codes, self.semantic.codebook(vocab_size))
         valid = valid_mask(num_valid.to(features.device), features.shape[1])
-        acoustic = self.quantizer(self._acoustic(features, centroids, valid), generators, valid)
+        vectors = self._acoustic(features, centroids, valid)
+        acoustic = self.quantizer(vectors, generators, valid)
         return EncoderOutput(
             semantic_codes=semantic_codes,
             acoustic_codes=acoustic.codes,
             semantic_features=mask_padding(centroids, valid),
             acoustic_features=mask_padding(acoustic.quantized, valid),
             features=features,
+            vectors=vectors,
             valid=valid,
             commitment_loss=acoustic.commitment_loss,
             entropy_loss=acoustic.entropy_loss,

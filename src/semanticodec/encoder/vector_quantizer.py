@@ -177,7 +177,8 @@ class VectorQuantizer(nn.Module):
         inputs = self._to_code_space(vectors)
         draws = self._draw(inputs, generators) if self.training else None
         if self.training and draws is not None and not bool(self.initted):
-            self._initialize(inputs.detach(), draws, mask)
+            seeds = self._draw_rows(inputs.detach(), draws.log().masked_fill(~mask, -torch.inf))
+            self._initialize(inputs.detach(), seeds, mask)
         codes = nearest_codes(inputs, self.embed)
         chosen = F.embedding(codes, self.embed)
         errors = (inputs - chosen).square()  # the codebook is a buffer: gradients reach inputs only
@@ -201,18 +202,36 @@ class VectorQuantizer(nn.Module):
         )
 
     @torch.no_grad()
+    def start(self, vectors: Float[Tensor, "N D"], generator: torch.Generator) -> None:
+        """Start the codebook by k-means on more vectors than the first batch of training has.
+
+        Every process must give the same vectors, in evaluation mode.
+
+        Args:
+            vectors: the acoustic encoder's output.
+            generator: chooses the first codes among them.
+        """
+        inputs = self._to_code_space(vectors.unsqueeze(0))
+        order = torch.randperm(len(vectors), generator=generator)[: self.config.codebook_size]
+        mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+        self._initialize(inputs, inputs[0, order.to(inputs.device)], mask)
+        # Counts as of a batch with one vector per code: batches to come shall soon outweigh them.
+        mean_size = self.cluster_size.mean()
+        self.cluster_size /= mean_size
+        self.embed_avg /= mean_size
+
+    @torch.no_grad()
     def _initialize(
         self,
         inputs: Float[Tensor, "B L W"],
-        draws: Float[Tensor, "B L"],
+        seeds: Float[Tensor, "N W"],
         mask: Bool[Tensor, "B L"],
     ) -> None:
-        """Start the codebook by k-means on the vectors of the batch.
+        """Start the codebook by k-means on vectors, from seeds among them.
 
-        Where there are fewer vectors than codes, the rest starts at random and is soon dead:
+        Where there are fewer seeds than codes, the rest starts at random and is soon dead:
         revival then fills it from the batches that follow.
         """
-        seeds = self._draw_rows(inputs, draws.log().masked_fill(~mask, -torch.inf))
         self.embed[: len(seeds)] = seeds
         for _ in range(self.config.kmeans_iterations):
             codes = nearest_codes(inputs, self.embed)
@@ -267,7 +286,7 @@ class VectorQuantizer(nn.Module):
         self, inputs: Float[Tensor, "B L W"], codes: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "K W"]:
         local = torch.zeros_like(self.embed).index_add_(0, codes[mask], inputs[mask])
-        return _sum_over_processes(local)
+        return _sum_over_processes(local) if self.training else local
 
     @torch.no_grad()
     def _follow(

@@ -10,8 +10,18 @@ PAPER_SIZES = (4096, 8192, 16384, 32768)
 
 
 def small() -> CodebookRecipe:
-    """Two vocabularies at 100 tokens per second, from about a million features: minutes."""
-    return CodebookRecipe(name="codebook/small")
+    """Two vocabularies at 100 tokens per second, from some hundred thousand features: minutes."""
+    return CodebookRecipe(name="codebook/small", features_per_centroid=100, iterations=15)
+
+
+def small_50() -> CodebookRecipe:
+    """`small` at 50 tokens per second."""
+    return replace(small(), name="codebook/small_50", stack_factor=2)
+
+
+def small_25() -> CodebookRecipe:
+    """`small` at 25 tokens per second."""
+    return replace(small(), name="codebook/small_25", stack_factor=4)
 
 
 def small_pooled() -> CodebookRecipe:
@@ -56,6 +66,8 @@ def tiny_pooled() -> CodebookRecipe:
 
 RECIPES = {
     "small": small,
+    "small_50": small_50,
+    "small_25": small_25,
     "small_pooled": small_pooled,
     "paper_100": paper_100,
     "paper_50": paper_50,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from semanticodec.decoder.decoder import SamplingConfig
 from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import TUNet
@@ -9,6 +11,7 @@ from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.training.cache import WindowSource
 from semanticodec.training.data import CropConfig
 from semanticodec.training.stages.codec import CodecStage
+from semanticodec.training.stages.rates import RatesStage
 from semanticodec.training.train import Recipe
 from semanticodec.training.trainer import OptimizerConfig, TrainConfig
 
@@ -17,7 +20,7 @@ PAPER_LAYERS = {1: 4, 2: 3, 4: 2}
 
 
 def small() -> Recipe:
-    """The built-in model: hours on two CPU cores, the frozen boxes' results cached."""
+    """One rate at the built-in model's size: hours on two CPU cores, frozen boxes cached."""
     return Recipe(
         name="codec/small",
         stage=CodecStage,
@@ -60,6 +63,25 @@ def small() -> Recipe:
             picture_every=500,
             checkpoint_every=250,
         ),
+    )
+
+
+def small_rates() -> Recipe:
+    """The built-in model: `small` at 100, 50 and 25 tokens per second with one T-UNet."""
+    single = small()
+    config: CodecStage.Config = single.stage_config
+    codec = replace(
+        config,
+        quantizer=replace(config.quantizer, code_width=64),
+        unstacks_condition=True,
+        unquantized_share=0.1,
+        timestep_shift=8.0,
+    )
+    return replace(
+        single,
+        name="codec/small_rates",
+        stage=RatesStage,
+        stage_config=RatesStage.Config(codec=codec),
     )
 
 
@@ -160,6 +182,16 @@ def tiny() -> Recipe:
     return _tiny("tiny", stack_factor=1, cached_windows=5)
 
 
+def tiny_rates() -> Recipe:
+    """`tiny` at three rates with one T-UNet."""
+    single = tiny()
+    config: CodecStage.Config = single.stage_config
+    quantizer = replace(config.quantizer, l2_normalize=False)
+    codec = replace(config, quantizer=quantizer, unstacks_condition=True, unquantized_share=0.5)
+    stage_config = RatesStage.Config(codec=codec)
+    return replace(single, name="codec/tiny_rates", stage=RatesStage, stage_config=stage_config)
+
+
 def tiny_50() -> Recipe:
     """`tiny` at 50 tokens per second, with the frozen boxes inside the step."""
     return _tiny("tiny_50", stack_factor=2, cached_windows=0)
@@ -167,9 +199,11 @@ def tiny_50() -> Recipe:
 
 RECIPES = {
     "small": small,
+    "small_rates": small_rates,
     "paper_100": paper_100,
     "paper_50": paper_50,
     "paper_25": paper_25,
     "tiny": tiny,
     "tiny_50": tiny_50,
+    "tiny_rates": tiny_rates,
 }

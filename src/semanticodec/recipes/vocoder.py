@@ -21,7 +21,7 @@ def small() -> Recipe:
         name="vocoder/small",
         stage=VocoderStage,
         stage_config=VocoderStage.Config(
-            vocoder=Vocos.Config(),
+            vocoder=Vocos.Config(mel_shortcut=True),
             periods=MultiPeriodDiscriminator.Config(channels=(16, 32, 64, 128, 128)),
             resolutions=MultiResolutionDiscriminator.Config(channels=(16, 32, 64, 64, 64)),
             discriminator_start=800,
@@ -103,7 +103,7 @@ def _tiny(name: str, vocoder: Vocos.Config | HiFiGAN.Config) -> Recipe:
 
 def tiny() -> Recipe:
     """Vocos in seconds on one core, for tests: every part is there, nothing is learned."""
-    return _tiny("tiny", Vocos.Config(width=16, hidden=16, num_layers=1))
+    return _tiny("tiny", Vocos.Config(width=16, hidden=16, num_layers=1, mel_shortcut=True))
 
 
 def tiny_hifigan() -> Recipe:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from semanticodec.codec import SemantiCodec
 from semanticodec.decoder.unet import PreparedContext, TUNet
-from semanticodec.encoder.stacking import positions_per_window
+from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_export import check_exportable, graph_bytes
 from semanticodec.runtimes.onnx_graphs import context_tensors, decoder_graphs
 from semanticodec.runtimes.onnx_session import open_session, require, run_session

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from semanticodec import __version__
 from semanticodec.codec import SemantiCodec
-from semanticodec.encoder.stacking import positions_per_window
 from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs, example
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
 

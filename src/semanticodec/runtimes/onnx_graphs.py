@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, SAMPLES_PER_MEL_FRAME, Decoder
 from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.unet import PreparedContext, TUNet
-from semanticodec.decoder.vocos import LARGEST_MAGNITUDE, InverseSTFT, Vocos
+from semanticodec.decoder.vocos import InverseSTFT, Vocos
 
 MEL_FRAMES_PER_LATENT_FRAME = 4
 
@@ -107,14 +107,7 @@ class RealVocos(nn.Module):
 
     def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
         """Return the waveform of `Vocos.forward`."""
-        vocos = self.vocos
-        features = vocos.conv_in(mel.transpose(1, 2))  # B T M -> B D T
-        features = vocos.norm_in(features.transpose(1, 2)).transpose(1, 2)
-        for block in vocos.blocks:
-            features = block(features)
-        lines = vocos.spectrum(vocos.norm_out(features.transpose(1, 2))).transpose(1, 2)
-        log_magnitude, phase = lines.chunk(2, dim=1)
-        magnitude = log_magnitude.exp().clamp_max(LARGEST_MAGNITUDE)
+        magnitude, phase = (lines.transpose(1, 2) for lines in self.vocos.spectrogram(mel))
         spectrum = torch.cat([magnitude * phase.cos(), magnitude * phase.sin()], dim=1)
         envelope = self._overlap_add(
             torch.ones_like(mel[:1, :, :1].transpose(1, 2)), self.squared_window
@@ -160,8 +153,9 @@ def decoder_graphs(decoder: Decoder, num_positions: int) -> dict[str, Graph]:
 @torch.no_grad()
 def step_graph(decoder: Decoder, num_positions: int) -> Graph:
     """Return the T-UNet's step; `num_positions` are those of a whole window."""
-    width = decoder.condition.context_width
-    prepared = decoder.unet.prepare_context(torch.randn(1, num_positions, width))
+    condition = decoder.condition
+    num_rows = num_positions * condition.config.unstacks
+    prepared = decoder.unet.prepare_context(torch.randn(1, num_rows, condition.context_width))
     context = context_tensors(prepared)
     axes: dict[str, dict[int, str]] = {name: _context_axes(name) for name in context}
     inputs = {"latent": _example_latent(decoder), "timestep": torch.tensor([500]), **context}

@@ -35,8 +35,8 @@ from semanticodec.audio.fbank import (
     window_fbank,
 )
 from semanticodec.encoder.encoder import Encoder
-from semanticodec.encoder.stacking import num_positions
 from semanticodec.errors import AudioError, ConfigError, DataError
+from semanticodec.layers.stacking import BLOCKS, NUM_BANDS, num_positions, stack_patches
 from semanticodec.training import distributed
 from semanticodec.training.data import SAMPLE_RATE, CropConfig
 from semanticodec.training.sources import AudioEntry, domains_of, find_entries
@@ -96,6 +96,26 @@ def window_features(
             num_valid=encoder.valid_positions(rows),
             num_positions=torch.tensor(kept, device=wav.device),
         )
+
+
+def stacked_features(
+    patches: WindowFeatures, stack_factor: int, num_bands: int = NUM_BANDS
+) -> WindowFeatures:
+    """Return what `window_features` gives for another stack factor, from its result for 1.
+
+    Args:
+        patches: features of single patches.
+        stack_factor: K, 1, 2 or 4.
+        num_bands: patches along the frequency axis.
+    """
+    times, bands = BLOCKS[stack_factor]
+    # Rounding up twice is rounding up once, by the product of the divisors.
+    num_columns = -(-patches.num_positions // (num_bands * times))
+    return WindowFeatures(
+        features=stack_patches(patches.features, stack_factor, num_bands),
+        num_valid=-(-patches.num_valid // stack_factor),
+        num_positions=num_columns * (num_bands // bands),
+    )
 
 
 class WindowSource:

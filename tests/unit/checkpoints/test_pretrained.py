@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from conftest import random_codec
 from semanticodec import SemantiCodec
-from semanticodec.checkpoints.pretrained import fingerprint
+from semanticodec.checkpoints.pretrained import fingerprint, write_models
 from semanticodec.errors import CheckpointError, ConfigError
 
 
@@ -46,6 +46,26 @@ def test_half_precision_halves_the_file(folder: Path, tmp_path: Path) -> None:
     # What float16 cannot hold is stored in full.
     for name in ("decoder.schedule.alphas_cumprod", "encoder.quantizer.cluster_size"):
         assert torch.equal(loaded.state_dict()[name], original.state_dict()[name])
+
+
+def test_rates_may_share_a_weight_file(tmp_path: Path) -> None:
+    codecs = [random_codec(token_rate) for token_rate in (100, 50)]
+    whole = codecs[0].state_dict()
+    shared = {name: weight for name, weight in whole.items() if name.startswith("decoder.vocoder.")}
+    own = []
+    for codec in codecs:
+        state = codec.state_dict()
+        own.append((codec.config, {name: state[name] for name in state if name not in shared}))
+    write_models(tmp_path, own, shared, dtype=torch.float16)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("config.json", "shared.safetensors", "rate_100.safetensors", "rate_50.safetensors")
+    }
+    for codec in codecs:
+        loaded = SemantiCodec.from_pretrained(tmp_path, token_rate=codec.token_rate).state_dict()
+        for name, weight in codec.state_dict().items():
+            expected = whole[name] if name in shared else weight
+            torch.testing.assert_close(loaded[name], expected, rtol=1e-3, atol=1e-4)
+    assert SemantiCodec.from_pretrained(tmp_path).token_rate == 100
 
 
 def edit_config(folder: Path, **changes: object) -> None:

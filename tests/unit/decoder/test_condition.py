@@ -4,6 +4,7 @@ import torch
 from semanticodec.decoder.condition import AlignedProjection, Condition
 from semanticodec.errors import CodesError
 from semanticodec.layers.embeddings import position_code
+from semanticodec.layers.stacking import stack_patches
 
 
 @pytest.fixture
@@ -19,6 +20,18 @@ def test_context_is_acoustic_then_semantic_then_positions(condition):
     assert torch.equal(context[:, :5, 6:12], semantic)
     assert (context[:, 5:, :12] == -1).all(), "padding is marked before positions are joined"
     assert torch.equal(context[:, :, 12:], position_code(8, 4).expand(2, -1, -1))
+
+
+@pytest.mark.parametrize("stack_factor", [2, 4])
+def test_stacked_positions_give_the_context_of_their_patches(stack_factor):
+    whole = Condition(Condition.Config(width=6, position_width=4, max_positions=32))
+    taken_apart = Condition(
+        Condition.Config(width=6, position_width=4, max_positions=32, unstacks=stack_factor)
+    )
+    acoustic, semantic = torch.randn(2, 16, 6), torch.randn(2, 16, 6)
+    stacked = (stack_patches(patches, stack_factor) for patches in (acoustic, semantic))
+    context = taken_apart(*stacked, num_positions=32 // stack_factor)
+    assert torch.equal(context, whole(acoustic, semantic, num_positions=32))
 
 
 def test_unconditional_is_zero_features_with_the_same_positions(condition):

@@ -302,6 +302,22 @@ def test_random_choices_need_a_generator_per_item(generators):
         quantizer_of(revival_threshold=0.1).train()(vectors_of(2), generators)
 
 
+def test_a_codebook_starts_as_k_means_of_given_vectors():
+    torch.manual_seed(0)
+    centres = 10 * torch.randn(16, 8)
+    rows = centres.repeat(20, 1) + 0.01 * torch.randn(320, 8)
+    module = quantizer_of(codebook_size=16, initialize_from_data=True).eval()
+    module.start(rows, torch.Generator().manual_seed(0))
+    # Seeds are chosen at random: some clusters share one, none lies between all.
+    nearest = torch.cdist(module.embed, centres).min(dim=1).values
+    assert (nearest < 0.1).float().mean() > 0.3
+    assert bool(module.initted) and module.cluster_size.mean().item() == pytest.approx(1.0)
+    torch.testing.assert_close(module.embed_avg, module.embed * module.cluster_size[:, None])
+    embed = module.embed.clone()
+    module.train()(rows.view(4, 80, 8), generators_of(4, 0))
+    assert (module.embed - embed).norm() < embed.norm()
+
+
 def test_a_decay_of_one_is_refused():
     with pytest.raises(ConfigError, match="decay of 1"):
         quantizer_of(decay=1.0)

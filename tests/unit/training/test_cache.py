@@ -8,8 +8,8 @@ import torch
 from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank, window_fbank
 from semanticodec.audio.io import read_blocks
 from semanticodec.audio.windows import encode_windows
-from semanticodec.encoder.stacking import num_positions
 from semanticodec.errors import ConfigError, DataError
+from semanticodec.layers.stacking import num_positions
 from semanticodec.training import cache
 from semanticodec.training.cache import (
     READ_SAMPLES,
@@ -18,6 +18,7 @@ from semanticodec.training.cache import (
     build_cache,
     padded_window,
     read_samples,
+    stacked_features,
     window_features,
 )
 from semanticodec.training.data import CropConfig
@@ -77,6 +78,21 @@ def test_short_and_whole_windows_share_a_batch(encoder):
             encoder, Fbank(), wav[item : item + 1], num_samples[item : item + 1]
         )
         torch.testing.assert_close(both.features[item], alone.features[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("stack_factor", [1, 2, 4])
+def test_features_of_patches_stack_to_those_of_any_rate(tmp_path, stack_factor):
+    audiomae = load_audiomae(export_audiomae(tmp_path))
+    patches, other = (feature_encoder(audiomae, factor) for factor in (1, stack_factor))
+    wav = torch.randn(4, READ_SAMPLES, generator=torch.Generator().manual_seed(0))
+    # Ends that fill a position, a column, or neither.
+    num_samples = torch.tensor([WINDOW_SAMPLES, 40_000, 2560, 5121])
+    for row, count in zip(wav, num_samples.tolist()):
+        row[count:] = 0.0
+    ours = stacked_features(window_features(patches, Fbank(), wav, num_samples), stack_factor)
+    theirs = window_features(other, Fbank(), wav, num_samples)
+    for found, expected in zip(ours, theirs, strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_evenly_spaced_points_cover_every_recording_by_its_duration(tmp_path):

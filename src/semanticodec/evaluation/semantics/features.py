@@ -13,6 +13,7 @@ from torch import Tensor
 from semanticodec.audio.fbank import Fbank
 from semanticodec.evaluation.systems.base import Detail, Spec, bits_per_code
 from semanticodec.evaluation.systems.model import Model
+from semanticodec.layers.stacking import num_positions
 
 NUM_MEL_BINS = 128
 MEAN, MEAN_AND_DEVIATION = "mean", "mean and deviation"
@@ -98,12 +99,16 @@ class LogMelEmbedder(Embedder):
 
 
 class ModelEmbedder(Embedder):
-    """Features of our codec, averaged over all positions (paper Sec. IV-C)."""
+    """Features of our codec, averaged along the time axis (paper Sec. IV-C).
+
+    The bands of a time step stand side by side, as the mel bins of the baseline do.
+    """
 
     def __init__(self, system: Model, specs: Sequence[FeatureSpec]) -> None:
         self.codec = system.codec
+        self.num_bands = num_positions(1, self.codec.config.encoder.stack_factor)
         details = {key: system.details[key] for key in MODEL_DETAILS}
-        self.fingerprint = "/".join(map(str, details.values()))
+        self.fingerprint = "/".join(map(str, [*details.values(), "bands side by side"]))
         vocabularies = {
             "all": [self.codec.semantic_vocab_size, self.codec.acoustic_vocab_size],
             "semantic": [self.codec.semantic_vocab_size],
@@ -117,13 +122,16 @@ class ModelEmbedder(Embedder):
     def embed(self, wav: Float[Tensor, " S"]) -> list[Float[Tensor, " D"]]:
         """Return the mean of each layer's features; a clip is encoded once for all of them."""
         wanted = [features.key for features in self.features]
-        means: dict[str, Tensor] = {}
+        found: dict[str, Tensor] = {}
         if set(wanted) - {"continuous"}:
-            means["all"] = self.codec.features(wav, "all")[0].mean(dim=0)
-            means["acoustic"], means["semantic"] = means["all"].chunk(2)
+            found["all"] = self.codec.features(wav, "all")[0]
+            found["acoustic"], found["semantic"] = found["all"].chunk(2, dim=-1)
         if "continuous" in wanted:
-            means["continuous"] = self.codec.features(wav, "continuous")[0].mean(dim=0)
-        return [means[layers] for layers in wanted]
+            found["continuous"] = self.codec.features(wav, "continuous")[0]
+        return [self._mean_over_time(found[layers]) for layers in wanted]
+
+    def _mean_over_time(self, features: Float[Tensor, "L D"]) -> Float[Tensor, " F*D"]:
+        return features.unflatten(0, (-1, self.num_bands)).mean(dim=0).flatten()
 
 
 def coded(

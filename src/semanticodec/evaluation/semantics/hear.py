@@ -4,9 +4,8 @@
     scenes = get_scene_embeddings(audio, model)             # [n_sounds, D]
     embeddings, timestamps = get_timestamp_embeddings(audio, model)
 
-A codec has several positions (frequency bands) per time step. Both embeddings are plain means over
-the positions: of the whole sound, or of one time step. Bands are averaged and not concatenated, so
-that both have the same width and the mean over all time steps is the scene embedding.
+A codec has several positions (frequency bands) per time step. An embedding has their features side
+by side, low frequencies first; a sound's is the mean of those of its time steps.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from semanticodec.codec import SAMPLE_RATE, SemantiCodec
-from semanticodec.encoder.stacking import BLOCKS, PATCH_SAMPLES, num_positions
 from semanticodec.errors import AudioError, ConfigError
+from semanticodec.layers.stacking import BLOCKS, PATCH_SAMPLES, num_positions
 
 LAYERS = ("all", "semantic", "acoustic", "continuous")
 
@@ -29,7 +28,7 @@ class HearModel(nn.Module):
 
     Attributes:
         sample_rate: Hz that the audio must have, 16 000.
-        scene_embedding_size: width of a scene embedding.
+        scene_embedding_size: width of a scene embedding, all bands of a time step together.
         timestamp_embedding_size: width of the embedding of a time step, the same.
         step_ms: milliseconds from one timestamp to the next.
     """
@@ -41,13 +40,14 @@ class HearModel(nn.Module):
         self.codec = codec
         self.layers = layers
         self.sample_rate = SAMPLE_RATE
-        self.scene_embedding_size = config.width * (2 if layers == "all" else 1)
-        self.timestamp_embedding_size = self.scene_embedding_size
         self.positions_per_step = num_positions(1, config.stack_factor)
+        width = config.width * (2 if layers == "all" else 1)
+        self.scene_embedding_size = self.positions_per_step * width
+        self.timestamp_embedding_size = self.scene_embedding_size
         self.step_ms = 1000 * PATCH_SAMPLES * BLOCKS[config.stack_factor][0] / SAMPLE_RATE
 
-    def forward(self, audio: Float[Tensor, "B S"]) -> Float[Tensor, "B T P D"]:
-        """Return the features of every time step and band, float32 on the CPU.
+    def forward(self, audio: Float[Tensor, "B S"]) -> Float[Tensor, "B T P*D"]:
+        """Return the features of every time step, band after band, float32 on the CPU.
 
         Args:
             audio: mono sounds of one length in [-1, 1] at 16 kHz.
@@ -61,7 +61,7 @@ class HearModel(nn.Module):
             )
         rows = list(audio.unbind(0))
         features = self.codec.features(rows, self.layers, self.sample_rate)
-        return features.unflatten(1, (-1, self.positions_per_step))  # B L D -> B T P D
+        return features.unflatten(1, (-1, self.positions_per_step)).flatten(2)  # B T P D -> B T PD
 
 
 def check_layers(layers: str) -> None:
@@ -102,7 +102,7 @@ def load_model(
 
 @torch.inference_mode()
 def get_scene_embeddings(audio: Float[Tensor, "B S"], model: HearModel) -> Float[Tensor, "B D"]:
-    """Return one embedding per sound: the mean of all its positions (paper Sec. IV-C).
+    """Return one embedding per sound: the mean over its time steps (paper Sec. IV-C).
 
     Args:
         audio: [n_sounds, n_samples], mono, in [-1, 1], at 16 kHz.
@@ -110,7 +110,7 @@ def get_scene_embeddings(audio: Float[Tensor, "B S"], model: HearModel) -> Float
     Raises:
         AudioError: wrong shape, NaN, or shorter than 25 ms.
     """
-    return model(audio).mean(dim=(1, 2)).to(audio.device)
+    return model(audio).mean(dim=1).to(audio.device)
 
 
 @torch.inference_mode()
@@ -127,7 +127,7 @@ def get_timestamp_embeddings(
     Raises:
         AudioError: wrong shape, NaN, or shorter than 25 ms.
     """
-    embeddings = model(audio).mean(dim=2).to(audio.device)
+    embeddings = model(audio).to(audio.device)
     num_sounds, num_steps, _ = embeddings.shape
     centres_ms = (torch.arange(num_steps, device=audio.device) + 0.5) * model.step_ms
     return embeddings, centres_ms.expand(num_sounds, num_steps)

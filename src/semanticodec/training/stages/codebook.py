@@ -25,9 +25,9 @@ from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder, valid_mask
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX, SemanticQuantizer
-from semanticodec.encoder.stacking import positions_per_window
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import AudioError, ConfigError, DataError
+from semanticodec.layers.stacking import positions_per_window
 from semanticodec.training import distributed
 from semanticodec.training.cache import padded_window, read_samples, window_features
 from semanticodec.training.data import SAMPLE_RATE

@@ -8,7 +8,7 @@ loss = mean squared error of the velocity + commitment (+ entropy of the codes) 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,8 @@ NEAR_NOISE = 0.9
 PROBE_EVERY = 10
 USE_DECAY = 0.995
 SCALE_WINDOWS = 256
-WHITENING_WINDOWS = 16
+UNCACHED_WINDOWS = 16
+CODE_WINDOWS = 128
 CACHE_BATCH = 8
 PICTURE_ITEMS = 2
 MAX_PICTURE_STEPS = 10
@@ -66,6 +67,10 @@ class CodecStage(Stage):
             is_acoustic_bidirectional: see `AcousticEncoder.Config`.
             is_acoustic_residual: see `AcousticEncoder.Config`.
             quantizer: its width is replaced.
+            unstacks_condition: take the condition's positions apart into patches, see
+                `Condition.Config`; T-UNets of all stack factors are then alike.
+            unquantized_share: share of the items whose condition is what the quantizers would
+                give if every vector had a code of its own, so that the T-UNet knows it too.
             position_width: of the condition's position codes.
             unet: its context width and grid are replaced.
             is_preconditioned: see `Preconditioning`.
@@ -86,6 +91,8 @@ class CodecStage(Stage):
         is_acoustic_bidirectional: bool = True
         is_acoustic_residual: bool = False
         quantizer: VectorQuantizer.Config = VectorQuantizer.Config()
+        unstacks_condition: bool = False
+        unquantized_share: float = 0.0
         position_width: int = 192
         unet: TUNet.Config = TUNet.Config()
         schedule: Schedule.Config = Schedule.Config(kind="cosine")
@@ -131,11 +138,16 @@ class CodecStage(Stage):
         size = config.quantizer.codebook_size
         self.register_buffer("code_use", torch.full((size,), 1.0 / size))
         self._origin = {"stack_factor": config.stack_factor, **boxes.digests}
-        self._is_scale_known = False
+        self.is_started = False  # from an export, which knows what `prepare` would measure
 
-    def initialize(self, folder: Path) -> None:
-        """Start the trained boxes, and the latent's scale, from an exported codec."""
-        setting, files = read_setting(folder)
+    def initialize(self, folder: Path, token_rate: int | None = None) -> None:
+        """Start the trained boxes, and the latent's scale, from an exported codec.
+
+        Args:
+            folder: of the export.
+            token_rate: which of its settings; None takes the default.
+        """
+        setting, files = read_setting(folder, token_rate)
         weights = read_weights(files, setting)
         own = self.state_dict()
         names = [name for name in own if name.startswith(TRAINED + MEASURED)]
@@ -150,7 +162,7 @@ class CodecStage(Stage):
             )
         started = {name: weights[name] for name in names}
         self.load_state_dict(started, strict=False)
-        self._is_scale_known = True
+        self.is_started = True
 
     def prepare(self, source: Source, *, folder: Path, is_resumed: bool) -> Source:
         """Put the cache before the source, and measure the latent's scale."""
@@ -162,10 +174,9 @@ class CodecStage(Stage):
         if config.cached_windows:
             windows = self._cache(joined, folder / "cache")
         # A resumed run has its scale in the checkpoint.
-        if not (is_resumed or self._is_scale_known):
+        if not (is_resumed or self.is_started):
             self._measure_latents(windows)
-            if config.quantizer.code_width is not None:
-                self._spread_codes(windows)
+            self.start_codes(self.examples(windows, CODE_WINDOWS))
         return windows
 
     def _cache(self, source: WindowSource, folder: Path) -> CachedSource:
@@ -191,35 +202,46 @@ class CodecStage(Stage):
             mean, _ = self.vae_encoder(self.mel(wav[:, :WINDOW_SAMPLES]))
         return {**audiomae._asdict(), "latent": mean}
 
-    def _examples(self, windows: Source, count: int) -> Iterator[dict[str, Tensor]]:
-        """Yield the frozen boxes' results of some windows, one at a time."""
+    def examples(self, windows: Source, count: int) -> Iterator[dict[str, Tensor]]:
+        """Yield the frozen boxes' results of some windows, one at a time.
+
+        Args:
+            windows: the cache, or recordings.
+            count: how many; fewer come where each costs the frozen boxes' time.
+        """
         device = self.decoder.latent_scale.device
-        for draw in range(count):
+        for draw in range(count if self.config.cached_windows else UNCACHED_WINDOWS):
             item = windows.draw(np.random.default_rng([self.config.cache_seed, draw]))
             tensors = {name: torch.from_numpy(item[name])[None].to(device) for name in item}
             yield tensors if "latent" in tensors else self._frozen(**tensors)
 
     def _measure_latents(self, windows: Source) -> None:
         """Set the latent's scale, and its statistics, to those of some windows."""
-        count = SCALE_WINDOWS if self.config.cached_windows else WHITENING_WINDOWS
-        latents = torch.cat([frozen["latent"] for frozen in self._examples(windows, count)]).float()
+        examples = self.examples(windows, SCALE_WINDOWS)
+        latents = torch.cat([frozen["latent"] for frozen in examples]).float()
         scale = 1.0 / latents.std().clamp_min(1e-6)
         self.decoder.latent_scale.copy_(scale)
         if self.decoder.preconditioning is not None:
             self.decoder.preconditioning.measure(latents * scale)
 
     @torch.no_grad()
-    def _spread_codes(self, windows: Source) -> None:
-        """Start the way into the code space as a whitening of the untrained encoder's output.
+    def start_codes(self, examples: Iterable[Mapping[str, Tensor]]) -> None:
+        """Start the acoustic quantizer on what the untrained acoustic encoder makes of examples."""
+        config = self.config.quantizer
+        if config.code_width is None and not config.initialize_from_data:
+            return
+        rows = self._vectors(examples)
+        if config.code_width is not None:
+            start_maps(self.encoder.quantizer, rows)
+        if config.initialize_from_data:
+            generator = torch.Generator().manual_seed(self.config.cache_seed)
+            self.encoder.quantizer.start(rows, generator)
 
-        That output points almost into one direction. Codes that start there are left behind as
-        soon as the encoder learns to use the space around, and the codebook collapses.
-        """
-        project_in = self.encoder.quantizer.project_in
-        assert isinstance(project_in, nn.Linear), type(project_in)
+    def _vectors(self, examples: Iterable[Mapping[str, Tensor]]) -> Float[Tensor, "N D"]:
+        """Return the acoustic encoder's output for windows, without padding."""
         vocab_size = self.vocab_sizes[-1]
         collected = []
-        for frozen in self._examples(windows, WHITENING_WINDOWS):
+        for frozen in examples:
             features = frozen["features"].float()
             codes = self.encoder.semantic.encode(features, vocab_size)
             valid = valid_mask(frozen["num_valid"], features.shape[1])
@@ -227,15 +249,8 @@ class CodecStage(Stage):
                 mask_padding(features, valid),
                 mask_padding(self.encoder.semantic.decode(codes, vocab_size), valid),
             )
-            collected.append(vectors[valid].double().cpu())
-        rows = torch.cat(collected)
-        mean = rows.mean(dim=0)
-        variances, directions = torch.linalg.eigh((rows - mean).T.cov())
-        width = project_in.out_features
-        scales = variances[-width:].clamp_min(1e-12).rsqrt()
-        whitening = scales.unsqueeze(1) * directions[:, -width:].T
-        project_in.weight.copy_(whitening)
-        project_in.bias.copy_(-(whitening @ mean))
+            collected.append(vectors[valid])
+        return torch.cat(collected)
 
     def optimizer_groups(self) -> dict[str, list[Parameter]]:
         """Return the one group that is trained jointly (Sec. III-E)."""
@@ -244,9 +259,9 @@ class CodecStage(Stage):
 
     def training_step(self, batch: Batch, group: str) -> StepOutput:
         """Return the loss of Eq. 11."""
-        frozen = self._inputs(batch)
+        frozen = self.inputs(batch)
         encoded = self._encode(frozen, batch)
-        context = self._context(encoded, frozen, batch.step)
+        context = self._context(encoded, frozen, batch)
         dropped = rand_per_item(batch.generators, (1, 1), context.device)
         empty = self.decoder.condition.unconditional(*context.shape[:2])
         is_dropped = dropped < self.config.condition_dropout
@@ -275,7 +290,7 @@ class CodecStage(Stage):
         loss = reconstruction + encoded.commitment_loss + encoded.entropy_loss
         return StepOutput(loss=loss, scalars=scalars)
 
-    def _inputs(self, batch: Batch) -> dict[str, Tensor]:
+    def inputs(self, batch: Batch) -> dict[str, Tensor]:
         """Return the frozen boxes' results, from the cache or computed now."""
         if "latent" in batch.extra:
             return dict(batch.extra)
@@ -297,9 +312,9 @@ class CodecStage(Stage):
             )
 
     def _context(
-        self, encoded: EncoderOutput, frozen: Mapping[str, Tensor], step: int
+        self, encoded: EncoderOutput, frozen: Mapping[str, Tensor], batch: Batch
     ) -> Float[Tensor, "B L E"]:
-        """Return the condition, as decoding builds it from codes.
+        """Return the condition, as decoding builds it from codes, or from vectors for some items.
 
         Codes come in whole columns: those of a last column that the audio does not fill are
         decoded like all others, only later positions carry the mark of padding.
@@ -307,14 +322,19 @@ class CodecStage(Stage):
         length = encoded.valid.shape[1]
         has_code = valid_mask(frozen["num_positions"], length)
         is_tail = (has_code & ~encoded.valid).unsqueeze(-1)
-        acoustic, semantic = self.encoder.quantized(
-            encoded.semantic_codes, encoded.acoustic_codes, self._vocab_size(step)
+        decoded = self.encoder.quantized(
+            encoded.semantic_codes, encoded.acoustic_codes, self._vocab_size(batch.step)
         )
-        return self.decoder.condition(
-            torch.where(is_tail, acoustic, encoded.acoustic_features),
-            torch.where(is_tail, semantic, encoded.semantic_features),
-            length,
-        )
+        trained = encoded.acoustic_features, encoded.semantic_features
+        acoustic, semantic = (torch.where(is_tail, *pair) for pair in zip(decoded, trained))
+        if self.config.unquantized_share:
+            drawn = rand_per_item(batch.generators, (1, 1), acoustic.device)
+            is_exact = (drawn < self.config.unquantized_share) & has_code.unsqueeze(-1)
+            # Without gradients: the encoder shall learn what survives its quantizer.
+            exact = self.encoder.quantizer.bypass(encoded.vectors.detach())
+            acoustic = torch.where(is_exact, exact, acoustic)
+            semantic = torch.where(is_exact, encoded.features, semantic)
+        return self.decoder.condition(acoustic, semantic, length)
 
     def _timesteps(self, batch: Batch, device: torch.device) -> Int[Tensor, " B"]:
         num_timesteps = self.decoder.schedule.num_timesteps
@@ -352,14 +372,14 @@ class CodecStage(Stage):
     @torch.no_grad()
     def pictures(self, batch: Batch) -> dict[str, Picture]:
         """Return what the VAE and vocoder could give at best, and samples from the codes."""
-        frozen = {name: value[:PICTURE_ITEMS] for name, value in self._inputs(batch).items()}
+        frozen = {name: value[:PICTURE_ITEMS] for name, value in self.inputs(batch).items()}
         part = dataclasses.replace(
             batch,
             wav=batch.wav[:PICTURE_ITEMS],
             generators=batch.generators[:PICTURE_ITEMS],
             extra=frozen,
         )
-        context = self._context(self._encode(frozen, part), frozen, batch.step)
+        context = self._context(self._encode(frozen, part), frozen, part)
         latent = frozen["latent"].float() * self.decoder.latent_scale
         noise = randn_per_item(part.generators, tuple(latent.shape[1:]), latent.device)
         num_steps = min(MAX_PICTURE_STEPS, self.config.sampling.num_steps)
@@ -380,13 +400,40 @@ class CodecStage(Stage):
 
     def export(self, folder: Path) -> None:
         """Write the complete codec, which `SemantiCodec.from_pretrained` loads."""
+        write_model(folder, self.codec_config, self.codec_state())
+
+    def codec_state(self) -> dict[str, Tensor]:
+        """Return the weights of encoder and decoder by the names that a codec has for them."""
         parts = {"encoder": self.encoder, "decoder": self.decoder}
-        state = {
+        return {
             f"{part}.{name}": tensor
             for part, module in parts.items()
             for name, tensor in module.state_dict().items()
         }
-        write_model(folder, self.codec_config, state)
+
+
+@torch.no_grad()
+def start_maps(quantizer: VectorQuantizer, rows: Float[Tensor, "N D"]) -> None:
+    """Start the ways into and out of the code space on vectors that are to be quantized.
+
+    They point almost into one direction, and codes of unit length that start there are left behind
+    as soon as the encoder learns to use the space around: such a space starts whitened. Codes of
+    any length start on the principal axes, and lose nothing but the weakest.
+    """
+    project_in, project_out = quantizer.project_in, quantizer.project_out
+    assert isinstance(project_in, nn.Linear) and isinstance(project_out, nn.Linear)
+    exact = rows.double().cpu()
+    mean = exact.mean(dim=0)
+    variances, directions = torch.linalg.eigh((exact - mean).T.cov())
+    axes = directions[:, -project_in.out_features :].T
+    if quantizer.config.l2_normalize:
+        scales = variances[-project_in.out_features :].clamp_min(1e-12).rsqrt()
+        axes = scales.unsqueeze(1) * axes
+    else:
+        project_out.weight.copy_(axes.T)
+        project_out.bias.copy_(mean)
+    project_in.weight.copy_(axes)
+    project_in.bias.copy_(-(axes @ mean))
 
 
 def _mean_where(values: Float[Tensor, " B"], chosen: Bool[Tensor, " B"]) -> Float[Tensor, ""]:

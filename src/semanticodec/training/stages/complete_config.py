@@ -12,7 +12,7 @@ from semanticodec.decoder.preconditioning import Preconditioning
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
-from semanticodec.encoder.stacking import BLOCKS, NUM_BANDS, positions_per_window
+from semanticodec.layers.stacking import BLOCKS, NUM_BANDS, positions_per_window
 
 if TYPE_CHECKING:
     from semanticodec.training.stages.boxes import FrozenBoxes
@@ -24,14 +24,16 @@ def complete_config(config: CodecStage.Config, boxes: FrozenBoxes) -> CodecConfi
     stack_factor = config.stack_factor
     width = stack_factor * boxes.audiomae.config.width
     num_positions = positions_per_window(stack_factor)
-    _, bands = BLOCKS[stack_factor]
+    unstacks = stack_factor if config.unstacks_condition else 1
+    num_rows = num_positions * unstacks
+    _, bands = BLOCKS[stack_factor // unstacks]
     unet = dataclasses.replace(
         config.unet,
         in_channels=boxes.vae.config.latent_channels,
-        context_width=2 * width + config.position_width,
+        context_width=2 * width // unstacks + config.position_width,
         latent_frames=LATENT_FRAMES,
         latent_bins=LATENT_BINS,
-        aligned_grid=(num_positions * bands // NUM_BANDS, NUM_BANDS // bands),
+        aligned_grid=(num_rows * bands // NUM_BANDS, NUM_BANDS // bands),
     )
     encoder = Encoder.Config(
         audiomae=boxes.audiomae.config,
@@ -48,7 +50,10 @@ def complete_config(config: CodecStage.Config, boxes: FrozenBoxes) -> CodecConfi
     )
     decoder = Decoder.Config(
         condition=Condition.Config(
-            width=width, position_width=config.position_width, max_positions=num_positions
+            width=width // unstacks,
+            position_width=config.position_width,
+            max_positions=num_rows,
+            unstacks=unstacks,
         ),
         unet=unet,
         schedule=config.schedule,

@@ -61,7 +61,7 @@ class LearnedSemanticStage(CodecStage):
 
     def training_step(self, batch: Batch, group: str) -> StepOutput:
         """Return the loss of Eq. 11 with the commitment of both quantizers."""
-        frozen = self._inputs(batch)
+        frozen = self.inputs(batch)
         output = super().training_step(dataclasses.replace(batch, extra=frozen), group)
         # Afterwards: with codes that have just moved onto its own features, the first batch would
         # leave nothing for the acoustic codes to start from.

@@ -79,8 +79,9 @@ def test_model_vectors_are_means_of_the_codecs_features(
     layers = ("semantic", "all", "continuous", "acoustic")
     embedder = opened(*(f"model={tiny_folder}:{name}" for name in layers))
     for name, vector in zip(layers, embedder.embed(wav())):
-        expected = tiny_codec.features(wav(), name)[0].mean(dim=0)
-        torch.testing.assert_close(vector, expected)
+        features = tiny_codec.features(wav(), name)[0]
+        bands = [features[band::8].mean(dim=0) for band in range(8)]
+        torch.testing.assert_close(vector, torch.cat(bands))
 
 
 def test_model_rows_state_the_rate_of_their_codes(tiny_folder: Path) -> None:

@@ -67,6 +67,33 @@ def stack_patches(
     return blocks.transpose(2, 3).reshape(batch, num_patches // stack_factor, stack_factor * width)
 
 
+def unstack_patches(
+    stacked: Float[Tensor, "B L {stack_factor}*D"], stack_factor: int, num_bands: int = NUM_BANDS
+) -> Float[Tensor, "B L*{stack_factor} D"]:
+    """Take positions apart into patches again, the inverse of `stack_patches`.
+
+    Args:
+        stacked: one row per position, time-major, in whole columns.
+        stack_factor: K, 1, 2 or 4.
+        num_bands: patches along the frequency axis.
+    Returns:
+        One row per patch, time-major.
+    Raises:
+        ConfigError: no such stack factor, or rows and widths that it cannot have made.
+    """
+    times, bands = _block(stack_factor, num_bands)
+    batch, length, width = stacked.shape
+    rows = num_bands // bands
+    if length % rows or width % stack_factor:
+        raise ConfigError(
+            f"{length} positions of width {width} are not {rows} bands of {stack_factor} stacked "
+            "patches; give whole columns of stacked features"
+        )
+    blocks = stacked.reshape(batch, length // rows, rows, times, bands, width // stack_factor)
+    # B T/t F/f t f D -> B T/t t F/f f D
+    return blocks.transpose(2, 3).reshape(batch, stack_factor * length, width // stack_factor)
+
+
 def num_positions(num_samples: int, stack_factor: int, num_bands: int = NUM_BANDS) -> int:
     """Return how many positions hold a recording: whole columns, the last one padded.
 

@@ -7,8 +7,13 @@ import pytest
 import torch
 
 from golden_weights import GOLDEN
-from semanticodec.encoder.stacking import num_positions, positions_per_window, stack_patches
 from semanticodec.errors import ConfigError
+from semanticodec.layers.stacking import (
+    num_positions,
+    positions_per_window,
+    stack_patches,
+    unstack_patches,
+)
 
 
 def numbered_patches(num_times: int, num_bands: int = 8) -> torch.Tensor:
@@ -36,6 +41,18 @@ def test_four_joins_a_square_time_first():
     assert stacked[0] == [0, 0, 0, 1, 1, 0, 1, 1]
     assert stacked[1] == [0, 2, 0, 3, 1, 2, 1, 3]
     assert stacked[4] == [2, 0, 2, 1, 3, 0, 3, 1]
+
+
+@pytest.mark.parametrize("stack_factor", [1, 2, 4])
+def test_unstacking_is_the_inverse(stack_factor):
+    patches = torch.randn(2, 6 * 8, 5)
+    assert torch.equal(unstack_patches(stack_patches(patches, stack_factor), stack_factor), patches)
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 8), (1, 8, 6)])
+def test_what_no_stacking_made_is_not_taken_apart(shape):
+    with pytest.raises(ConfigError, match="not 4 bands of 4 stacked patches"):
+        unstack_patches(torch.zeros(shape), 4)
 
 
 @pytest.mark.parametrize("num_bands", [2, 4, 8])

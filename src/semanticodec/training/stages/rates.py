@@ -1,0 +1,181 @@
+"""Joint training of the codec at several token rates around one T-UNet.
+
+window -> AudioMAE features of single patches -> stacked for the rate of the step
+    -> semantic codebook, acoustic encoder + codebook of that rate -> condition, patch by patch
+    -> the T-UNet of all rates
+
+Every step trains one rate (see `CodecStage` for the rest). What the rates have in common is
+trained by all of them, and stored once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from semanticodec.checkpoints.pretrained import write_models
+from semanticodec.errors import ConfigError
+from semanticodec.training.cache import WindowFeatures, stacked_features
+from semanticodec.training.data import Batch, Source
+from semanticodec.training.monitor import Picture
+from semanticodec.training.stages.boxes import CODEBOOK_BOX, FrozenBoxes, load_boxes
+from semanticodec.training.stages.codec import CODE_WINDOWS, CodecStage
+from semanticodec.training.trainer import Stage, StepOutput
+
+# Separates the draw of the rate from all other numbers of a step.
+RATE_STREAM = 20406
+SHARED = ("encoder.audiomae.", "decoder.")
+SHARED_BOXES = ("unet", "preconditioning", "vae", "vocoder")
+
+
+class RatesStage(Stage):
+    """Trains one codec per rate with a T-UNet in common; exports them as one model."""
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Config:
+        """What is trained.
+
+        Attributes:
+            codec: of every rate; its stack factor is replaced.
+            stack_factors: K of every rate; the first is 1, and the exported model's default.
+        """
+
+        codec: CodecStage.Config = CodecStage.Config(unstacks_condition=True)
+        stack_factors: tuple[int, ...] = (1, 2, 4)
+
+    @classmethod
+    def build(cls, config: Config, boxes: Mapping[str, Path]) -> RatesStage:
+        """Make the stage on the exports of AudioMAE, VAE, vocoder and a codebook per rate.
+
+        Args:
+            config: what is trained.
+            boxes: folders by name; `codebook_100`, `codebook_50` and so on for the codebooks.
+        Raises:
+            ConfigError: One of them is missing, or another was given.
+            CheckpointError: One cannot be read or does not fit the others.
+        """
+        names = {factor: f"{CODEBOOK_BOX}_{100 // factor}" for factor in config.stack_factors}
+        missing = [name for name in names.values() if name not in boxes]
+        if missing:
+            raise ConfigError(
+                f"Every token rate needs a codebook of its own; missing: {', '.join(missing)}. "
+                "Add --box NAME=RUN/export for each."
+            )
+        common = {name: path for name, path in boxes.items() if name not in names.values()}
+        loaded = [
+            load_boxes({**common, CODEBOOK_BOX: boxes[name]}, factor)
+            for factor, name in names.items()
+        ]
+        return cls(config, loaded)
+
+    def __init__(self, config: Config, boxes: list[FrozenBoxes]) -> None:
+        super().__init__()
+        if config.stack_factors[:1] != (1,) or not config.codec.unstacks_condition:
+            raise ConfigError(
+                "One T-UNet for several rates sees the patches of K = 1: start stack_factors "
+                "with 1 and set codec.unstacks_condition=True."
+            )
+        self.config = config
+        self.codecs = nn.ModuleList(
+            CodecStage(dataclasses.replace(config.codec, stack_factor=factor), frozen)
+            for factor, frozen in zip(config.stack_factors, boxes, strict=True)
+        )
+        for other in self._members()[1:]:
+            _borrow(other.encoder, "audiomae", self.first.encoder.audiomae)
+            _borrow(other, "vae_encoder", self.first.vae_encoder)
+            for name in SHARED_BOXES:
+                _borrow(other.decoder, name, getattr(self.first.decoder, name))
+
+    def _members(self) -> list[CodecStage]:
+        return [codec for codec in self.codecs if isinstance(codec, CodecStage)]
+
+    @property
+    def first(self) -> CodecStage:
+        """The codec of K = 1, which owns what all share."""
+        return self._members()[0]
+
+    def initialize(self, folder: Path) -> None:
+        """Start the trained boxes, and the latent's scale, from an exported model."""
+        for member in self._members():
+            member.initialize(folder, member.codec_config.token_rate)
+
+    def prepare(self, source: Source, *, folder: Path, is_resumed: bool) -> Source:
+        """Put the cache of patches before the source, and start what starts from data."""
+        windows = self.first.prepare(source, folder=folder, is_resumed=is_resumed)
+        if is_resumed or self.first.is_started:
+            return windows
+        for member in self._members()[1:]:
+            member.eval()
+            member.decoder.latent_scale.copy_(self.first.decoder.latent_scale)
+            member.start_codes(
+                _stacked(example, member.config.stack_factor)
+                for example in self.first.examples(windows, CODE_WINDOWS)
+            )
+        return windows
+
+    def optimizer_groups(self) -> dict[str, list[Parameter]]:
+        """Return the one group that is trained jointly, shared parameters once."""
+        parameters = [
+            parameter
+            for member in self._members()
+            for parameter in member.optimizer_groups()["codec"]
+        ]
+        return {"codec": list(dict.fromkeys(parameters))}
+
+    def training_step(self, batch: Batch, group: str) -> StepOutput:
+        """Return the loss of the step's rate; what is recorded has the rate in its name."""
+        member = self._members()[self._choice(batch.step)]
+        output = member.training_step(self._batch_of(member, batch), group)
+        rate = member.codec_config.token_rate
+        scalars = {f"{name}_{rate}": value for name, value in output.scalars.items()}
+        return StepOutput(loss=output.loss, scalars=scalars)
+
+    def _choice(self, step: int) -> int:
+        """Return which rate a step trains: the same in all processes."""
+        rng = np.random.default_rng([RATE_STREAM, step])
+        return int(rng.integers(len(self.codecs)))
+
+    def _batch_of(self, member: CodecStage, batch: Batch) -> Batch:
+        """Return the batch with the frozen boxes' results as a rate needs them."""
+        inputs = self.first.inputs(batch)
+        return dataclasses.replace(batch, extra=_stacked(inputs, member.config.stack_factor))
+
+    def pictures(self, batch: Batch) -> dict[str, Picture]:
+        """Return samples from the codes of every rate."""
+        return {
+            f"{name}_{member.codec_config.token_rate}": picture
+            for member in self._members()
+            for name, picture in member.pictures(self._batch_of(member, batch)).items()
+        }
+
+    def export(self, folder: Path) -> None:
+        """Write one model of all rates, which `SemantiCodec.from_pretrained` loads."""
+        states = [(member.codec_config, member.codec_state()) for member in self._members()]
+        _, whole = states[0]
+        write_models(
+            folder,
+            settings=[(config, _part(state, is_shared=False)) for config, state in states],
+            shared=_part(whole, is_shared=True),
+        )
+
+
+def _borrow(borrower: nn.Module, name: str, box: nn.Module | None) -> None:
+    """Let a module work with a box that another owns: it is then neither saved nor moved twice."""
+    delattr(borrower, name)
+    object.__setattr__(borrower, name, box)
+
+
+def _part(state: Mapping[str, Tensor], *, is_shared: bool) -> dict[str, Tensor]:
+    """Return the weights that all rates share, or those that a rate has for itself."""
+    return {name: tensor for name, tensor in state.items() if name.startswith(SHARED) == is_shared}
+
+
+def _stacked(inputs: Mapping[str, Tensor], stack_factor: int) -> dict[str, Tensor]:
+    """Return the frozen boxes' results for K = 1 as they are for another stack factor."""
+    patches = WindowFeatures(*(inputs[name] for name in WindowFeatures._fields))
+    return {**inputs, **stacked_features(patches, stack_factor)._asdict()}

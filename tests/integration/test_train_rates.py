@@ -1,0 +1,130 @@
+"""`semanticodec train codec` for several token rates around one T-UNet."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from semanticodec import SemantiCodec
+from semanticodec.cli import main
+from semanticodec.recipes import codec as recipes
+from semanticodec.training.data import Batch, Shard, draw_batch
+from tiny_boxes import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
+
+RATES = (100, 50, 25)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_audio(tmp_path_factory.mktemp("data"), seconds=(3.0, 12.0))
+
+
+@pytest.fixture(scope="module")
+def boxes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("boxes")
+    makers = {"audiomae": export_audiomae, "vae": export_vae, "vocoder": export_vocoder}
+    made = {name: make(folder / name) for name, make in makers.items()}
+    for rate in RATES:
+        name = f"codebook_{rate}"
+        made[name] = export_codebook(folder / name, stack_factor=100 // rate)
+    return made
+
+
+def train(data, out, boxes, *more):
+    named = [f"--box={name}={folder}" for name, folder in boxes.items()]
+    command = ("train", "codec", "--recipe", "tiny_rates", "--quiet", "--steps", "6")
+    return main([*command, "--data", str(data), "--out", str(out), *named, *more])
+
+
+def records(out):
+    return [json.loads(line) for line in (out / "scalars.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def whole_run(data, boxes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    assert train(data, out, boxes) == 0
+    return out
+
+
+def test_every_rate_has_its_turn_and_its_own_curves(whole_run):
+    rates = [
+        {rate for rate in RATES if f"reconstruction_{rate}" in record}
+        for record in records(whole_run)
+    ]
+    assert len(rates) == 6 and all(len(found) == 1 for found in rates)
+    assert set.union(*rates) == set(RATES)
+
+
+def test_the_export_is_one_model_whose_rates_share_what_is_alike(whole_run):
+    export = whole_run / "export"
+    names = {path.name for path in export.glob("*.safetensors")}
+    assert names == {"shared.safetensors", *(f"rate_{rate}.safetensors" for rate in RATES)}
+    wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
+    codecs = [SemantiCodec.from_pretrained(export, token_rate=rate) for rate in RATES]
+    lengths = [codec.encode(wav).semantic.shape[1] for codec in codecs]
+    assert lengths == [64, 32, 16]
+    for codec in codecs:
+        assert codec.decode(codec.encode(wav)).shape == (1, 1, 20_000)
+        for name, weight in codecs[0].decoder.unet.named_parameters():
+            assert torch.equal(weight, codec.decoder.unet.get_parameter(name))
+    assert SemantiCodec.from_pretrained(export).token_rate == 100
+
+
+def test_a_run_stopped_and_resumed_is_the_same_run(whole_run, data, boxes, tmp_path):
+    for _ in range(6):
+        assert train(data, tmp_path, boxes, "--minutes", "0") == 0
+    for path in (whole_run / "export").glob("*.safetensors"):
+        whole, resumed = load_file(path), load_file(tmp_path / "export" / path.name)
+        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_run_can_start_from_an_earlier_model(whole_run, data, boxes, tmp_path):
+    init = ("--init", str(whole_run / "export"), "--steps", "0")
+    assert train(data, tmp_path, boxes, *init) == 0
+    for path in (whole_run / "export").glob("*.safetensors"):
+        earlier, started = load_file(path), load_file(tmp_path / "export" / path.name)
+        assert all(torch.equal(earlier[name], started[name]) for name in earlier)
+
+
+def test_a_missing_codebook_is_named(data, boxes, tmp_path, capsys):
+    some = {name: folder for name, folder in boxes.items() if name != "codebook_50"}
+    assert train(data, tmp_path, some) == 2
+    assert "missing: codebook_50" in capsys.readouterr().err
+
+
+def test_the_boxes_in_common_are_one_object_and_trained_once(data, boxes, tmp_path):
+    recipe = recipes.tiny_rates()
+    stage = recipe.stage.build(recipe.stage_config, boxes)
+    unets = {id(codec.decoder.unet) for codec in stage.codecs}
+    assert len(unets) == 1
+    state = stage.state_dict()
+    assert len({tensor.data_ptr() for tensor in state.values() if tensor.numel()}) == len(
+        [tensor for tensor in state.values() if tensor.numel()]
+    )
+    [group] = stage.optimizer_groups().values()
+    assert len({id(parameter) for parameter in group}) == len(group)
+
+
+def test_unquantized_features_reach_the_t_unet_for_their_share(data, boxes, tmp_path):
+    recipe = recipes.tiny_rates()
+    stage = recipe.stage.build(recipe.stage_config, boxes)
+    source = stage.prepare(
+        recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False
+    )
+    batch = draw_batch(source, 0, 0, 16, Shard())
+    member = stage.eval().codecs[1]
+    seen = stage._batch_of(member, batch)
+    encoded = member._encode(seen.extra, seen)
+    seeds = [generator.initial_seed() for generator in batch.generators]
+    again = [torch.Generator().manual_seed(seed) for seed in seeds]
+    context = member._context(
+        encoded, seen.extra, Batch(wav=seen.wav, generators=again, step=0, extra=seen.extra)
+    )
+    exact = member.decoder.condition(
+        member.encoder.quantizer.bypass(encoded.vectors), encoded.features, 256
+    )
+    is_exact = torch.isclose(context[:, :8], exact[:, :8]).flatten(1).all(dim=1)
+    assert 3 <= is_exact.sum() <= 13
