@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from semanticodec.errors import CheckpointError, ConfigError
 FORMAT = 1
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
-SHARED_NAME = "shared.safetensors"
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "default_model"
 CODEBOOK_KEY = "encoder.semantic.codebook_"
 FINGERPRINT_VALUES = 64
@@ -206,35 +205,33 @@ def write_model(
 
 def write_models(
     folder: str | os.PathLike[str],
-    settings: Iterable[tuple[CodecConfig, dict[str, Tensor]]],
-    shared: dict[str, Tensor],
+    settings: Iterable[tuple[CodecConfig, Mapping[str, Mapping[str, Tensor]]]],
     *,
     dtype: torch.dtype | None = None,
 ) -> Path:
-    """Write several settings whose weights partly are the same, each file atomically.
+    """Write several settings, spread over files of which some may be the same, each atomically.
 
     Args:
         folder: created if missing; its `config.json` and files of these names are replaced.
-        settings: every token rate with the weights that are its own; the first is the default.
-        shared: the weights that all of them have.
+        settings: every token rate with its weights by file name, without the suffix; a file that
+            several rates name is written once. The first rate is the default.
         dtype: precision of the stored weights (None keeps theirs).
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    _write_weights(target / SHARED_NAME, shared, dtype)
     rates: dict[str, Any] = {}
-    for config, own in settings:
-        name = f"rate_{config.token_rate}.safetensors"
-        _write_weights(target / name, own, dtype)
-        rates[str(config.token_rate)] = {
-            "config": config_to_dict(config),
-            "weights": [SHARED_NAME, name],
-        }
+    written: set[str] = set()
+    for config, files in settings:
+        for name in files.keys() - written:
+            _write_weights(target / f"{name}.safetensors", files[name], dtype)
+            written.add(name)
+        weights = [f"{name}.safetensors" for name in files]
+        rates[str(config.token_rate)] = {"config": config_to_dict(config), "weights": weights}
     write_index(target, {"default_token_rate": int(next(iter(rates))), "token_rates": rates})
     return target
 
 
-def _write_weights(path: Path, state: dict[str, Tensor], dtype: torch.dtype | None) -> None:
+def _write_weights(path: Path, state: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
     tensors = {key: stored(key, tensor, dtype) for key, tensor in state.items()}
     partial = path.with_name(f".{path.name}.partial")
     save_file(tensors, partial, metadata={"format": "pt"})

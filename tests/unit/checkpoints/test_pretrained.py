@@ -52,11 +52,11 @@ def test_rates_may_share_a_weight_file(tmp_path: Path) -> None:
     codecs = [random_codec(token_rate) for token_rate in (100, 50)]
     whole = codecs[0].state_dict()
     shared = {name: weight for name, weight in whole.items() if name.startswith("decoder.vocoder.")}
-    own = []
+    settings = []
     for codec in codecs:
-        state = codec.state_dict()
-        own.append((codec.config, {name: state[name] for name in state if name not in shared}))
-    write_models(tmp_path, own, shared, dtype=torch.float16)
+        own = {name: weight for name, weight in codec.state_dict().items() if name not in shared}
+        settings.append((codec.config, {"shared": shared, f"rate_{codec.token_rate}": own}))
+    write_models(tmp_path, settings, dtype=torch.float16)
     assert {path.name for path in tmp_path.iterdir()} == {
         *("config.json", "shared.safetensors", "rate_100.safetensors", "rate_50.safetensors")
     }

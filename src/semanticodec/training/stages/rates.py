@@ -29,7 +29,12 @@ from semanticodec.training.trainer import Stage, StepOutput
 
 # Separates the draw of the rate from all other numbers of a step.
 RATE_STREAM = 20406
-SHARED = ("encoder.audiomae.", "decoder.")
+# Weight files by the boxes in them.
+SHARED_FILES = {"audiomae": ("encoder.audiomae.",), "decoder": ("decoder.",)}
+OWN_FILES = {
+    "semantic": ("encoder.semantic.",),
+    "acoustic": ("encoder.acoustic.", "encoder.quantizer."),
+}
 SHARED_BOXES = ("unet", "preconditioning", "vae", "vocoder")
 
 
@@ -155,13 +160,14 @@ class RatesStage(Stage):
 
     def export(self, folder: Path) -> None:
         """Write one model of all rates, which `SemantiCodec.from_pretrained` loads."""
-        states = [(member.codec_config, member.codec_state()) for member in self._members()]
-        _, whole = states[0]
-        write_models(
-            folder,
-            settings=[(config, _part(state, is_shared=False)) for config, state in states],
-            shared=_part(whole, is_shared=True),
-        )
+        common = _files(self.first.codec_state(), SHARED_FILES)
+        settings = []
+        for member in self._members():
+            rate = member.codec_config.token_rate
+            own = _files(member.codec_state(), OWN_FILES)
+            files = {**common, **{f"{name}_{rate}": part for name, part in own.items()}}
+            settings.append((member.codec_config, files))
+        write_models(folder, settings)
 
 
 def _borrow(borrower: nn.Module, name: str, box: nn.Module | None) -> None:
@@ -170,9 +176,14 @@ def _borrow(borrower: nn.Module, name: str, box: nn.Module | None) -> None:
     object.__setattr__(borrower, name, box)
 
 
-def _part(state: Mapping[str, Tensor], *, is_shared: bool) -> dict[str, Tensor]:
-    """Return the weights that all rates share, or those that a rate has for itself."""
-    return {name: tensor for name, tensor in state.items() if name.startswith(SHARED) == is_shared}
+def _files(
+    state: Mapping[str, Tensor], prefixes: Mapping[str, tuple[str, ...]]
+) -> dict[str, dict[str, Tensor]]:
+    """Return the weights of every file."""
+    return {
+        name: {key: tensor for key, tensor in state.items() if key.startswith(wanted)}
+        for name, wanted in prefixes.items()
+    }
 
 
 def _stacked(inputs: Mapping[str, Tensor], stack_factor: int) -> dict[str, Tensor]:
