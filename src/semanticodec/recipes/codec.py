@@ -72,7 +72,8 @@ def small_rates() -> Recipe:
     config: CodecStage.Config = single.stage_config
     codec = replace(
         config,
-        quantizer=replace(config.quantizer, code_width=64),
+        quantizer=replace(config.quantizer, code_width=64, commitment_weight=0.01),
+        acoustic_start=500,
         unstacks_condition=True,
         unquantized_share=0.1,
         timestep_shift=8.0,
@@ -187,7 +188,13 @@ def tiny_rates() -> Recipe:
     single = tiny()
     config: CodecStage.Config = single.stage_config
     quantizer = replace(config.quantizer, l2_normalize=False)
-    codec = replace(config, quantizer=quantizer, unstacks_condition=True, unquantized_share=0.5)
+    codec = replace(
+        config,
+        quantizer=quantizer,
+        acoustic_start=2,
+        unstacks_condition=True,
+        unquantized_share=0.5,
+    )
     stage_config = RatesStage.Config(codec=codec)
     return replace(single, name="codec/tiny_rates", stage=RatesStage, stage_config=stage_config)
 

@@ -67,6 +67,9 @@ class CodecStage(Stage):
             is_acoustic_bidirectional: see `AcousticEncoder.Config`.
             is_acoustic_residual: see `AcousticEncoder.Config`.
             quantizer: its width is replaced.
+            acoustic_start: first step that trains the acoustic encoder. Until then the T-UNet
+                learns to use the codes as they start; a network that does not yet use them leaves
+                the encoder to the commitment loss, which is least where all vectors are alike.
             unstacks_condition: take the condition's positions apart into patches, see
                 `Condition.Config`; T-UNets of all stack factors are then alike.
             unquantized_share: share of the items whose condition is what the quantizers would
@@ -91,6 +94,7 @@ class CodecStage(Stage):
         is_acoustic_bidirectional: bool = True
         is_acoustic_residual: bool = False
         quantizer: VectorQuantizer.Config = VectorQuantizer.Config()
+        acoustic_start: int = 0
         unstacks_condition: bool = False
         unquantized_share: float = 0.0
         position_width: int = 192
@@ -303,7 +307,9 @@ class CodecStage(Stage):
 
     def _encode(self, frozen: Mapping[str, Tensor], batch: Batch) -> EncoderOutput:
         # The recurrent network and the quantizer need the digits; they are the cheap part.
-        with torch.autocast(batch.wav.device.type, enabled=False):
+        is_trained = torch.is_grad_enabled() and batch.step >= self.config.acoustic_start
+        device = batch.wav.device.type
+        with torch.autocast(device, enabled=False), torch.set_grad_enabled(is_trained):
             return self.encoder(
                 frozen["features"].float(),
                 frozen["num_valid"],
