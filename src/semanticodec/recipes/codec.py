@@ -72,11 +72,17 @@ def small_rates() -> Recipe:
     config: CodecStage.Config = single.stage_config
     codec = replace(
         config,
-        quantizer=replace(config.quantizer, code_width=64, commitment_weight=0.01),
+        quantizer=replace(
+            config.quantizer,
+            code_width=32,
+            decay=0.98,
+            revival_threshold=0.1,
+            commitment_weight=0.01,
+        ),
         acoustic_start=500,
+        is_code_space_fixed=True,
         unstacks_condition=True,
         unquantized_share=0.1,
-        timestep_shift=8.0,
     )
     return replace(
         single,
@@ -192,6 +198,7 @@ def tiny_rates() -> Recipe:
         config,
         quantizer=quantizer,
         acoustic_start=2,
+        is_code_space_fixed=True,
         unstacks_condition=True,
         unquantized_share=0.5,
     )

@@ -42,7 +42,8 @@ PROBE_EVERY = 10
 USE_DECAY = 0.995
 SCALE_WINDOWS = 256
 UNCACHED_WINDOWS = 16
-CODE_WINDOWS = 128
+# For each patch that a position joins: stacked features are fewer, and no easier to cluster.
+CODE_WINDOWS = 512
 CACHE_BATCH = 8
 PICTURE_ITEMS = 2
 MAX_PICTURE_STEPS = 10
@@ -70,6 +71,8 @@ class CodecStage(Stage):
             acoustic_start: first step that trains the acoustic encoder. Until then the T-UNet
                 learns to use the codes as they start; a network that does not yet use them leaves
                 the encoder to the commitment loss, which is least where all vectors are alike.
+            is_code_space_fixed: leave the ways into and out of the code space as they start. The
+                codes then have a space that does not move under them.
             unstacks_condition: take the condition's positions apart into patches, see
                 `Condition.Config`; T-UNets of all stack factors are then alike.
             unquantized_share: share of the items whose condition is what the quantizers would
@@ -95,6 +98,7 @@ class CodecStage(Stage):
         is_acoustic_residual: bool = False
         quantizer: VectorQuantizer.Config = VectorQuantizer.Config()
         acoustic_start: int = 0
+        is_code_space_fixed: bool = False
         unstacks_condition: bool = False
         unquantized_share: float = 0.0
         position_width: int = 192
@@ -180,7 +184,7 @@ class CodecStage(Stage):
         # A resumed run has its scale in the checkpoint.
         if not (is_resumed or self.is_started):
             self._measure_latents(windows)
-            self.start_codes(self.examples(windows, CODE_WINDOWS))
+            self.start_codes(self.examples(windows, self.num_code_windows))
         return windows
 
     def _cache(self, source: WindowSource, folder: Path) -> CachedSource:
@@ -205,6 +209,11 @@ class CodecStage(Stage):
             audiomae = window_features(self.encoder, self.fbank, wav, num_samples)
             mean, _ = self.vae_encoder(self.mel(wav[:, :WINDOW_SAMPLES]))
         return {**audiomae._asdict(), "latent": mean}
+
+    @property
+    def num_code_windows(self) -> int:
+        """How many windows the acoustic quantizer starts from."""
+        return CODE_WINDOWS * self.config.stack_factor
 
     def examples(self, windows: Source, count: int) -> Iterator[dict[str, Tensor]]:
         """Yield the frozen boxes' results of some windows, one at a time.
@@ -258,7 +267,9 @@ class CodecStage(Stage):
 
     def optimizer_groups(self) -> dict[str, list[Parameter]]:
         """Return the one group that is trained jointly (Sec. III-E)."""
-        boxes = (self.encoder.acoustic, self.encoder.quantizer, self.decoder.unet)
+        boxes = [self.encoder.acoustic, self.encoder.quantizer, self.decoder.unet]
+        if self.config.is_code_space_fixed:
+            boxes.remove(self.encoder.quantizer)
         return {"codec": [parameter for box in boxes for parameter in box.parameters()]}
 
     def training_step(self, batch: Batch, group: str) -> StepOutput:
@@ -336,8 +347,8 @@ class CodecStage(Stage):
         if self.config.unquantized_share:
             drawn = rand_per_item(batch.generators, (1, 1), acoustic.device)
             is_exact = (drawn < self.config.unquantized_share) & has_code.unsqueeze(-1)
-            # Without gradients: the encoder shall learn what survives its quantizer.
-            exact = self.encoder.quantizer.bypass(encoded.vectors.detach())
+            with torch.no_grad():  # the encoder shall learn what survives its quantizer
+                exact = self.encoder.quantizer.bypass(encoded.vectors)
             acoustic = torch.where(is_exact, exact, acoustic)
             semantic = torch.where(is_exact, encoded.features, semantic)
         return self.decoder.condition(acoustic, semantic, length)

@@ -24,7 +24,7 @@ from semanticodec.training.cache import WindowFeatures, stacked_features
 from semanticodec.training.data import Batch, Source
 from semanticodec.training.monitor import Picture
 from semanticodec.training.stages.boxes import CODEBOOK_BOX, FrozenBoxes, load_boxes
-from semanticodec.training.stages.codec import CODE_WINDOWS, CodecStage
+from semanticodec.training.stages.codec import CodecStage
 from semanticodec.training.trainer import Stage, StepOutput
 
 # Separates the draw of the rate from all other numbers of a step.
@@ -119,7 +119,7 @@ class RatesStage(Stage):
             member.decoder.latent_scale.copy_(self.first.decoder.latent_scale)
             member.start_codes(
                 _stacked(example, member.config.stack_factor)
-                for example in self.first.examples(windows, CODE_WINDOWS)
+                for example in self.first.examples(windows, member.num_code_windows)
             )
         return windows
 
