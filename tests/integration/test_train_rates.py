@@ -129,3 +129,36 @@ def test_unquantized_features_reach_the_t_unet_for_their_share(data, boxes, tmp_
     )
     is_exact = torch.isclose(context[:, :8], exact[:, :8]).flatten(1).all(dim=1)
     assert 3 <= is_exact.sum() <= 13
+
+
+def test_the_acoustic_encoder_rests_until_its_start(data, boxes, tmp_path):
+    recipe = recipes.tiny_rates()
+    stage = recipe.stage.build(recipe.stage_config, boxes)
+    source = stage.prepare(
+        recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False
+    )
+    trained = set(stage.optimizer_groups()["codec"])
+    for codec in stage.codecs:
+        assert not trained & set(codec.encoder.quantizer.parameters())
+        assert trained >= set(codec.encoder.acoustic.parameters())
+    for step in (0, 1, 2, 3):
+        stage.zero_grad(set_to_none=True)
+        stage.train().training_step(
+            draw_batch(source, 0, step, 2, Shard()), "codec"
+        ).loss.backward()
+        moved = [p for codec in stage.codecs for p in codec.encoder.acoustic.parameters()]
+        assert any(p.grad is not None for p in moved) == (step >= 2)
+        assert all(p.grad is not None for p in stage.first.decoder.unet.parameters())
+
+
+def test_codes_start_on_the_principal_axes(data, boxes, tmp_path):
+    recipe = recipes.tiny_rates()
+    stage = recipe.stage.build(recipe.stage_config, boxes)
+    stage.prepare(recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False)
+    for codec in stage.codecs:
+        quantizer = codec.encoder.quantizer
+        axes = quantizer.project_in.weight
+        torch.testing.assert_close(axes @ axes.T, torch.eye(len(axes)), rtol=0, atol=1e-5)
+        vectors = torch.randn(1, 9, axes.shape[1])
+        once = quantizer.bypass(vectors)
+        torch.testing.assert_close(quantizer.bypass(once), once, rtol=1e-4, atol=1e-4)
