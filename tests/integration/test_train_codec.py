@@ -168,7 +168,7 @@ def stage_and_batches(data, boxes, tmp_path_factory):
     stage = recipe.stage.build(recipe.stage_config, boxes)
     audio = recipe.open_source((data,), recipe.crops)
     cached = stage.prepare(audio, folder=tmp_path_factory.mktemp("run"), is_resumed=False)
-    windows = audio.with_joined(recipe.stage_config.joined_share)
+    windows = audio.varied(recipe.stage_config.joined_share)
 
     class SameWindows:
         def draw(self, rng):

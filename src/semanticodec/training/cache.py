@@ -47,6 +47,7 @@ LOOKAHEAD_FRAMES = 2
 SHARD_WINDOWS = 32
 MAX_SKIPPED = 20
 INDEX_NAME = "index.json"
+NORMAL_SPEED = (1.0, 1.0)
 
 logger = logging.getLogger(__name__)
 
@@ -129,14 +130,20 @@ class WindowSource:
         config: domain weights and gain; its length of crops does not matter here.
         joined_share: share of the windows in which the room after a short recording is filled
             with those that follow in the list, instead of zeros.
+        speeds: lowest and highest factor of the playing speed, pitch included.
     """
 
     def __init__(
-        self, entries: list[AudioEntry], config: CropConfig, joined_share: float = 0.0
+        self,
+        entries: list[AudioEntry],
+        config: CropConfig,
+        joined_share: float = 0.0,
+        speeds: tuple[float, float] = NORMAL_SPEED,
     ) -> None:
         self.entries = entries
         self.config = config
         self.joined_share = joined_share
+        self.speeds = speeds
         self._ends = np.cumsum(self._weights())
         self._ends /= self._ends[-1]
 
@@ -145,9 +152,11 @@ class WindowSource:
         """List the recordings of folders, manifests and shards and draw from them."""
         return cls(find_entries(sources), config)
 
-    def with_joined(self, joined_share: float) -> WindowSource:
-        """Return the same source with another share of joined windows."""
-        return WindowSource(self.entries, self.config, joined_share)
+    def varied(
+        self, joined_share: float, speeds: tuple[float, float] = NORMAL_SPEED
+    ) -> WindowSource:
+        """Return the same source with another share of joined windows, and other speeds."""
+        return WindowSource(self.entries, self.config, joined_share, speeds)
 
     def _weights(self) -> Float[np.ndarray, " N"]:
         durations = np.array([entry.duration_s for entry in self.entries])
@@ -170,16 +179,17 @@ class WindowSource:
         return self.window(float(rng.random()), rng)
 
     def window(self, point: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return the window at a point in [0, 1); `rng` decides gain and joining."""
+        """Return the window at a point in [0, 1); `rng` decides gain, joining and speed."""
         is_joined = rng.random() < self.joined_share
         low, high = self.config.gain_db
         gain = np.float32(10.0 ** (rng.uniform(low, high) / 20.0))
+        speed = 1.0 if self.speeds == NORMAL_SPEED else float(rng.uniform(*self.speeds))
         row = min(int(np.searchsorted(self._ends, point, side="right")), len(self.entries) - 1)
         start_of_row = self._ends[row - 1] if row else 0.0
         position = (point - start_of_row) / max(self._ends[row] - start_of_row, 1e-12)
         for _ in range(MAX_SKIPPED):
             try:
-                samples = self._samples(row, float(position), is_joined)
+                samples = self._samples(row, float(position), is_joined, speed)
             except AudioError as error:
                 logger.warning("Left out a recording: %s", error)
                 row = (row + 1) % len(self.entries)
@@ -190,18 +200,21 @@ class WindowSource:
             f"{MAX_SKIPPED} recordings in a row could not be decoded; check the training data."
         )
 
-    def _samples(self, row: int, position: float, is_joined: bool) -> Float[np.ndarray, " S"]:
-        samples = read_samples(self.entries[row], position=position)
+    def _samples(
+        self, row: int, position: float, is_joined: bool, speed: float
+    ) -> Float[np.ndarray, " S"]:
+        samples = read_samples(self.entries[row], position=position, speed=speed)
         domain = self.entries[row].domain
         while is_joined and len(samples) < READ_SAMPLES:
             row = (row + 1) % len(self.entries)
             if self.entries[row].domain == domain:
-                samples = np.concatenate([samples, read_samples(self.entries[row])])
+                added = read_samples(self.entries[row], speed=speed)
+                samples = np.concatenate([samples, added])
         return samples[:READ_SAMPLES]
 
 
 def read_samples(
-    entry: AudioEntry, *, start: int | None = None, position: float = 0.0
+    entry: AudioEntry, *, start: int | None = None, position: float = 0.0, speed: float = 1.0
 ) -> Float[np.ndarray, " S"]:
     """Decode a window and its look-ahead from a recording.
 
@@ -209,6 +222,7 @@ def read_samples(
         entry: the recording.
         start: first sample at 16 kHz; None takes `position`.
         position: place in [0, 1) among the starts that leave a whole window.
+        speed: play so many times as fast, the pitch rising with it.
     Returns:
         16 kHz mono samples, at most 164 080; fewer where the recording ends.
     Raises:
@@ -216,7 +230,8 @@ def read_samples(
     """
     try:
         with entry.open() as stream, soundfile.SoundFile(stream) as recording:
-            rate = recording.samplerate
+            # What is played faster is as if it had been sampled at a higher rate, in whole Hz.
+            rate = round(recording.samplerate * speed)
             if start is None:
                 window = -(-WINDOW_SAMPLES * rate // SAMPLE_RATE)
                 first = int(position * max(recording.frames - window + 1, 1))
@@ -377,6 +392,8 @@ def _digest_of(source: WindowSource) -> str:
     digest = hashlib.sha256(
         f"{source.config.domain_weights} {source.config.gain_db} {source.joined_share}".encode()
     )
+    if source.speeds != NORMAL_SPEED:
+        digest.update(f"{source.speeds}".encode())
     for entry in source.entries:
         # Not the folder: data may move.
         name = f"{Path(entry.path).name} {entry.domain} {entry.duration_s:.3f} {entry.offset}\n"

@@ -121,17 +121,29 @@ def test_joined_windows_are_filled_from_their_own_domain(tmp_path):
         (tmp_path / domain).mkdir()
         for number in range(2):
             soundfile.write(tmp_path / domain / f"{number}.wav", np.full(30_000, level), 16000)
-    source = WindowSource.find((tmp_path,), CropConfig()).with_joined(1.0)
+    source = WindowSource.find((tmp_path,), CropConfig()).varied(1.0)
     for point, level in ((0.2, 0.5), (0.45, 0.5), (0.7, 0.1), (0.95, 0.1)):
         item = source.window(point, rng)
         assert item["num_samples"] == WINDOW_SAMPLES
         np.testing.assert_allclose(item["wav"], level, atol=1e-4)
 
 
+def test_speed_moves_the_pitch_of_a_window(tmp_path):
+    (tmp_path / "music").mkdir()
+    times = np.arange(32_000) / 16_000
+    soundfile.write(tmp_path / "music" / "0.wav", 0.5 * np.sin(2 * np.pi * 1000 * times), 16000)
+    source = WindowSource.find((tmp_path,), CropConfig()).varied(0.0, speeds=(1.1, 1.1))
+    item = source.window(0.0, np.random.default_rng(0))
+    num_samples = int(item["num_samples"])
+    assert num_samples == pytest.approx(32_000 / 1.1, abs=2)
+    spectrum = np.abs(np.fft.rfft(item["wav"][:num_samples]))
+    assert spectrum.argmax() * 16_000 / num_samples == pytest.approx(1100, abs=1)
+
+
 def test_a_drawn_window_is_a_function_of_the_numbers_it_gets(tmp_path):
-    source = WindowSource.find(
-        (write_audio(tmp_path),), CropConfig(gain_db=(-6.0, 6.0))
-    ).with_joined(0.5)
+    source = WindowSource.find((write_audio(tmp_path),), CropConfig(gain_db=(-6.0, 6.0))).varied(
+        0.5
+    )
     for seed in range(4):
         one, two = (source.draw(np.random.default_rng(seed)) for _ in range(2))
         assert one["num_samples"] == two["num_samples"]
@@ -223,7 +235,7 @@ def test_a_cache_of_another_origin_is_refused(tmp_path, small_shards):
     with pytest.raises(ConfigError, match=r"other box\).*Delete that folder"):
         build(tmp_path / "cache", source, Counter(), origin={"box": "b"})
     with pytest.raises(ConfigError, match="other recordings"):
-        build(tmp_path / "cache", source.with_joined(0.5), Counter())
+        build(tmp_path / "cache", source.varied(0.5), Counter())
     (tmp_path / "cache" / "index.json").write_text("{")
     with pytest.raises(ConfigError, match="another origin"):
         build(tmp_path / "cache", source, Counter())

@@ -27,7 +27,13 @@ from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, v
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CheckpointError
 from semanticodec.training import distributed
-from semanticodec.training.cache import CachedSource, WindowSource, build_cache, window_features
+from semanticodec.training.cache import (
+    NORMAL_SPEED,
+    CachedSource,
+    WindowSource,
+    build_cache,
+    window_features,
+)
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.monitor import Picture
 from semanticodec.training.stages.boxes import FrozenBoxes, load_boxes
@@ -88,6 +94,7 @@ class CodecStage(Stage):
                 and kept in RUN/cache; 0 runs the frozen boxes on new windows in every step.
             cache_seed: of the places of these windows.
             joined_share: share of the windows in which short recordings follow one another.
+            speeds: lowest and highest speed that windows are played at, see `WindowSource`.
         """
 
         stack_factor: int = 1
@@ -112,6 +119,7 @@ class CodecStage(Stage):
         cached_windows: int = 0
         cache_seed: int = 0
         joined_share: float = 0.0
+        speeds: tuple[float, float] = NORMAL_SPEED
 
     @classmethod
     def build(cls, config: Config, boxes: Mapping[str, Path]) -> CodecStage:
@@ -177,10 +185,10 @@ class CodecStage(Stage):
         config = self.config
         assert isinstance(source, WindowSource), type(source)
         self.eval()
-        joined = source.with_joined(config.joined_share)
-        windows: Source = joined
+        varied = source.varied(config.joined_share, config.speeds)
+        windows: Source = varied
         if config.cached_windows:
-            windows = self._cache(joined, folder / "cache")
+            windows = self._cache(varied, folder / "cache")
         # A resumed run has its scale in the checkpoint.
         if not (is_resumed or self.is_started):
             self._measure_latents(windows)

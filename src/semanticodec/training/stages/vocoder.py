@@ -1,6 +1,6 @@
 """Training of a vocoder (HiFi-GAN or Vocos): mel loss + GAN losses + feature matching.
 
-wav -> mel [-> VAE -> mel, for some items] -> vocoder -> generated
+wav -> mel [-> VAE or codec -> mel, for some items] -> vocoder -> generated
 generator:      mel_weight * mel loss + stft_weight * STFT loss
                 + adversarial_weight * GAN + feature_matching_weight * feature matching
 discriminator:  multi-period and multi-resolution, from `discriminator_start` on
@@ -37,6 +37,7 @@ from semanticodec.training.losses import (
 )
 from semanticodec.training.monitor import Picture
 from semanticodec.training.stages.adversarial import HandOver, discriminator_output
+from semanticodec.training.stages.decoded_mels import DecodedMels
 from semanticodec.training.stages.vae import load_vae
 from semanticodec.training.state import export_box, load_export
 from semanticodec.training.trainer import Stage, StepOutput
@@ -62,6 +63,9 @@ class VocoderStage(Stage):
                 judge, to save time; 0 = all of it.
             vae_probability: Share of items whose mel goes through the VAE first, if the run has
                 one (`--box vae=FOLDER`).
+            codec_probability: Share of the items whose mel goes through a codec at one of its
+                rates, if the run has one (`--box codec=FOLDER`). The vocoder then learns to make
+                up for what the codec usually loses.
         """
 
         vocoder: Vocos.Config | HiFiGAN.Config = Vocos.Config()
@@ -76,23 +80,30 @@ class VocoderStage(Stage):
         discriminator_start: int = 0
         excerpt_samples: int = 0
         vae_probability: float = 0.5
+        codec_probability: float = 0.5
         gan_loss: GanLoss = "hinge"
 
     @classmethod
     def build(cls, config: Config, boxes: Mapping[str, Path]) -> VocoderStage:
-        """Make the stage; the only box it takes is a frozen `vae`.
+        """Make the stage; the boxes it takes are a frozen `vae` and a finished `codec`.
 
         Raises:
             ConfigError: Another box is given.
         """
-        if set(boxes) - {"vae"}:
+        if set(boxes) - {"vae", "codec"}:
             raise ConfigError(
-                f"The vocoder stage uses the box vae at most, but got {', '.join(boxes)}; "
-                "leave out the others."
+                f"The vocoder stage uses the boxes vae and codec at most, but got "
+                f"{', '.join(boxes)}; leave out the others."
             )
-        return cls(config, load_vae(boxes["vae"])[0] if "vae" in boxes else None)
+        return cls(
+            config,
+            load_vae(boxes["vae"])[0] if "vae" in boxes else None,
+            DecodedMels(boxes["codec"]) if "codec" in boxes else None,
+        )
 
-    def __init__(self, config: Config, vae: VAE | None = None) -> None:
+    def __init__(
+        self, config: Config, vae: VAE | None = None, decoded: DecodedMels | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.mel = Mel()
@@ -104,6 +115,7 @@ class VocoderStage(Stage):
         self.stft_loss = MultiResolutionStftLoss(config.stft)
         # In a list, so that the frozen box is neither trained nor saved with every checkpoint.
         self._vae = [vae] if vae is not None else []
+        self._decoded = decoded
         self._hand_over = HandOver()
 
     @property
@@ -141,14 +153,17 @@ class VocoderStage(Stage):
         return self._generator_step(batch)
 
     def _input(self, batch: Batch) -> Float[Tensor, "B T M"]:
-        """Return the mel of every item, through the VAE for a random share of them."""
+        """Return the mel of every item, through the VAE or the codec for a random share of them."""
         with torch.autocast(batch.wav.device.type, enabled=False), torch.no_grad():
             mel = self.mel(batch.wav)
-        if not self._vae:
-            return mel
-        chosen = rand_per_item(batch.generators, ()) < self.config.vae_probability
-        rows = chosen.nonzero()[:, 0].tolist()
-        return self._through_vae(mel, rows, [batch.generators[row] for row in rows])
+            if self._vae:
+                rows = _chosen(batch, self.config.vae_probability)
+                mel = self._through_vae(mel, rows, [batch.generators[row] for row in rows])
+            if self._decoded is not None:
+                mel = mel.clone()
+                for row in _chosen(batch, self.config.codec_probability):
+                    mel[row] = self._decoded.mel(batch.wav[row], batch.generators[row])
+        return mel
 
     @torch.no_grad()
     def _through_vae(
@@ -241,3 +256,8 @@ class VocoderStage(Stage):
             config=dataclasses.asdict(self.config.vocoder),
             weights=self.vocoder.state_dict(),
         )
+
+
+def _chosen(batch: Batch, probability: float) -> list[int]:
+    """Return the items that a draw of their own picks."""
+    return (rand_per_item(batch.generators, ()) < probability).nonzero()[:, 0].tolist()

@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 import torch
 
+from conftest import random_codec
+from semanticodec.checkpoints.pretrained import write_models
 from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.vae import sample_latent
 from semanticodec.decoder.vocos import Vocos
@@ -49,6 +51,45 @@ def test_losses_of_a_batch_are_means_over_its_items(recipe, vae_export):
         together = stage.training_step(whole, group).loss
         alone = [stage.training_step(part, group).loss for part in parts]
         assert together.item() == pytest.approx(sum(alone).item() / 3, rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def codec_export(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("codec")
+    codecs = [random_codec(rate) for rate in (100, 50)]
+    settings = []
+    for codec in codecs:
+        config = dataclasses.replace(codec.config, pads_windows=False)
+        settings.append((config, {f"rate_{codec.token_rate}": codec.state_dict()}))
+    return write_models(folder, settings)
+
+
+def test_a_share_of_the_items_goes_through_the_codec(codec_export):
+    for share, is_changed in ((0.0, False), (1.0, True)):
+        stage = stage_of(tiny, {"codec": codec_export}, codec_probability=share)
+        batch = batch_of(1, 2, 3)
+        mel = stage._input(batch)
+        assert mel.shape == (3, 32, 64) and mel.isfinite().all()
+        is_other = (mel != stage.mel(batch.wav)).flatten(1).any(dim=1)
+        assert is_other.tolist() == [is_changed] * 3
+
+
+def test_what_the_codec_makes_of_an_item_is_its_own_affair(codec_export):
+    stage = stage_of(tiny, {"codec": codec_export}, codec_probability=0.5)
+    together = stage._input(batch_of(1, 2, 3, 4))
+    alone = [stage._input(batch_of(seed)) for seed in (1, 2, 3, 4)]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-4)
+
+
+def test_crops_that_are_no_window_of_the_codec_are_refused(codec_export):
+    stage = stage_of(tiny, {"codec": codec_export}, codec_probability=1.0)
+    with pytest.raises(ConfigError, match="6400 samples do not make a window"):
+        stage._input(batch_of(1, num_samples=6400))
+
+
+def test_a_codec_that_pads_its_windows_is_refused(tiny_folder):
+    with pytest.raises(ConfigError, match="pads_windows=False"):
+        stage_of(tiny, {"codec": tiny_folder})
 
 
 def test_the_discriminators_rest_before_their_first_step():
@@ -144,8 +185,8 @@ def test_exports_that_do_not_fit_are_refused(tmp_path):
         stage_of(vocoder=Vocos.Config(width=8, hidden=8, num_layers=1)).initialize(tmp_path)
 
 
-def test_no_box_but_a_vae_is_of_use(tmp_path):
-    with pytest.raises(ConfigError, match="the box vae at most, but got audiomae"):
+def test_no_box_but_vae_and_codec_is_of_use(tmp_path):
+    with pytest.raises(ConfigError, match="boxes vae and codec at most, but got audiomae"):
         stage_of(boxes={"audiomae": tmp_path})
 
 
