@@ -227,7 +227,7 @@ def test_training_sees_the_condition_that_decoding_builds(stage_and_batches):
         "num_valid": torch.tensor([511, 504, 99, 3]),
     }
     encoded = stage._encode(frozen, fresh(cached))
-    context = stage._context(encoded, frozen, cached.step)
+    context = stage._context(encoded, frozen, cached)
     vocab_size = stage._vocab_size(cached.step)
     for item, kept in enumerate(frozen["num_positions"].tolist()):
         decoded = stage.encoder.quantized(
