@@ -239,18 +239,31 @@ def _check_same_run(description: Mapping[str, Any], recipe: Recipe, out: Path) -
     """Refuse to go on with other weights' settings; steps, rates and batches may change."""
     # Through JSON types, as tuples come back as lists.
     ours = {key: _plain(value) for key, value in recipe.describe().items()}
-    # A run from before a setting existed has it at its default.
-    defaults = {item.name: item.default for item in dataclasses.fields(recipe.stage_config)}
-    theirs = {
-        "stage": description.get("stage"),
-        "stage_config": {**defaults, **description.get("stage_config", {})},
-    }
+    settings = _with_defaults(recipe.stage_config, description.get("stage_config", {}))
+    theirs = {"stage": description.get("stage"), "stage_config": settings}
     for key, value in theirs.items():
         if _plain(value) != ours[key]:
             raise ConfigError(
                 f"{out} holds a run of {description.get('recipe')} whose {key} differs from "
                 f"{recipe.name}'s. Resume with the same recipe or choose another --out."
             )
+
+
+def _with_defaults(config: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of an earlier run; what did not exist then has its default.
+
+    Args:
+        config: the present configuration, a dataclass instance.
+        values: those of the earlier run, from JSON.
+    """
+    completed = dict(values)
+    for item in dataclasses.fields(config):
+        ours, found = getattr(config, item.name), values.get(item.name)
+        if item.name not in values:
+            completed[item.name] = item.default
+        elif dataclasses.is_dataclass(ours) and isinstance(found, Mapping):
+            completed[item.name] = _with_defaults(ours, found)
+    return completed
 
 
 def _plain(value: Any) -> Any:

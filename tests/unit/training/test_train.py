@@ -29,3 +29,14 @@ def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
     config = dataclasses.replace(recipe.stage_config, is_acoustic_bidirectional=False)
     with pytest.raises(ConfigError, match=r"Resume with the same recipe"):
         _check_same_run(older, dataclasses.replace(recipe, stage_config=config), tmp_path)
+
+
+def test_a_setting_inside_a_setting_may_be_new_too(tmp_path):
+    recipe = codec.tiny_rates()
+    older = recipe.describe()
+    del older["stage_config"]["codec"]["speeds"]
+    _check_same_run(older, recipe, tmp_path)
+    inner = dataclasses.replace(recipe.stage_config.codec, speeds=(0.9, 1.1))
+    config = dataclasses.replace(recipe.stage_config, codec=inner)
+    with pytest.raises(ConfigError, match="whose stage_config differs"):
+        _check_same_run(older, dataclasses.replace(recipe, stage_config=config), tmp_path)
