@@ -79,7 +79,7 @@ def test_training_can_start_from_an_export(whole_run, data, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--box", "codec=nowhere"), "uses the box vae at most"),
+        (("--box", "audiomae=nowhere"), "uses the boxes vae and codec at most"),
         (("--box", "vae=nowhere"), "not an exported box"),
         (("--recipe", "huge"), "choose one of small, paper, tiny, tiny_hifigan"),
     ],
