@@ -117,7 +117,7 @@ def test_unquantized_features_reach_the_t_unet_for_their_share(data, boxes, tmp_
     )
     batch = draw_batch(source, 0, 0, 16, Shard())
     member = stage.eval().codecs[1]
-    seen = stage._batch_of(member, batch)
+    seen = stage._batch_of(member, batch, stage.first.inputs(batch))
     encoded = member._encode(seen.extra, seen)
     seeds = [generator.initial_seed() for generator in batch.generators]
     again = [torch.Generator().manual_seed(seed) for seed in seeds]

@@ -135,7 +135,9 @@ class RatesStage(Stage):
     def training_step(self, batch: Batch, group: str) -> StepOutput:
         """Return the loss of the step's rate; what is recorded has the rate in its name."""
         member = self._members()[self._choice(batch.step)]
-        output = member.training_step(self._batch_of(member, batch), group)
+        output = member.training_step(
+            self._batch_of(member, batch, self.first.inputs(batch)), group
+        )
         rate = member.codec_config.token_rate
         scalars = {f"{name}_{rate}": value for name, value in output.scalars.items()}
         return StepOutput(loss=output.loss, scalars=scalars)
@@ -145,17 +147,17 @@ class RatesStage(Stage):
         rng = np.random.default_rng([RATE_STREAM, step])
         return int(rng.integers(len(self.codecs)))
 
-    def _batch_of(self, member: CodecStage, batch: Batch) -> Batch:
-        """Return the batch with the frozen boxes' results as a rate needs them."""
-        inputs = self.first.inputs(batch)
+    def _batch_of(self, member: CodecStage, batch: Batch, inputs: Mapping[str, Tensor]) -> Batch:
+        """Return the batch with the frozen boxes' results for K = 1 as a rate needs them."""
         return dataclasses.replace(batch, extra=_stacked(inputs, member.config.stack_factor))
 
     def pictures(self, batch: Batch) -> dict[str, Picture]:
         """Return samples from the codes of every rate."""
+        inputs = self.first.inputs(batch)
         return {
             f"{name}_{member.codec_config.token_rate}": picture
             for member in self._members()
-            for name, picture in member.pictures(self._batch_of(member, batch)).items()
+            for name, picture in member.pictures(self._batch_of(member, batch, inputs)).items()
         }
 
     def export(self, folder: Path) -> None:
