@@ -7,6 +7,7 @@ import numpy as np
 import soundfile
 import torch
 
+from semanticodec.checkpoints.codebook_grid import round_to_grid
 from semanticodec.decoder.vae import VAE, VAEConfig
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder.audiomae import AudioMAE
@@ -45,7 +46,9 @@ def export_codebook(folder, *, stack_factor=1, vocab_sizes=(8, 16)):
     torch.manual_seed(4)
     width = stack_factor * WIDTH
     config = {"vocab_sizes": list(vocab_sizes), "stack_factor": stack_factor, "width": width}
-    weights = {f"codebook_{size}": torch.randn(size, width) for size in vocab_sizes}
+    weights = {
+        f"codebook_{size}": round_to_grid(torch.randn(size, width)) for size in vocab_sizes
+    }
     export_box(folder, box="codebook", config=config, weights=weights)
     return folder
 

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from semanticodec.checkpoints.codebook_grid import to_int8
 from semanticodec.cli import main
 from semanticodec.errors import CheckpointError
 from semanticodec.training.stages.boxes import load_codebooks
@@ -51,6 +52,11 @@ def test_every_vocabulary_is_merged_from_the_domains(run_folder):
     assert config["features"]["general"] == pytest.approx(750, abs=16)
     assert set(config["inertia"]["8"]) == {"general", "music", "speech"}
     assert description["training"]["recipe"] == "codebook/tiny"
+
+
+def test_centroids_fit_into_8_bits(run_folder):
+    codebooks = load_codebooks(run_folder / "export", width=WIDTH, stack_factor=1)
+    assert all(to_int8(rows) is not None for rows in codebooks.values())
 
 
 def test_the_features_do_not_stay_on_disk(run_folder):

@@ -90,6 +90,18 @@ def test_a_run_can_start_from_an_earlier_model(whole_run, data, boxes, tmp_path)
         assert all(torch.equal(earlier[name], started[name]) for name in earlier)
 
 
+def test_a_small_export_keeps_the_codes(whole_run, data, boxes, tmp_path):
+    init = ("--init", str(whole_run / "export"), "--steps", "0", "--half")
+    assert train(data, tmp_path, boxes, *init) == 0
+    for rate in RATES:
+        full = load_file(whole_run / "export" / f"semantic_{rate}.safetensors")
+        small = load_file(tmp_path / "export" / f"semantic_{rate}.safetensors")
+        assert small["encoder.semantic.codebook_16"].dtype == torch.int8
+        loaded = SemantiCodec.from_pretrained(tmp_path / "export", token_rate=rate)
+        codebook = loaded.encoder.semantic.codebook(16)
+        assert torch.equal(codebook, full["encoder.semantic.codebook_16"])
+
+
 def test_a_missing_codebook_is_named(data, boxes, tmp_path, capsys):
     some = {name: folder for name, folder in boxes.items() if name != "codebook_50"}
     assert train(data, tmp_path, some) == 2

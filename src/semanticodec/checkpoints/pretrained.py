@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from semanticodec.checkpoints.codebook_grid import SCALE_SUFFIX, from_int8, to_int8
 from semanticodec.config import CodecConfig, config_from_dict, config_to_dict
 from semanticodec.errors import CheckpointError, ConfigError
 
@@ -135,13 +136,20 @@ def read_weights(files: list[Path], config: CodecConfig) -> dict[str, Tensor]:
             with safe_open(path, framework="pt") as file:
                 for key in file.keys():  # noqa: SIM118 - not a dict
                     if not key.startswith(CODEBOOK_KEY) or key in wanted:
-                        tensor = file.get_tensor(key)
-                        state[key] = tensor.float() if tensor.is_floating_point() else tensor
+                        state[key] = _read_tensor(file, key)
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(
                 f"{path} is not a readable safetensors file ({error}); download it again"
             ) from error
     return state
+
+
+def _read_tensor(file: Any, key: str) -> Tensor:
+    tensor: Tensor = file.get_tensor(key)
+    if key.startswith(CODEBOOK_KEY) and tensor.dtype == torch.int8:
+        scale = key + SCALE_SUFFIX
+        return from_int8(tensor, file.get_tensor(scale) if scale in file.keys() else None)  # noqa: SIM118
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def load_state(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
@@ -192,7 +200,8 @@ def write_model(
         folder: created if missing; the two files are replaced.
         config: the setting.
         state: the codec's state dict.
-        dtype: precision of the stored weights (None keeps theirs).
+        dtype: precision of the stored weights (None keeps theirs). With one of 16 bits, semantic
+            codebooks that lie on the grid of `codebook_grid` take 8, without a change of value.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
@@ -215,7 +224,7 @@ def write_models(
         folder: created if missing; its `config.json` and files of these names are replaced.
         settings: every token rate with its weights by file name, without the suffix; a file that
             several rates name is written once. The first rate is the default.
-        dtype: precision of the stored weights (None keeps theirs).
+        dtype: precision of the stored weights, as in `write_model`.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
@@ -232,15 +241,33 @@ def write_models(
 
 
 def _write_weights(path: Path, state: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
-    tensors = {key: stored(key, tensor, dtype) for key, tensor in state.items()}
     partial = path.with_name(f".{path.name}.partial")
-    save_file(tensors, partial, metadata={"format": "pt"})
+    save_file(stored(state, dtype), partial, metadata={"format": "pt"})
     os.replace(partial, path)
 
 
-def stored(key: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    """Return a tensor as a weight file holds it: weights in `dtype`, fragile values in full."""
-    is_reduced = tensor.is_floating_point() and not key.startswith(FULL_PRECISION)
+def stored(state: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+    """Return tensors as a weight file holds them: weights in `dtype`, fragile values in full.
+
+    Only a file that is to be small (16 bits) is worth a form of its own for codebooks.
+    """
+    is_compact = dtype is not None and dtype.itemsize <= 2
+    tensors: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        is_codebook = key.startswith(CODEBOOK_KEY) and tensor.ndim == 2
+        is_to_shrink = is_compact and is_codebook and tensor.is_floating_point()
+        in_8_bits = to_int8(tensor.detach().cpu()) if is_to_shrink else None
+        if in_8_bits is None:
+            tensors[key] = _stored_tensor(key, tensor, dtype)
+        else:
+            tensors[key], tensors[key + SCALE_SUFFIX] = in_8_bits
+    return tensors
+
+
+def _stored_tensor(key: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    is_scale = key.startswith(CODEBOOK_KEY) and key.endswith(SCALE_SUFFIX)
+    is_fragile = is_scale or key.startswith(FULL_PRECISION)
+    is_reduced = tensor.is_floating_point() and not is_fragile
     return tensor.detach().to("cpu", dtype if is_reduced else None).contiguous()
 
 

@@ -10,18 +10,25 @@ PAPER_SIZES = (4096, 8192, 16384, 32768)
 
 
 def small() -> CodebookRecipe:
-    """Two vocabularies at 100 tokens per second, from some hundred thousand features: minutes."""
-    return CodebookRecipe(name="codebook/small", features_per_centroid=100, iterations=15)
+    """Three vocabularies at 100 tokens per second: minutes for a million features."""
+    return CodebookRecipe(
+        name="codebook/small",
+        vocab_sizes=(4096, 8192, 32768),
+        features_per_centroid=100,
+        iterations=15,
+    )
 
 
 def small_50() -> CodebookRecipe:
-    """`small` at 50 tokens per second."""
-    return replace(small(), name="codebook/small_50", stack_factor=2)
+    """`small` at 50 tokens per second: half the features, so half the largest vocabulary."""
+    return replace(
+        small(), name="codebook/small_50", stack_factor=2, vocab_sizes=(4096, 8192, 16384)
+    )
 
 
 def small_25() -> CodebookRecipe:
     """`small` at 25 tokens per second."""
-    return replace(small(), name="codebook/small_25", stack_factor=4)
+    return replace(small(), name="codebook/small_25", stack_factor=4, vocab_sizes=(4096, 8192))
 
 
 def small_pooled() -> CodebookRecipe:

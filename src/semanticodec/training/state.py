@@ -223,7 +223,4 @@ def finish_export(folder: Path, training: Mapping[str, Any], *, half: bool) -> N
     if not half:
         return
     for path in sorted(folder.rglob("*.safetensors")):
-        tensors = {
-            name: stored(name, tensor, torch.float16) for name, tensor in load_file(path).items()
-        }
-        save_file(tensors, path, metadata={"format": "pt"})
+        save_file(stored(load_file(path), torch.float16), path, metadata={"format": "pt"})

@@ -1,7 +1,8 @@
 """Semantic codebooks: k-means of AudioMAE features, domain by domain, merged to vocabularies.
 
 recordings of a domain -> windows -> AudioMAE, stacked -> features on disk
-    -> k-means with the domain's share of the entries -> all domains' centroids, one codebook
+    -> k-means with the domain's share of the entries -> all domains' centroids, one codebook,
+       rounded to 8 bits
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank
+from semanticodec.checkpoints.codebook_grid import round_to_grid
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder, valid_mask
@@ -70,7 +72,7 @@ class CodebookRecipe:
         stack_factor: K, 1, 2 or 4.
         vocab_sizes: Entries of each merged codebook.
         shares: Share of every domain in the entries; empty = no domains, all audio together.
-        features_per_centroid: At most; more only cost time.
+        features_per_centroid: Of the largest codebook, at most; the smaller ones see the same.
         iterations: Of k-means.
     """
 
@@ -194,9 +196,8 @@ class CodebookRecipe:
                 parts = []
                 for domain, num_entries in self.entries_of(size).items():
                     rows = features[domain]
-                    stride = max(len(rows) // (self.features_per_centroid * num_entries), 1)
                     clusters = kmeans(
-                        rows[::stride],
+                        rows,
                         num_entries,
                         iterations=self.iterations,
                         seed=seed,
@@ -207,7 +208,7 @@ class CodebookRecipe:
                     )
                     parts.append(torch.from_numpy(clusters.centroids))
                     inertia.setdefault(str(size), {})[domain] = round(clusters.inertia, 6)
-                weights[f"{BUFFER_PREFIX}{size}"] = torch.cat(parts)
+                weights[f"{BUFFER_PREFIX}{size}"] = round_to_grid(torch.cat(parts))
         return weights, inertia
 
 
