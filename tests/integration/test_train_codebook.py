@@ -8,6 +8,7 @@ import torch
 from semanticodec.checkpoints.codebook_grid import to_int8
 from semanticodec.cli import main
 from semanticodec.errors import CheckpointError
+from semanticodec.recipes.codebook import RECIPES
 from semanticodec.training.stages.boxes import load_codebooks
 from tiny_boxes import WIDTH, export_audiomae, export_codebook, write_audio
 
@@ -72,6 +73,19 @@ def test_the_same_seed_gives_the_same_codebooks(run_folder, data, audiomae, tmp_
     )
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+def test_every_recipe_has_a_twin_without_domains():
+    plain = {name for name in RECIPES if not name.endswith("_pooled")}
+    for name in plain:
+        pooled = RECIPES[f"{name}_pooled"]()
+        assert pooled.name == f"codebook/{name}_pooled" and pooled.shares == ()
+        assert pooled.vocab_sizes == RECIPES[name]().vocab_sizes
+
+
+def test_a_negative_seed_is_refused(data, audiomae, tmp_path, capsys):
+    assert main(arguments(data, tmp_path / "run", audiomae, "--seed", "-1")) == 2
+    assert "A seed of -1 is not possible" in capsys.readouterr().err
 
 
 def test_data_without_domains_can_be_pooled(audiomae, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """`semanticodec train codec` for several token rates around one T-UNet."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from semanticodec import SemantiCodec
 from semanticodec.cli import main
 from semanticodec.recipes import codec as recipes
 from semanticodec.training.data import Batch, Shard, draw_batch
+from semanticodec.training.stages.codec import CodecStage
 from tiny_boxes import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
 
 RATES = (100, 50, 25)
@@ -100,6 +102,27 @@ def test_a_small_export_keeps_the_codes(whole_run, data, boxes, tmp_path):
         loaded = SemantiCodec.from_pretrained(tmp_path / "export", token_rate=rate)
         codebook = loaded.encoder.semantic.codebook(16)
         assert torch.equal(codebook, full["encoder.semantic.codebook_16"])
+
+
+def test_one_rate_can_start_from_a_model_of_several(whole_run, boxes):
+    common = {name: boxes[name] for name in ("audiomae", "vae", "vocoder")}
+    config = replace(recipes.tiny_rates().stage_config.codec, stack_factor=2)
+    stage = CodecStage.build(config, {**common, "codebook": boxes["codebook_50"]})
+    stage.initialize(whole_run / "export")
+    own, model = stage.state_dict(), load_file(whole_run / "export" / "acoustic_50.safetensors")
+    assert all(torch.equal(own[name], model[name]) for name in model)
+
+
+def test_a_codebook_without_a_rate_is_refused(data, boxes, tmp_path, capsys):
+    assert train(data, tmp_path, {**boxes, "codebook": boxes["codebook_50"]}) == 2
+    assert "in place of --box codebook give codebook_100, codebook_50" in capsys.readouterr().err
+
+
+def test_all_rates_may_know_their_largest_vocabulary_only(boxes):
+    recipe = recipes.tiny_rates()
+    fixed = replace(recipe.stage_config.codec, is_vocabulary_fixed=True)
+    stage = recipe.stage.build(replace(recipe.stage_config, codec=fixed), boxes)
+    assert [codec.vocab_sizes for codec in stage.codecs] == [(16,)] * 3
 
 
 def test_a_missing_codebook_is_named(data, boxes, tmp_path, capsys):

@@ -80,6 +80,12 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
     if not isinstance(index, dict) or not isinstance(index.get("token_rates"), dict):
         raise CheckpointError(f"{path} lists no token_rates; it is no model of this codec")
+    rates = index["token_rates"]
+    if not rates or not all(rate.isdecimal() for rate in rates):
+        raise CheckpointError(
+            f"{path} lists the token rates {', '.join(map(repr, rates)) or 'none'}; they are to be "
+            "numbers of tokens per second, at least one"
+        )
     if index.get("format") != FORMAT:
         raise CheckpointError(
             f"{path} has format {index.get('format')!r}, this version reads {FORMAT}; upgrade"

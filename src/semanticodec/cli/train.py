@@ -12,7 +12,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "train",
         help="train one box of the codec",
-        description="Train one box of the codec. The same command with the same --out resumes. "
+        description="Train one box of the codec. The same command with the same --out resumes "
+        "(but for codebook, which starts again). "
         "For several processes: torchrun --nproc-per-node N --no-python semanticodec train ...",
     )
     parser.add_argument("stage", choices=sorted(STAGES), help="the box to train")
@@ -58,7 +59,8 @@ def parse_boxes(texts: list[str]) -> dict[str, Path]:
         name, separator, folder = text.partition("=")
         if not (name and separator and folder):
             raise ConfigError(f"--box {text!r} is not understood; write NAME=FOLDER.")
-        boxes[name] = Path(folder)
+        # The weights in an export name it as well as its folder does.
+        boxes[name] = Path(folder).parent if Path(folder).is_file() else Path(folder)
     return boxes
 
 

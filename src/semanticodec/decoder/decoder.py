@@ -219,7 +219,7 @@ class Decoder(FullPrecision):
 
     def waveform(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
         """Return float32 samples, 160 per mel frame (HiFi-GAN's 32 extra samples are cut)."""
-        dtype = next(self.vocoder.parameters()).dtype
+        dtype = next(self.vocoder.parameters(), mel).dtype
         return self.vocoder(mel.to(dtype)).float()[:, : SAMPLES_PER_MEL_FRAME * mel.shape[1]]
 
     @torch.inference_mode()

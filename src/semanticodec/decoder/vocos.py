@@ -20,8 +20,8 @@ from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE, slaney_filters
 from semanticodec.layers.linear import Linear
 
 LAYER_NORM_EPS = 1e-6
-# exp() of larger log magnitudes would overflow before training settles.
-LARGEST_MAGNITUDE = 1e2
+# Of an STFT line: larger ones would overflow before training settles.
+LARGEST_LOG_MAGNITUDE = math.log(1e2)
 # Of natural-log mels, over recordings.
 TYPICAL_LOG_MEL = -6.0
 TYPICAL_SPREAD = 3.0
@@ -177,4 +177,4 @@ class Vocos(nn.Module):
         log_magnitude, phase = lines.float().chunk(2, dim=-1)
         if self.shortcut is not None:
             log_magnitude = log_magnitude + self.shortcut(mel)
-        return log_magnitude.exp().clamp_max(LARGEST_MAGNITUDE), phase
+        return log_magnitude.clamp_max(LARGEST_LOG_MAGNITUDE).exp(), phase

@@ -188,8 +188,8 @@ class VectorQuantizer(nn.Module):
         if draws is not None and self.config.entropy_weight:
             entropy_loss = self.config.entropy_weight * self._entropy_term(inputs, draws, mask)
         if self.training:
-            self._follow(inputs.detach(), codes, counts, mask)
-            if draws is not None and self.config.revival_threshold:
+            is_finite = self._follow(inputs.detach(), codes, counts, mask)
+            if is_finite and draws is not None and self.config.revival_threshold:
                 self._revive(inputs.detach(), errors.detach().sum(dim=-1), draws, mask)
             chosen = inputs + (chosen - inputs).detach()
         return VectorQuantizerOutput(
@@ -295,11 +295,20 @@ class VectorQuantizer(nn.Module):
         codes: Int[Tensor, "B L"],
         counts: Float[Tensor, " K"],
         mask: Bool[Tensor, "B L"],
-    ) -> None:
-        """Move every code towards the mean of the vectors that chose it (the EMA step)."""
+    ) -> bool:
+        """Move every code towards the mean of the vectors that chose it (the EMA step).
+
+        Vectors that are not finite are not followed, as the averages would never recover.
+
+        Returns:
+            Whether they were finite, in all processes.
+        """
+        sums = self._sum(inputs, codes, mask)
+        if not bool(sums.isfinite().all()):
+            return False
         step = 1 - self.config.decay
         self.cluster_size.lerp_(counts, step)
-        self.embed_avg.lerp_(self._sum(inputs, codes, mask), step)
+        self.embed_avg.lerp_(sums, step)
         total = self.cluster_size.sum()
         smoothing = self.config.smoothing
         smoothed = self.cluster_size + smoothing
@@ -308,6 +317,7 @@ class VectorQuantizer(nn.Module):
         is_alive = (self.cluster_size > smoothing).unsqueeze(1)
         means = self._constrain(self.embed_avg / smoothed.clamp_min(1e-12).unsqueeze(1))
         self.embed.copy_(torch.where(is_alive, means, self.embed))
+        return True
 
     @torch.no_grad()
     def _revive(

@@ -46,8 +46,9 @@ def _short(recipe: Recipe) -> Recipe:
 def clustering(size: str, token_rate: int) -> CodebookRecipe:
     """Return the run that makes the semantic codebooks which the variants are trained with."""
     name = f"paper_{token_rate}" if size == "paper" else size
-    recipe = codebook.RECIPES[name]()
-    return replace(recipe, name=f"codebook/{name}", stack_factor=100 // token_rate)
+    recipe = replace(codebook.RECIPES[name](), stack_factor=100 // token_rate)
+    # The built-in model's largest vocabularies would take longer than the variants' training.
+    return replace(recipe, vocab_sizes=(4096, 8192)) if size == "small" else recipe
 
 
 def centroids(size: str, token_rate: int) -> CodebookRecipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from semanticodec.training.stages.codebook import CodebookRecipe
@@ -29,11 +30,6 @@ def small_50() -> CodebookRecipe:
 def small_25() -> CodebookRecipe:
     """`small` at 25 tokens per second."""
     return replace(small(), name="codebook/small_25", stack_factor=4, vocab_sizes=(4096, 8192))
-
-
-def small_pooled() -> CodebookRecipe:
-    """`small` for data without domains."""
-    return replace(small(), name="codebook/small_pooled", shares=())
 
 
 def _paper(stack_factor: int) -> CodebookRecipe:
@@ -66,19 +62,23 @@ def tiny() -> CodebookRecipe:
     return CodebookRecipe(name="codebook/tiny", vocab_sizes=(8, 16), iterations=2)
 
 
-def tiny_pooled() -> CodebookRecipe:
-    """`tiny` for data without domains."""
-    return replace(tiny(), name="codebook/tiny_pooled", shares=())
+def _pooled(recipe: CodebookRecipe) -> CodebookRecipe:
+    """The same for data without domains."""
+    return replace(recipe, name=f"{recipe.name}_pooled", shares=())
 
 
-RECIPES = {
+DOMAIN_RECIPES = {
     "small": small,
     "small_50": small_50,
     "small_25": small_25,
-    "small_pooled": small_pooled,
     "paper_100": paper_100,
     "paper_50": paper_50,
     "paper_25": paper_25,
     "tiny": tiny,
-    "tiny_pooled": tiny_pooled,
+}
+RECIPES: dict[str, Callable[[], CodebookRecipe]] = {
+    **DOMAIN_RECIPES,
+    **{
+        f"{name}_pooled": lambda make=make: _pooled(make()) for name, make in DOMAIN_RECIPES.items()
+    },
 }

@@ -60,7 +60,7 @@ def paper() -> Recipe:
             feature_matching_weight=16.0,
             gan_loss="least_squares",
         ),
-        crops=CropConfig(crop_samples=16_000),
+        crops=CropConfig(crop_samples=15_360),
         train=TrainConfig(
             steps=1_000_000,
             batch_size=16,

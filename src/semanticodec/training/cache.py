@@ -73,7 +73,9 @@ def window_features(
     wav: Float[Tensor, "B S"],
     num_samples: Int[Tensor, " B"],
 ) -> WindowFeatures:
-    """Return what `SemantiCodec.encode` computes of windows before its quantizers, in float32.
+    """Return what `SemantiCodec.encode` computes before its quantizers, in float32.
+
+    That is, with windows padded to 10.24 s (`CodecConfig.pads_windows`).
 
     Args:
         encoder: only AudioMAE and the stacking are used.

@@ -178,12 +178,16 @@ def export_box(
         weights: Its state dict; floats are stored as float32.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stored = {
+    tensors = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in weights.items()
     }
-    save_file(_contiguous(stored), folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(_contiguous(tensors), folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", {"box": box, "config": dict(config)})
+
+
+# Where the command's name for a box is another one.
+STAGE_OF_BOX = {"vocos": "vocoder", "hifigan": "vocoder"}
 
 
 def load_export(folder: Path, box: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -203,7 +207,7 @@ def load_export(folder: Path, box: str) -> tuple[dict[str, Any], dict[str, Tenso
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(
             f"{folder} is not an exported box ({error}). Give the `export` folder of a finished "
-            f"run of `semanticodec train {box}`."
+            f"run of `semanticodec train {STAGE_OF_BOX.get(box, box)}`."
         ) from error
     if found != box:
         raise CheckpointError(
@@ -223,4 +227,6 @@ def finish_export(folder: Path, training: Mapping[str, Any], *, half: bool) -> N
     if not half:
         return
     for path in sorted(folder.rglob("*.safetensors")):
-        save_file(stored(load_file(path), torch.float16), path, metadata={"format": "pt"})
+        partial = path.with_name(f".{path.name}.partial")
+        save_file(stored(load_file(path), torch.float16), partial, metadata={"format": "pt"})
+        os.replace(partial, path)

@@ -89,6 +89,12 @@ class Recipe:
             raise ConfigError(f"A seed of {options.seed} is not possible; give 0 or more.")
         if options.steps is not None and options.steps < 0:
             raise ConfigError(f"{options.steps} steps are not possible; give 0 or more.")
+        if options.batch_size is not None and options.batch_size < 1:
+            raise ConfigError(
+                f"A batch size of {options.batch_size} is not possible; give 1 or more."
+            )
+        if options.num_workers < 1:
+            raise ConfigError(f"{options.num_workers} workers cannot load audio; give 1 or more.")
         changes = {
             name: getattr(options, name)
             for name in ("steps", "batch_size", "seed")
@@ -259,14 +265,18 @@ def _with_defaults(config: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     completed = dict(values)
     for item in dataclasses.fields(config):
         ours, found = getattr(config, item.name), values.get(item.name)
-        if item.name not in values:
+        if item.name not in values and item.default is not dataclasses.MISSING:
             completed[item.name] = item.default
+        elif item.name not in values and item.default_factory is not dataclasses.MISSING:
+            completed[item.name] = item.default_factory()
         elif dataclasses.is_dataclass(ours) and isinstance(found, Mapping):
             completed[item.name] = _with_defaults(ours, found)
     return completed
 
 
 def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(dataclasses.asdict(value))
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

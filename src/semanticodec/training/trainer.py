@@ -83,8 +83,8 @@ class TrainConfig:
 class Stage(nn.Module):
     """One box in training: what is optimised, on which loss, and what is exported.
 
-    A subclass has a frozen dataclass `Config` and takes it as the only argument. Everything
-    that must survive a resume is a parameter or a buffer.
+    A subclass has a frozen dataclass `Config` and takes it first. Everything that must
+    survive a resume is a parameter or a buffer.
     """
 
     @classmethod

@@ -28,6 +28,16 @@ def test_saved_model_is_the_same_model(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
+@pytest.mark.parametrize(("rates", "named"), [([], "none"), (["fast"], "'fast'")])
+def test_token_rates_are_numbers(folder: Path, rates: list[str], named: str) -> None:
+    index = json.loads((folder / "config.json").read_text())
+    setting = index["token_rates"]["100"]
+    index["token_rates"] = dict.fromkeys(rates, setting)
+    (folder / "config.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match=f"lists the token rates {named}; they are to be"):
+        SemantiCodec.from_pretrained(folder)
+
+
 def test_fingerprint_names_the_encoder_s_weights() -> None:
     state = random_codec().state_dict()
     before = fingerprint(state)

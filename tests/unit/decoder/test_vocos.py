@@ -48,3 +48,12 @@ def test_an_untrained_vocoder_tells_levels_apart():
         for level in (-9, -3)
     )
     assert torch.cosine_similarity(quiet, loud).item() < 0.6
+
+
+def test_levels_far_too_high_give_finite_gradients():
+    vocoder = Vocos(Vocos.Config(width=16, hidden=16, num_layers=1, mel_shortcut=True))
+    mel = torch.full((1, 4, 64), 500.0, requires_grad=True)
+    wav = vocoder(mel)
+    assert wav.isfinite().all()
+    wav.square().mean().backward()
+    assert mel.grad is not None and mel.grad.isfinite().all()

@@ -415,3 +415,15 @@ def test_two_processes_do_what_one_does_with_both_batches(tmp_path, monkeypatch)
         torch.testing.assert_close(value, alone["state"][key], msg=key)
     torch.testing.assert_close(first["scalars"], alone["scalars"])
     torch.testing.assert_close(first["gradients"], alone["gradients"])
+
+
+def test_vectors_that_are_not_finite_leave_the_codebook_alone():
+    module = quantizer_of(**CURES, decay=0.9).train()
+    module(vectors_of(2), generators_of(2))
+    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    broken = vectors_of(2, step=1)
+    broken[0, 0, 0] = torch.nan
+    module(broken, generators_of(2, 1))
+    assert all(torch.equal(buffer, before[name]) for name, buffer in module.named_buffers())
+    module(vectors_of(2, step=2), generators_of(2, 2))
+    assert module.embed.isfinite().all()

@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
+from semanticodec.decoder.unet import TUNet
 from semanticodec.errors import ConfigError
 from semanticodec.recipes import codec
-from semanticodec.training.train import _check_same_run
+from semanticodec.training.train import RunOptions, _check_same_run
 
 
 def described(**changes):
@@ -40,3 +41,27 @@ def test_a_setting_inside_a_setting_may_be_new_too(tmp_path):
     config = dataclasses.replace(recipe.stage_config, codec=inner)
     with pytest.raises(ConfigError, match="whose stage_config differs"):
         _check_same_run(older, dataclasses.replace(recipe, stage_config=config), tmp_path)
+
+
+def test_a_whole_group_of_settings_may_be_new(tmp_path):
+    recipe = codec.tiny_rates()
+    older = recipe.describe()
+    del older["stage_config"]["codec"]["unet"]
+    inner = dataclasses.replace(recipe.stage_config.codec, unet=TUNet.Config())
+    config = dataclasses.replace(recipe.stage_config, codec=inner)
+    _check_same_run(older, dataclasses.replace(recipe, stage_config=config), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"num_workers": 0}, "0 workers cannot load audio; give 1 or more"),
+        ({"batch_size": 0}, "A batch size of 0 is not possible; give 1 or more"),
+        ({"seed": -1}, "A seed of -1 is not possible; give 0 or more"),
+        ({"steps": -1}, "-1 steps are not possible; give 0 or more"),
+    ],
+)
+def test_options_out_of_range_are_refused_at_once(tmp_path, option, message):
+    options = RunOptions(data=(tmp_path,), out=tmp_path, **option)
+    with pytest.raises(ConfigError, match=message):
+        codec.tiny().with_options(options)

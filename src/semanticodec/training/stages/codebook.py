@@ -142,6 +142,8 @@ class CodebookRecipe:
                 f"Codebooks need the box audiomae and no other, but got "
                 f"{', '.join(options.boxes) or 'none'}; add --box audiomae=RUN/export."
             )
+        if options.seed is not None and options.seed < 0:
+            raise ConfigError(f"A seed of {options.seed} is not possible; give 0 or more.")
         for name in ("steps", "batch_size", "lr", "init", "minutes"):
             if getattr(options, name) is not None:
                 raise ConfigError(

@@ -75,8 +75,9 @@ class CodecStage(Stage):
             is_acoustic_residual: see `AcousticEncoder.Config`.
             quantizer: its width is replaced.
             acoustic_start: first step that trains the acoustic encoder. Until then the T-UNet
-                learns to use the codes as they start; a network that does not yet use them leaves
-                the encoder to the commitment loss, which is least where all vectors are alike.
+                learns to use codes of the vectors that the encoder starts with (the codebook
+                follows and revives as always); a network that does not yet use them leaves the
+                encoder to the commitment loss, which is least where all vectors are alike.
             is_code_space_fixed: leave the ways into and out of the code space as they start. The
                 codes then have a space that does not move under them.
             unstacks_condition: take the condition's positions apart into patches, see
@@ -129,18 +130,18 @@ class CodecStage(Stage):
             ConfigError: One of them is missing, or another was given.
             CheckpointError: One cannot be read or does not fit the others.
         """
-        loaded = load_boxes(boxes, config.stack_factor)
-        if config.is_vocabulary_fixed:
-            largest = max(loaded.codebooks)
-            loaded = loaded._replace(codebooks={largest: loaded.codebooks[largest]})
-        return cls(config, loaded)
+        return cls(config, load_boxes(boxes, config.stack_factor))
 
     def __init__(self, config: Config, boxes: FrozenBoxes) -> None:
         super().__init__()
         self.config = config
+        if config.is_vocabulary_fixed:
+            largest = max(boxes.codebooks)
+            boxes = boxes._replace(codebooks={largest: boxes.codebooks[largest]})
         self.codec_config = complete_config(config, boxes)
         self.vocab_sizes = self.codec_config.encoder.semantic.vocab_sizes
         self.encoder = Encoder(self.codec_config.encoder)
+        self.encoder.quantizer.requires_grad_(not config.is_code_space_fixed)
         self.decoder = Decoder(self.codec_config.decoder)
         self.vae_encoder = boxes.vae.encoder
         self.encoder.audiomae = boxes.audiomae
@@ -156,14 +157,9 @@ class CodecStage(Stage):
         self._origin = {"stack_factor": config.stack_factor, **boxes.digests}
         self.is_started = False  # from an export, which knows what `prepare` would measure
 
-    def initialize(self, folder: Path, token_rate: int | None = None) -> None:
-        """Start the trained boxes, and the latent's scale, from an exported codec.
-
-        Args:
-            folder: of the export.
-            token_rate: which of its settings; None takes the default.
-        """
-        setting, files = read_setting(folder, token_rate)
+    def initialize(self, folder: Path) -> None:
+        """Start the trained boxes, and the latent's scale, from an export with this token rate."""
+        setting, files = read_setting(folder, self.codec_config.token_rate)
         weights = read_weights(files, setting)
         own = self.state_dict()
         names = [name for name in own if name.startswith(TRAINED + MEASURED)]
@@ -275,10 +271,9 @@ class CodecStage(Stage):
 
     def optimizer_groups(self) -> dict[str, list[Parameter]]:
         """Return the one group that is trained jointly (Sec. III-E)."""
-        boxes = [self.encoder.acoustic, self.encoder.quantizer, self.decoder.unet]
-        if self.config.is_code_space_fixed:
-            boxes.remove(self.encoder.quantizer)
-        return {"codec": [parameter for box in boxes for parameter in box.parameters()]}
+        boxes = (self.encoder.acoustic, self.encoder.quantizer, self.decoder.unet)
+        parameters = [parameter for box in boxes for parameter in box.parameters()]
+        return {"codec": [parameter for parameter in parameters if parameter.requires_grad]}
 
     def training_step(self, batch: Batch, group: str) -> StepOutput:
         """Return the loss of Eq. 11."""

@@ -52,8 +52,8 @@ class DecodedMels:
         """
         if len(wav) % CROP_MULTIPLE or len(wav) > LATENT_FRAMES * LATENT_SAMPLES:
             raise ConfigError(
-                f"Crops of {len(wav)} samples do not make a window of the codec; choose a "
-                f"multiple of {CROP_MULTIPLE} up to {LATENT_FRAMES * LATENT_SAMPLES}."
+                f"Crops of {len(wav)} samples do not make a window of the codec; the recipe needs "
+                f"a multiple of {CROP_MULTIPLE} up to {LATENT_FRAMES * LATENT_SAMPLES}."
             )
         choice = torch.randint(len(self._codecs), (), generator=generator)
         codec = self._codecs[int(choice)].to(wav.device)

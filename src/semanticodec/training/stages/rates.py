@@ -23,7 +23,7 @@ from semanticodec.errors import ConfigError
 from semanticodec.training.cache import WindowFeatures, stacked_features
 from semanticodec.training.data import Batch, Source
 from semanticodec.training.monitor import Picture
-from semanticodec.training.stages.boxes import CODEBOOK_BOX, FrozenBoxes, load_boxes
+from semanticodec.training.stages.boxes import CODEBOOK_BOX, FrozenBoxes, load_boxes, load_codebooks
 from semanticodec.training.stages.codec import CodecStage
 from semanticodec.training.trainer import Stage, StepOutput
 
@@ -66,16 +66,23 @@ class RatesStage(Stage):
         """
         names = {factor: f"{CODEBOOK_BOX}_{100 // factor}" for factor in config.stack_factors}
         missing = [name for name in names.values() if name not in boxes]
+        if CODEBOOK_BOX in boxes:
+            raise ConfigError(
+                f"Several token rates need several codebooks; in place of --box {CODEBOOK_BOX} "
+                f"give {', '.join(names.values())}."
+            )
         if missing:
             raise ConfigError(
                 f"Every token rate needs a codebook of its own; missing: {', '.join(missing)}. "
                 "Add --box NAME=RUN/export for each."
             )
         common = {name: path for name, path in boxes.items() if name not in names.values()}
-        loaded = [
-            load_boxes({**common, CODEBOOK_BOX: boxes[name]}, factor)
-            for factor, name in names.items()
-        ]
+        first, *others = names.items()
+        loaded = [load_boxes({**common, CODEBOOK_BOX: boxes[first[1]]}, first[0])]
+        for factor, name in others:
+            width = factor * loaded[0].audiomae.config.width
+            codebooks = load_codebooks(boxes[name], width=width, stack_factor=factor)
+            loaded.append(loaded[0]._replace(codebooks=codebooks))
         return cls(config, loaded)
 
     def __init__(self, config: Config, boxes: list[FrozenBoxes]) -> None:
@@ -107,7 +114,7 @@ class RatesStage(Stage):
     def initialize(self, folder: Path) -> None:
         """Start the trained boxes, and the latent's scale, from an exported model."""
         for member in self._members():
-            member.initialize(folder, member.codec_config.token_rate)
+            member.initialize(folder)
 
     def prepare(self, source: Source, *, folder: Path, is_resumed: bool) -> Source:
         """Put the cache of patches before the source, and start what starts from data."""

@@ -62,7 +62,7 @@ class VocoderStage(Stage):
             excerpt_samples: Length of the random excerpt of each item that the discriminators
                 judge, to save time; 0 = all of it.
             vae_probability: Share of items whose mel goes through the VAE first, if the run has
-                one (`--box vae=FOLDER`).
+                one (`--box vae=FOLDER`) and no codec takes the item.
             codec_probability: Share of the items whose mel goes through a codec at one of its
                 rates, if the run has one (`--box codec=FOLDER`). The vocoder then learns to make
                 up for what the codec usually loses.
