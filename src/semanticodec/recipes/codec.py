@@ -83,6 +83,7 @@ def small_rates() -> Recipe:
         is_code_space_fixed=True,
         unstacks_condition=True,
         unquantized_share=0.1,
+        sampling=replace(config.sampling, num_steps=2, timestep_shift=20.0),
     )
     return replace(
         single,

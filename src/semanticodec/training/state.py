@@ -28,6 +28,8 @@ from semanticodec.errors import CheckpointError
 
 KEPT_CHECKPOINTS = 2
 POINTER = "latest.json"
+# Where the command's name for a box is another one.
+STAGE_OF_BOX = {"vocos": "vocoder", "hifigan": "vocoder"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,10 +186,6 @@ def export_box(
     }
     save_file(_contiguous(tensors), folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", {"box": box, "config": dict(config)})
-
-
-# Where the command's name for a box is another one.
-STAGE_OF_BOX = {"vocos": "vocoder", "hifigan": "vocoder"}
 
 
 def load_export(folder: Path, box: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
