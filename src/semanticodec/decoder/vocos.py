@@ -177,4 +177,6 @@ class Vocos(nn.Module):
         log_magnitude, phase = lines.float().chunk(2, dim=-1)
         if self.shortcut is not None:
             log_magnitude = log_magnitude + self.shortcut(mel)
-        return log_magnitude.clamp_max(LARGEST_LOG_MAGNITUDE).exp(), phase
+        magnitude = log_magnitude.clamp_max(LARGEST_LOG_MAGNITUDE).exp()
+        # No mel filter sees the line at 0 Hz, so nothing teaches its level: sound has none.
+        return F.pad(magnitude[..., 1:], (1, 0)), phase

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.training.data import CropConfig
@@ -42,6 +44,24 @@ def small() -> Recipe:
             ema_decay=0.999,
             picture_every=500,
             checkpoint_every=250,
+        ),
+    )
+
+
+def small_adversarial() -> Recipe:
+    """Discriminators from the first step, for a vocoder that has learned from mels (`--init`)."""
+    recipe = small()
+    settings = recipe.train.optimizers
+    warm = replace(settings["generator"], lr=4e-4, warmup_steps=50)
+    return replace(
+        recipe,
+        name="vocoder/small_adversarial",
+        stage_config=replace(recipe.stage_config, discriminator_start=0),
+        train=replace(
+            recipe.train,
+            steps=2000,
+            optimizers={**settings, "generator": warm},
+            ema_decay=0.99,
         ),
     )
 
@@ -111,4 +131,10 @@ def tiny_hifigan() -> Recipe:
     return _tiny("tiny_hifigan", HiFiGAN.Config(initial_channels=32, residual_kernels=(3,)))
 
 
-RECIPES = {"small": small, "paper": paper, "tiny": tiny, "tiny_hifigan": tiny_hifigan}
+RECIPES = {
+    "small": small,
+    "small_adversarial": small_adversarial,
+    "paper": paper,
+    "tiny": tiny,
+    "tiny_hifigan": tiny_hifigan,
+}

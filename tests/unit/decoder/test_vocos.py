@@ -57,3 +57,9 @@ def test_levels_far_too_high_give_finite_gradients():
     assert wav.isfinite().all()
     wav.square().mean().backward()
     assert mel.grad is not None and mel.grad.isfinite().all()
+
+
+def test_sound_has_no_constant_part():
+    vocoder = Vocos(Vocos.Config(width=16, hidden=16, num_layers=1, mel_shortcut=True))
+    magnitude, _ = vocoder.spectrogram(torch.zeros(1, 4, 64))
+    assert (magnitude[..., 0] == 0).all() and (magnitude[..., 1:] > 0).all()
