@@ -9,6 +9,7 @@ About ten times cheaper than HiFi-GAN; the vocoder of the built-in model.
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -97,7 +98,9 @@ class MelShortcut(nn.Module):
     def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B T F"]:
         """Return log magnitudes, float32."""
         weight, bias = self.interpolate.weight.float(), self.interpolate.bias.float()
-        with torch.autocast(mel.device.type, enabled=False):
+        # The device "meta", on which operations are counted, knows no autocast.
+        has_autocast = torch.amp.is_autocast_available(mel.device.type)
+        with torch.autocast(mel.device.type, enabled=False) if has_autocast else nullcontext():
             return F.linear(mel.float(), weight, bias)
 
 

@@ -63,3 +63,8 @@ def test_sound_has_no_constant_part():
     vocoder = Vocos(Vocos.Config(width=16, hidden=16, num_layers=1, mel_shortcut=True))
     magnitude, _ = vocoder.spectrogram(torch.zeros(1, 4, 64))
     assert (magnitude[..., 0] == 0).all() and (magnitude[..., 1:] > 0).all()
+
+
+def test_operations_can_be_counted_without_computing():
+    vocoder = Vocos(Vocos.Config(width=16, hidden=16, num_layers=1, mel_shortcut=True)).to("meta")
+    assert vocoder(torch.zeros(1, 4, 64, device="meta")).shape == (1, 640)
