@@ -3,13 +3,14 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from semanticodec import SemantiCodec
 from semanticodec.audio.fbank import WINDOW_SAMPLES
@@ -117,11 +118,22 @@ def test_a_run_can_start_from_an_earlier_codec(whole_run, data, boxes, tmp_path)
     assert all(torch.equal(started[name], earlier[name]) for name in earlier)
 
 
-def test_an_earlier_codec_of_other_sizes_is_refused(whole_run, data, boxes, tmp_path, capsys):
+def test_an_earlier_codec_of_another_rate_is_refused(whole_run, data, boxes, tmp_path, capsys):
     other = dict(boxes, codebook=export_codebook(tmp_path / "codebook", stack_factor=2))
     init = ("--init", str(whole_run / "export"), "--steps", "0")
     assert main(arguments(data, tmp_path, other, *init, recipe="tiny_50")) == 2
-    assert "a codec of other sizes than the recipe's" in capsys.readouterr().err
+    assert "has no 50 tokens per second; it offers 100" in capsys.readouterr().err
+
+
+def test_an_earlier_codec_of_other_sizes_is_refused(whole_run, data, boxes, tmp_path, capsys):
+    earlier = shutil.copytree(whole_run / "export", tmp_path / "earlier")
+    weights = load_file(earlier / "model.safetensors")
+    name = "decoder.unet.input_conv.weight"
+    save_file({**weights, name: weights[name][:-1].clone()}, earlier / "model.safetensors")
+    init = ("--init", str(earlier), "--steps", "0")
+    assert main(arguments(data, tmp_path / "run", boxes, *init)) == 2
+    error = capsys.readouterr().err
+    assert "a codec of other sizes than the recipe's: 1 tensors" in error and name in error
 
 
 def test_the_frozen_boxes_may_run_inside_the_step(data, boxes, tmp_path):

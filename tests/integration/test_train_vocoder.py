@@ -81,7 +81,7 @@ def test_training_can_start_from_an_export(whole_run, data, tmp_path):
     [
         (("--box", "audiomae=nowhere"), "uses the boxes vae and codec at most"),
         (("--box", "vae=nowhere"), "not an exported box"),
-        (("--recipe", "huge"), "choose one of small, paper, tiny, tiny_hifigan"),
+        (("--recipe", "huge"), "choose one of small, small_adversarial, paper, tiny"),
     ],
 )
 def test_user_errors_are_one_line_and_status_2(data, tmp_path, capsys, more, message):

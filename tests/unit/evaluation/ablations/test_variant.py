@@ -71,6 +71,9 @@ def test_vocabularies_are_those_of_the_model(tmp_path):
 
 def test_the_built_in_model_has_vocabularies_to_compare():
     outcome = vocabulary(None)
-    sizes = [variant.settings["vocab"] for variant in outcome.variants]
-    assert sizes == sorted(sizes) and len(sizes) > 1
-    assert SemantiCodec.from_pretrained().semantic_vocab_size == sizes[-1]
+    for rate in (100, 50, 25):
+        rows = [variant.settings for variant in outcome.variants]
+        sizes = [settings["vocab"] for settings in rows if settings["rate"] == rate]
+        assert sizes == sorted(sizes) and len(sizes) > 1
+        model = SemantiCodec.from_pretrained(token_rate=rate)
+        assert model.semantic_vocab_size == sizes[-1]
