@@ -95,7 +95,9 @@ def _draw_vocabulary(result: Mapping[str, Any], domain: str | None) -> Figure:
     handles, labels = panels[0][0].get_legend_handles_labels()
     handles.append(_bar_handle())
     labels.append("bitrate (right axis)")
-    figure.legend(handles, labels, loc="outside lower center", ncols=2 * len(metrics), frameon=False)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=2 * len(metrics), frameon=False
+    )
     return figure
 
 
