@@ -211,7 +211,7 @@ def write_model(
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    _write_weights(target / WEIGHTS_NAME, state, dtype)
+    write_weights(target / WEIGHTS_NAME, state, dtype)
     rate = str(config.token_rate)
     setting = {"config": config_to_dict(config), "weights": [WEIGHTS_NAME]}
     write_index(target, {"default_token_rate": config.token_rate, "token_rates": {rate: setting}})
@@ -238,7 +238,7 @@ def write_models(
     written: set[str] = set()
     for config, files in settings:
         for name in files.keys() - written:
-            _write_weights(target / f"{name}.safetensors", files[name], dtype)
+            write_weights(target / f"{name}.safetensors", files[name], dtype)
             written.add(name)
         weights = [f"{name}.safetensors" for name in files]
         rates[str(config.token_rate)] = {"config": config_to_dict(config), "weights": weights}
@@ -246,7 +246,8 @@ def write_models(
     return target
 
 
-def _write_weights(path: Path, state: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
+def write_weights(path: Path, state: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
+    """Write a weight file atomically, as `stored` holds its tensors."""
     partial = path.with_name(f".{path.name}.partial")
     save_file(stored(state, dtype), partial, metadata={"format": "pt"})
     os.replace(partial, path)

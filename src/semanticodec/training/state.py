@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from semanticodec.checkpoints.pretrained import stored
+from semanticodec.checkpoints.pretrained import write_weights
 from semanticodec.errors import CheckpointError
 
 KEPT_CHECKPOINTS = 2
@@ -225,6 +225,4 @@ def finish_export(folder: Path, training: Mapping[str, Any], *, half: bool) -> N
     if not half:
         return
     for path in sorted(folder.rglob("*.safetensors")):
-        partial = path.with_name(f".{path.name}.partial")
-        save_file(stored(load_file(path), torch.float16), partial, metadata={"format": "pt"})
-        os.replace(partial, path)
+        write_weights(path, load_file(path), torch.float16)
