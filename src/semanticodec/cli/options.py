@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from semanticodec.decoder.sampling import DTYPES, QUALITIES, SAMPLERS
@@ -32,6 +34,46 @@ def positive_int(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
     return value
+
+
+class _RenamedOption(argparse.Action):
+    """An option's old spelling: works as the new one and says so in one line."""
+
+    def __init__(self, option_strings: Sequence[str], current: argparse.Action) -> None:
+        super().__init__(
+            option_strings,
+            dest=current.dest,
+            nargs=current.nargs,
+            const=current.const,
+            default=argparse.SUPPRESS,
+            type=current.type,
+            choices=current.choices,
+            help=argparse.SUPPRESS,
+        )
+        self.current = current
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        new = self.current.option_strings[-1]
+        print(f"semanticodec: {option_string} is now called {new}", file=sys.stderr)
+        self.current.required = False  # argparse looks for the action itself among those it met
+        self.current(parser, namespace, values, option_string)
+
+
+def renamed(parser: argparse._ActionsContainer, current: argparse.Action, *old: str) -> None:
+    """Let an option's old spellings work for one more version.
+
+    Args:
+        parser: parser or group that has the option.
+        current: what `add_argument` returned for the new spelling.
+        old: old spellings, hidden from --help.
+    """
+    parser._add_action(_RenamedOption(old, current))
 
 
 def add_model_options(parser: argparse.ArgumentParser, choose_rate: bool = True) -> None:
