@@ -177,5 +177,5 @@ def watched_methods(codec: SemantiCodec, whole: str) -> dict[str, tuple[Any, str
     boxes = {name: SINGLE_BOXES[name] for name in WHOLES[whole]}
     watched = {name: (codec.get_submodule(box.owner), box.method) for name, box in boxes.items()}
     if whole == "decode":
-        watched = {"sampler": (codec.decoder, "sample_latent"), **watched}
+        watched = {"sampler": (codec.decoder, "sample"), **watched}
     return watched

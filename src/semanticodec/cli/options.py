@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from semanticodec.decoder.sampling import DTYPES, QUALITIES, SAMPLERS
-from semanticodec.errors import ConfigError
+from semanticodec.decoder.sampling import QUALITIES, SAMPLERS
+from semanticodec.device import DTYPES, checked_device
 from semanticodec.runtimes import RUNTIMES, use_runtime
 
 if TYPE_CHECKING:
@@ -207,26 +207,3 @@ def load_codec(
     )
     use_runtime(codec, getattr(args, "runtime", "torch"))  # commands that only encode have none
     return codec
-
-
-def checked_device(name: str) -> str:
-    """Return a device's name; that of the fastest one present for `auto`.
-
-    Raises:
-        ConfigError: no such device, or not on this machine.
-    """
-    import torch
-
-    has_mps = torch.backends.mps.is_available()
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"'{name}' is not a device; choose cpu, cuda, cuda:N, mps or auto"
-        ) from error
-    present = {"cpu": True, "cuda": (device.index or 0) < torch.cuda.device_count(), "mps": has_mps}
-    if not present.get(device.type, False):
-        raise ConfigError(f"this machine has no device '{name}'; choose cpu or auto")
-    return name

@@ -402,15 +402,18 @@ class CodecStage(Stage):
         context = self._context(self._encode(frozen, part), frozen, part)
         latent = frozen["latent"].float() * self.decoder.latent_scale
         noise = randn_per_item(part.generators, tuple(latent.shape[1:]), latent.device)
-        num_steps = min(MAX_PICTURE_STEPS, self.config.sampling.num_steps)
+        standard = self.decoder.config.sampling
+        settings = dataclasses.replace(
+            standard,
+            sampler="ddim",
+            num_steps=min(MAX_PICTURE_STEPS, self.config.sampling.num_steps),
+            guidance_scale=1.0,
+            eta=0.0,
+        )
         shown: dict[str, Picture] = {}
         for item in range(len(latent)):
-            sampled = self.decoder.sample_latent(
-                context[item : item + 1],
-                lambda draw, item=item: noise[item : item + 1],
-                timesteps=self.decoder.timesteps(num_steps),
-                guidance_scale=1.0,
-                eta=0.0,
+            sampled = self.decoder.sample(
+                context[item : item + 1], lambda draw, item=item: noise[item : item + 1], settings
             )
             for name, value in (("original", latent[item : item + 1]), ("sample", sampled)):
                 mel = self.decoder.mel(value)
