@@ -18,7 +18,7 @@ def written_json(args: argparse.Namespace, benchmark: str, results: dict[str, An
     if args.json is None:
         return
     # Only here: it loads torch, and a process that starts others had better be light.
-    from semanticodec.evaluation.provenance import provenance
+    from semanticodec.provenance import provenance
 
     settings = {"model": args.model or "built-in model", "threads": args.threads}
     report = {"benchmark": benchmark, **provenance(), "settings": settings, **results}

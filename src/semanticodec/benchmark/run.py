@@ -20,7 +20,7 @@ from semanticodec.benchmark.settings import BOXES, Settings
 from semanticodec.benchmark.wholes import measure_whole
 from semanticodec.codec import SemantiCodec
 from semanticodec.errors import ConfigError
-from semanticodec.evaluation.provenance import provenance
+from semanticodec.provenance import provenance
 
 Report = dict[str, Any]
 ENCODER_DTYPE = "float32"  # codes never depend on the precision that the decoder works in
