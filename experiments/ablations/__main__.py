@@ -15,8 +15,9 @@ from experiments.ablations.run import Ablation
 from experiments.ablations.trained import centroid_variants, trained_variants
 from experiments.ablations.training import Training
 from experiments.ablations.variant import Outcome
-from experiments.command import experiment_parser, run_command
+from experiments.command import experiment_parser
 from experiments.results.tables import ablation_table
+from semanticodec.cli import run_command
 from semanticodec.cli.evaluate_options import (
     SOME_FAILED,
     add_metric_options,

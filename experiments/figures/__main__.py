@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from experiments.command import experiment_parser, run_command
+from experiments.command import experiment_parser
 from experiments.figures import quality_semantics, spectrogram_grid
 from experiments.figures.code_use import draw_code_use, measure_code_use
 from experiments.figures.pictures import add_matches, drawn, picture_path, save
 from experiments.results.reader import ABLATIONS, CODE_USE, Result, read_result, read_results
+from semanticodec.cli import run_command
 from semanticodec.cli.options import (
     add_model_options,
     checked_device,

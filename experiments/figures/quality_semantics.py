@@ -68,18 +68,19 @@ class Point:
 
 def paper_points() -> list[Point]:
     """Return what Tables II and III say of the codecs that both have, all layers together."""
-    qualities = paper_table("table_2").set_index("system")["visqol"]
+    qualities = {row["system"]: row["visqol"] for row in paper_table("table_2")}
     points = []
-    for row in paper_table("table_3").itertuples():
-        name = f"{row.system} {row.kbps:.2f} kbps"
-        if row.layers == ALL_LAYERS and name in qualities:
+    for row in paper_table("table_3"):
+        codec, kbps = row["system"], row["kbps"]
+        quality = qualities.get(f"{codec} {kbps:.2f} kbps")
+        if row["layers"] == ALL_LAYERS and quality is not None:
             points.append(
                 Point(
-                    label=row.system,
-                    accuracy=row.average,
-                    visqol=qualities[name],
-                    kbps=row.kbps,
-                    paper_codec=row.system,
+                    label=codec,
+                    accuracy=row["average"],
+                    visqol=quality,
+                    kbps=kbps,
+                    paper_codec=codec,
                 )
             )
     return points

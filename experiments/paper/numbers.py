@@ -8,6 +8,7 @@ averages are in percent.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,10 +17,10 @@ DOMAINS = ("general", "music", "speech")
 TASKS = ("ESC-50", "NSPitch", "SPC", "LbCount", "CRM-D", "VoImit")
 
 
-def paper_table(name: str) -> pd.DataFrame:
+def paper_table(name: str) -> list[dict[Any, Any]]:
     """Return the rows of a table in the order of the paper; NaN where it prints a dash.
 
     Args:
         name: `table_2` to `table_7`, or `mushra`; the files say what their columns are.
     """
-    return pd.read_csv(FOLDER / f"{name}.csv", comment="#")
+    return pd.read_csv(FOLDER / f"{name}.csv", comment="#").to_dict("records")

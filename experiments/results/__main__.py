@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.command import experiment_parser, run_command
+from experiments.command import experiment_parser
 from experiments.figures import quality_semantics as quality
 from experiments.figures.pictures import add_matches, drawn, save, tell_written
 from experiments.figures.sweeps import SWEEPS
 from experiments.results.page import QUALITY_NAME, results_page
 from experiments.results.reader import CODE_USE, Result, read_results
+from semanticodec.cli import run_command
 from semanticodec.cli.report import DONE, print_warning
 from semanticodec.errors import ConfigError, DataError
 from semanticodec.files import write_text

@@ -4,8 +4,8 @@ import pytest
 
 from experiments.paper.numbers import DOMAINS, TASKS, paper_table
 
-TABLE_2 = list(paper_table("table_2").to_dict("records"))
-TABLE_3 = list(paper_table("table_3").to_dict("records"))
+TABLE_2 = paper_table("table_2")
+TABLE_3 = paper_table("table_3")
 
 
 @pytest.mark.parametrize("row", TABLE_2, ids=lambda row: row["system"])

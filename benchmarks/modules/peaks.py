@@ -1,4 +1,4 @@
-"""What the machine reaches at its best, to hold the boxes against."""
+"""What the machine reaches at its best, to hold the modules against."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.modules.settings import CHANNELS_LAST, CONVOLUTION, ONEDNN_PRODUCT, PRODUCT
 from semanticodec.benchmark.clock import measure, timed
-from semanticodec.benchmark.settings import CHANNELS_LAST, CONVOLUTION, ONEDNN_PRODUCT, PRODUCT
 from semanticodec.layers.linear import linear, uses_onednn
 
 GIGA = 1e9

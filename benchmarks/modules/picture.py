@@ -1,12 +1,13 @@
-"""The picture of where the time goes: a bar for encode and one for decode, box by box."""
+"""The picture of where the time goes: a bar for encode and one for decode, module by module."""
 
 from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING, Any
 
-from semanticodec.benchmark.settings import BOXES, REST
-from semanticodec.benchmark.tables import count, seconds_text
+from benchmarks.modules.settings import TITLES as NAMES
+from benchmarks.tables import count, seconds_text
+from semanticodec.benchmark.modules import REST
 from semanticodec.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ COLORS = {
     "vocoder": "#009E73",
     REST: "#999999",
 }
-TITLES = {**BOXES, "unet": "T-UNet", "sampler": "sampler's own", REST: "everything else"}
+TITLES = {**NAMES, "unet": "T-UNet", "sampler": "sampler's own", REST: "everything else"}
 SMALLEST_LABELLED = 0.07  # share of a bar that holds its seconds
 LEGEND_COLUMNS = 3
 WIDTH, HEIGHT, TITLE_HEIGHT = 9.5, 2.3, 0.4  # inches
@@ -67,7 +68,7 @@ def draw_times(report: dict[str, Any]) -> Figure | None:
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    rows = [row for row in report["boxes"] if row["name"] in ("encode", "decode")]
+    rows = [row for row in report["modules"] if row["name"] in ("encode", "decode")]
     if not rows:
         return None
     settings = report["settings"]

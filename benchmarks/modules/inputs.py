@@ -1,4 +1,4 @@
-"""The boxes one by one: which method of the codec does the work, and what it is given."""
+"""What the modules are given when they are measured one by one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
+from semanticodec.benchmark.modules import MODULES
 from semanticodec.codec import SemantiCodec
 from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
 from semanticodec.layers.stacking import positions_per_window
@@ -22,10 +23,10 @@ CODEBOOKS = ("encoder.semantic", "encoder.quantizer")
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Makes what the boxes are given.
+    """Makes what the modules are given.
 
     Attributes:
-        codec: whose boxes they are.
+        codec: codec whose modules they are.
         random: random(*shape) -> Tensor.
         num_items: windows at once.
         num_positions: length of the windows.
@@ -88,46 +89,33 @@ class Inputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Box:
-    """One box of the codec.
+class Call:
+    """How a module is called.
 
     Attributes:
-        owner: module with the method; it needs weights.
-        method: what does the work; its first argument has one row per window.
-        arguments: what the method is given.
-        time_axis: of the first argument.
+        arguments: what its method is given.
+        time_axis: axis of the first argument that is time.
     """
 
-    owner: str
-    method: str
     arguments: Callable[[Inputs], tuple[Any, ...]]
     time_axis: int = 1
 
-    @property
-    def is_encoder(self) -> bool:
-        """Whether it computes in float32 whatever the decoder's precision."""
-        return not self.owner.startswith("decoder.")
 
-
-# In order of execution, under the names of `settings.BOXES`.
-SINGLE_BOXES = MappingProxyType(
+# By the names of `semanticodec.benchmark.modules.MODULES`, in order of execution.
+CALLS = MappingProxyType(
     {
-        "fbank": Box(owner="fbank", method="forward", arguments=Inputs.wav),
-        "audiomae": Box(owner="encoder.audiomae", method="forward", arguments=Inputs.fbank),
-        "semantic": Box(
-            owner="encoder.semantic", method="encode", arguments=Inputs.features_and_vocabulary
-        ),
-        "lstm": Box(
-            owner="encoder.acoustic", method="forward", arguments=Inputs.features_and_centroids
-        ),
-        "acoustic": Box(owner="encoder.quantizer", method="encode", arguments=Inputs.features),
-        "context": Box(owner="decoder.unet", method="prepare_context", arguments=Inputs.context),
-        "unet": Box(owner="decoder.unet", method="forward", arguments=Inputs.step, time_axis=2),
-        "vae": Box(owner="decoder.vae", method="forward", arguments=Inputs.latent, time_axis=2),
-        "vocoder": Box(owner="decoder.vocoder", method="forward", arguments=Inputs.mel),
+        "fbank": Call(arguments=Inputs.wav),
+        "audiomae": Call(arguments=Inputs.fbank),
+        "semantic": Call(arguments=Inputs.features_and_vocabulary),
+        "lstm": Call(arguments=Inputs.features_and_centroids),
+        "acoustic": Call(arguments=Inputs.features),
+        "context": Call(arguments=Inputs.context),
+        "unet": Call(arguments=Inputs.step, time_axis=2),
+        "vae": Call(arguments=Inputs.latent, time_axis=2),
+        "vocoder": Call(arguments=Inputs.mel),
     }
 )
-# What is made of several boxes.
+# What is made of several modules.
 WHOLES = MappingProxyType(
     {
         "sampler": ("context", "unet"),
@@ -143,25 +131,24 @@ def positions(codec: SemantiCodec) -> int:
 
 
 def parts_of(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the modules that need weights to measure these boxes."""
+    """Return the modules that need weights to measure these modules."""
     parts: list[str] = []
     for name in names:
-        parts += [SINGLE_BOXES[box].owner for box in WHOLES.get(name, (name,))]
+        parts += [MODULES[module].owner for module in WHOLES.get(name, (name,))]
         parts += CODEBOOKS if name == "decode" else ()
     return tuple(part for part in dict.fromkeys(parts) if part != "fbank")
 
 
 def work_of(name: str, inputs: Inputs) -> Callable[[], Any]:
-    """Return the work of a single box, ready to be called any number of times."""
-    box = SINGLE_BOXES[name]
-    method = getattr(inputs.codec.get_submodule(box.owner), box.method)
-    arguments = box.arguments(inputs)
+    """Return the work of a single module, ready to be called any number of times."""
+    module = MODULES[name]
+    method = getattr(inputs.codec.get_submodule(module.owner), module.method)
+    arguments = CALLS[name].arguments(inputs)
     return lambda: method(*arguments)
 
 
 def length_of(name: str, shape: Sequence[int], codec: SemantiCodec) -> int:
-    """Return the positions of a window that a box was given, from its first argument's shape."""
-    box = SINGLE_BOXES[name]
+    """Return the positions of a window that a module was given, from its first argument's shape."""
     whole = {
         "fbank": WINDOW_SAMPLES,
         "audiomae": codec.config.encoder.audiomae.num_frames,
@@ -169,13 +156,4 @@ def length_of(name: str, shape: Sequence[int], codec: SemantiCodec) -> int:
         "vae": LATENT_FRAMES,
         "vocoder": MEL_FRAMES_PER_LATENT_FRAME * LATENT_FRAMES,
     }
-    return positions(codec) * shape[box.time_axis] // whole.get(name, positions(codec))
-
-
-def watched_methods(codec: SemantiCodec, whole: str) -> dict[str, tuple[Any, str]]:
-    """Return what a `BoxClock` watches during a whole, box by box."""
-    boxes = {name: SINGLE_BOXES[name] for name in WHOLES[whole]}
-    watched = {name: (codec.get_submodule(box.owner), box.method) for name, box in boxes.items()}
-    if whole == "decode":
-        watched = {"sampler": (codec.decoder, "sample_latent"), **watched}
-    return watched
+    return positions(codec) * shape[CALLS[name].time_axis] // whole.get(name, positions(codec))

@@ -1,4 +1,4 @@
-"""Official sizes with random weights, and only of the boxes that are measured."""
+"""Official sizes with random weights, and only of the modules that are measured."""
 
 from __future__ import annotations
 

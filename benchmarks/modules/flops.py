@@ -1,8 +1,8 @@
-"""Floating-point operations of every box, counted without computing anything.
+"""Floating-point operations of every module, counted without computing anything.
 
 Two per multiply-add, of matrix products, convolutions and attention; the rest is small beside
 them. What counts is the plain algorithm: where the package gets the same result with less work,
-the box shows as more GFLOP/s.
+the module shows as more GFLOP/s.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from semanticodec.benchmark.boxes import Inputs, length_of, positions, work_of
-from semanticodec.benchmark.models import weightless
+from benchmarks.modules.inputs import Inputs, length_of, positions, work_of
+from benchmarks.modules.random_models import weightless
 from semanticodec.codec import SemantiCodec
 from semanticodec.config import CodecConfig
 
@@ -23,7 +23,7 @@ NUM_GATES = 4  # of an LSTM
 
 
 class FlopCount:
-    """Counts for one configuration; each box and length once.
+    """Counts for one configuration; each module and length once.
 
     Args:
         config: of the codec.
@@ -34,10 +34,10 @@ class FlopCount:
         self._counted: dict[tuple[str, int], int] = {}
 
     def of_window(self, name: str, num_positions: int | None = None) -> int:
-        """Return the operations of a single box for one window; a guided step takes two.
+        """Return the operations of a single module for one window; a guided step takes two.
 
         Args:
-            name: of the box.
+            name: of the module.
             num_positions: length of the window (None: a whole one).
         """
         length = positions(self._codec) if num_positions is None else num_positions
@@ -49,7 +49,7 @@ class FlopCount:
         return self._counted[key]
 
     def of_call(self, name: str, shape: Sequence[int]) -> int:
-        """Return the operations of a call of a box whose first argument has this shape."""
+        """Return the operations of a call of a module whose first argument has this shape."""
         return shape[0] * self.of_window(name, length_of(name, shape, self._codec))
 
     def _traced(self, name: str, length: int) -> int:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from benchmarks.modules.flops import FlopCount
+from benchmarks.modules.inputs import CALLS, length_of
 from conftest import random_codec
-from semanticodec.benchmark.boxes import SINGLE_BOXES, length_of
-from semanticodec.benchmark.flops import FlopCount
 from semanticodec.checkpoints.official import official_config
 
 # GFLOP of one window, counted on the official code.
@@ -26,7 +26,7 @@ def official():
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_boxes_of_official_size_cost_what_the_official_code_costs(official, name):
+def test_modules_of_official_size_cost_what_the_official_code_costs(official, name):
     assert official.of_window(name) / 1e9 == pytest.approx(OFFICIAL[name], abs=0.06)
 
 
@@ -45,7 +45,7 @@ def test_half_a_window_costs_half_or_less(token_rate):
     codec = random_codec(token_rate)
     count = FlopCount(codec.config)
     half = 512 // codec.config.encoder.stack_factor // 2
-    for name in SINGLE_BOXES:
+    for name in CALLS:
         share = count.of_window(name, half) / count.of_window(name)
         assert 0.2 < share < 0.53, name  # attention grows with the square of the length
 

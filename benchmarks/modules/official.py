@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from semanticodec.benchmark.settings import CHANNELS_LAST, CONVOLUTION, PRODUCT
+from benchmarks.modules.settings import CHANNELS_LAST, CONVOLUTION, PRODUCT
 
 SOURCE = "official code, 2 idle threads of a 2-core AMD EPYC, reference measurements"
 DECODE_WINDOW_S = 61.0

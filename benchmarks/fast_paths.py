@@ -1,9 +1,9 @@
-"""Compare the fast roads of every box with torch's own, at official size with random weights.
+"""Compare the modules' fast code paths with torch's own, at official size with random weights.
 
-    python benchmarks/boxes.py                    all boxes: about 3 minutes and 2 GB on one core
-    python benchmarks/boxes.py tunet vae --dtype bfloat16 --repeats 9
+    python -m benchmarks.fast_paths                    all: about 3 minutes, 2 GB
+    python -m benchmarks.fast_paths tunet vae --dtype bfloat16 --repeats 9
 
-Both roads take turns in one process with one thread, and the best CPU time of each counts, so that
+Both take turns in one process with one thread, and the best CPU time of each counts, so that
 other work on the machine disturbs the ratio little. "torch" is the same code with oneDNN's
 products, and with them what depends on them, switched off.
 """
@@ -110,7 +110,7 @@ def torch_only(run: Callable[[], object]) -> object:
 
 
 def flops(name: str, run: Callable[[], object]) -> float:
-    """Return the floating-point operations of one call by torch's road."""
+    """Return the floating-point operations of one call by torch's code path."""
     if name.startswith("lstm"):  # torch does not count an LSTM
         num_windows = int(name.removeprefix("lstm-"))
         return 2 * num_windows * POSITIONS * 2 * 4 * LSTM_HIDDEN * (LSTM_WIDTH + LSTM_HIDDEN)
@@ -121,7 +121,7 @@ def flops(name: str, run: Callable[[], object]) -> float:
 
 
 def peaks(dtype: torch.dtype) -> str:
-    """Return what this core reaches right now, to compare the boxes with."""
+    """Return what this core reaches right now, to compare the modules with."""
     inputs, weight = torch.randn(2, 1024, 1024).to(dtype)
     features = torch.randn(2, 64, 256, 16).to(dtype, memory_format=torch.channels_last)
     kernel = torch.randn(64, 64, 3, 3).to(dtype)
@@ -155,22 +155,29 @@ def compare(name: str, dtype: torch.dtype, repeats: int) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("boxes", nargs="*", metavar="BOX", help=", ".join([*ENCODER, *DECODER]))
+    parser.add_argument(
+        "modules", nargs="*", metavar="MODULE", help=", ".join([*ENCODER, *DECODER])
+    )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each road (default: 3)")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="number of runs of each code path (default: 3)"
+    )
     args = parser.parse_args()
     dtype = getattr(torch, args.dtype)
     choices = [*DECODER] if dtype == torch.bfloat16 else [*ENCODER, *DECODER]
-    unknown = set(args.boxes) - set(choices)
+    unknown = set(args.modules) - set(choices)
     if unknown:
         parser.error(
-            f"no box {', '.join(sorted(unknown))} in {args.dtype}; choose from {', '.join(choices)}"
+            f"no module {', '.join(sorted(unknown))} in {args.dtype}; "
+            f"choose from {', '.join(choices)}"
         )
     torch.set_num_threads(1)
     with torch.inference_mode():
-        sys.stdout.write(f"{peaks(dtype)}\n{'box':10} {'torch s':>9} {'fast s':>9} {'ratio':>7} ")
+        sys.stdout.write(
+            f"{peaks(dtype)}\n{'module':10} {'torch s':>9} {'fast s':>9} {'ratio':>7} "
+        )
         sys.stdout.write(f"{'GFLOP/s':>9}\n")
-        for name in args.boxes or choices:
+        for name in args.modules or choices:
             sys.stdout.write(compare(name, dtype, args.repeats))
             sys.stdout.flush()
 

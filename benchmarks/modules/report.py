@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from semanticodec.benchmark.official import NUM_STEPS, SAMPLER
-from semanticodec.benchmark.settings import CHANNELS_LAST, CONVOLUTION
-from semanticodec.benchmark.tables import aligned, count, markdown_table, seconds_text
+from benchmarks.modules.official import NUM_STEPS, SAMPLER
+from benchmarks.modules.settings import CHANNELS_LAST, CONVOLUTION
+from benchmarks.tables import count, seconds_text, table
 
 HEADER = (
-    "box",
+    "module",
     "seconds",
     "from",
     "to",
@@ -28,9 +28,9 @@ def text_report(report: dict[str, Any]) -> str:
     lines = [
         describe_run(report),
         "",
-        *aligned(PEAK_HEADER, peak_rows(report), num_words=2),
+        table(PEAK_HEADER, peak_rows(report), 2),
         "",
-        *aligned(HEADER, box_rows(report)),
+        table(HEADER, module_rows(report)),
         "",
         *findings(report),
     ]
@@ -41,7 +41,7 @@ def markdown_report(report: dict[str, Any], picture: str | None = None) -> str:
     """Return the report as a page.
 
     Args:
-        report: from `run_benchmark`.
+        report: from `run_modules`.
         picture: file name of the picture beside the page, if there is one.
     """
     lines = [
@@ -49,14 +49,14 @@ def markdown_report(report: dict[str, Any], picture: str | None = None) -> str:
         "",
         describe_run(report),
         "",
-        *markdown_table(HEADER, box_rows(report)),
+        table(HEADER, module_rows(report), style="pipe"),
         "",
         *(f"- {line}" for line in findings(report)),
         "",
         *([f"![Where the time goes]({picture})", ""] if picture else []),
         "What this machine reached in the same run:",
         "",
-        *markdown_table(PEAK_HEADER, peak_rows(report), num_words=2),
+        table(PEAK_HEADER, peak_rows(report), 2, style="pipe"),
         "",
         *(f"- {line}" for line in explanations(report)),
     ]
@@ -92,15 +92,15 @@ def peak_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def box_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return the cells of the table of boxes."""
-    return [_box_row(row) for row in report["boxes"]]
+def module_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return the cells of the table of modules."""
+    return [_module_row(row) for row in report["modules"]]
 
 
-def _box_row(row: dict[str, Any]) -> tuple[str, ...]:
+def _module_row(row: dict[str, Any]) -> tuple[str, ...]:
     seconds = row["seconds"]
     return (
-        box_title(row),
+        module_title(row),
         seconds_text(seconds["median"]),
         seconds_text(seconds["min"]),
         seconds_text(seconds["max"]),
@@ -112,8 +112,8 @@ def _box_row(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def box_title(row: dict[str, Any]) -> str:
-    """Return what a table calls a box."""
+def module_title(row: dict[str, Any]) -> str:
+    """Return what a table calls a module."""
     if row["name"] in ("encode", "decode"):
         return f"{row['title']} {row['audio_seconds']:g} s"
     if row["name"] == "sampler":
@@ -126,7 +126,7 @@ def box_title(row: dict[str, Any]) -> str:
 def findings(report: dict[str, Any]) -> list[str]:
     """Return what the numbers say, a line each."""
     lines = []
-    for row in report["boxes"]:
+    for row in report["modules"]:
         if row["name"] == "sampler":
             own, whole = row["shares"]["sampler"], sum(row["shares"].values())
             lines.append(f"The sampler spends {100 * own / whole:.1f} % outside the T-UNet.")
@@ -149,8 +149,8 @@ def findings(report: dict[str, Any]) -> list[str]:
 
 def _share_of_other_work(report: dict[str, Any]) -> float:
     """Return the share of the seconds in which not even one thread of ours was at work."""
-    seconds = sum(row["seconds"]["median"] for row in report["boxes"])
-    return 1 - sum(row["cpu_seconds"]["median"] for row in report["boxes"]) / seconds
+    seconds = sum(row["seconds"]["median"] for row in report["modules"])
+    return 1 - sum(row["cpu_seconds"]["median"] for row in report["modules"]) / seconds
 
 
 def _comparison(official: dict[str, Any], settings: dict[str, Any]) -> str:
@@ -179,10 +179,10 @@ def explanations(report: dict[str, Any]) -> list[str]:
         "count. CPU seconds: of all threads; on a machine with other work they say more.",
         "GFLOP: 10⁹ floating-point operations of the plain algorithm, two per multiply-add. Where "
         "the same result needs less work, GFLOP/s shows it.",
-        "Peak: the fastest of these products and convolutions in the box's precision, best run: "
+        "Peak: the fastest of these products and convolutions in the module's precision, best run: "
         "matrices of 2048 × 2048, and 3 × 3 convolutions of 64 channels on 2 maps of 256 × 16.",
         f"Memory: the most that was held at once ({report['memory_is']}), in 10⁶ bytes.",
-        "A box is measured on one window of 10.24 s, a step of the T-UNet with guidance on two.",
+        "A module is measured on one window of 10.24 s, a step of the T-UNet with guidance on two.",
         "The sound to encode is synthetic and the codes to decode are random: neither changes "
         "the time.",
     ]
