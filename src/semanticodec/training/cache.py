@@ -36,11 +36,11 @@ from semanticodec.audio.fbank import (
 )
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import AudioError, ConfigError, DataError
+from semanticodec.files import write_json
 from semanticodec.layers.stacking import BLOCKS, NUM_BANDS, num_positions, stack_patches
 from semanticodec.training import distributed
 from semanticodec.training.data import SAMPLE_RATE, CropConfig
 from semanticodec.training.sources import AudioEntry, domains_of, find_entries
-from semanticodec.training.state import write_json
 
 READ_SAMPLES = WINDOW_SAMPLES + LOOKAHEAD_SAMPLES
 LOOKAHEAD_FRAMES = 2
