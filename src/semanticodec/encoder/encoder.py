@@ -77,6 +77,20 @@ def active_frames(fbank: Float[Tensor, "B T M"]) -> Int[Tensor, " B"]:
     return (is_active * numbers).amax(dim=1)
 
 
+def valid_positions(fbank: Float[Tensor, "B T M"], length: int) -> Int[Tensor, " B"]:
+    """Return how many positions lie before the end of the audio; later ones get the mark.
+
+    The release counts rows of the flat, time-major sequence, so the end may fall inside a column:
+    the upper bands of its last patches are then marked.
+
+    Args:
+        fbank: normalized filter bank.
+        length: positions of its T frames.
+    """
+    frames = active_frames(fbank)
+    return (length * frames + fbank.shape[1] - 1) // fbank.shape[1]
+
+
 def computes_items_alone(fbank: Tensor) -> bool:
     """Return whether items run one at a time: only on a CPU does that cost nothing."""
     return fbank.is_cpu
@@ -141,18 +155,10 @@ class Encoder(nn.Module):
         return stack_patches(self.audiomae(fbank), config.stack_factor, config.audiomae.num_bands)
 
     def valid_positions(self, fbank: Float[Tensor, "B T M"]) -> Int[Tensor, " B"]:
-        """Return how many positions lie before the end of the audio; later ones get the mark.
-
-        The release counts rows of the flat, time-major sequence, so the end may fall inside a
-        column: the upper bands of its last patches are then marked.
-
-        Args:
-            fbank: normalised filter bank.
-        """
+        """Return how many positions lie before the end of the audio, see `valid_positions`."""
         length = self.config.audiomae.num_bands * fbank.shape[1]
         length //= self.config.audiomae.patch_size * self.config.stack_factor
-        frames = active_frames(fbank)
-        return (length * frames + fbank.shape[1] - 1) // fbank.shape[1]
+        return valid_positions(fbank, length)
 
     @torch.no_grad()
     def encode(
