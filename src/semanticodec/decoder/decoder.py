@@ -31,7 +31,7 @@ from semanticodec.decoder.sampling import EVERYWHERE, SamplingConfig, SamplingPr
 from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.decoder.vae import VAEConfig, VAEDecoder
-from semanticodec.decoder.vocos import Vocos
+from semanticodec.decoder.vocoder import VocoderConfig, make_vocoder
 from semanticodec.layers.full_precision import FullPrecision
 
 LATENT_FRAMES = 256
@@ -50,11 +50,6 @@ DEFAULT_WINDOWS = 8
 SOLVERS = {"ddim": ddim, "dpm++2m": dpm_solver_2m, "unipc": unipc}
 
 
-def make_vocoder(config: HiFiGAN.Config | Vocos.Config) -> HiFiGAN | Vocos:
-    """Return the vocoder that a configuration describes."""
-    return Vocos(config) if isinstance(config, Vocos.Config) else HiFiGAN(config)
-
-
 class Decoder(FullPrecision):
     """Everything right of the codes in the paper's Figure 2."""
 
@@ -67,7 +62,7 @@ class Decoder(FullPrecision):
         schedule: Schedule.Config = field(default_factory=Schedule.Config)
         preconditioning: Preconditioning.Config | None = None
         vae: VAEConfig = field(default_factory=VAEConfig)
-        vocoder: HiFiGAN.Config | Vocos.Config = field(default_factory=HiFiGAN.Config)
+        vocoder: VocoderConfig = field(default_factory=HiFiGAN.Config)
         sampling: SamplingConfig = field(default_factory=SamplingConfig)
         sampling_presets: SamplingPresets = field(default_factory=SamplingPresets)
 

@@ -11,11 +11,9 @@ from typing import NamedTuple, TypeVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semanticodec.config import VOCODER_CONFIGS, config_from_dict
-from semanticodec.decoder.decoder import make_vocoder
-from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.config import config_from_dict
 from semanticodec.decoder.vae import VAE
-from semanticodec.decoder.vocos import Vocos
+from semanticodec.decoder.vocoder import VOCODERS, make_vocoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
 from semanticodec.errors import CheckpointError, ConfigError
@@ -39,7 +37,7 @@ class FrozenBoxes(NamedTuple):
     audiomae: AudioMAE
     codebooks: Mapping[int, Float[Tensor, "K D"]]
     vae: VAE
-    vocoder: HiFiGAN | Vocos
+    vocoder: nn.Module
     digests: Mapping[str, str]
 
 
@@ -118,7 +116,7 @@ def load_codebooks(
     return {size: weights[f"{BUFFER_PREFIX}{size}"] for size in sizes}
 
 
-def load_vocoder(folder: Path) -> HiFiGAN | Vocos:
+def load_vocoder(folder: Path) -> nn.Module:
     """Read an exported vocoder of either class, frozen and in evaluation mode.
 
     Raises:
@@ -129,11 +127,11 @@ def load_vocoder(folder: Path) -> HiFiGAN | Vocos:
     except (OSError, ValueError, KeyError, TypeError):
         # load_export says what is wrong with the folder.
         name = "vocos"
-    if name not in VOCODER_CONFIGS:
+    if name not in VOCODERS:
         raise CheckpointError(
             f"{folder} holds the box {name!r}, not a vocoder. Give the export of a run of "
             "`semanticodec train vocoder`."
         )
     values, weights = load_export(folder, name)
-    config = config_from_dict(VOCODER_CONFIGS[name], values, f"{folder}/config.json")
+    config = config_from_dict(VOCODERS[name].Config, values, f"{folder}/config.json")
     return _frozen(make_vocoder(config), weights, folder)
