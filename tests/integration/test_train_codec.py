@@ -16,7 +16,7 @@ from semanticodec import SemantiCodec
 from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.cli import main
 from semanticodec.recipes import codec as recipes
-from semanticodec.training.data import Batch, Shard, draw_batch
+from semanticodec.training.data import Batch, Rank, draw_batch
 from semanticodec.training.stages.codec import CodecStage
 from tiny_boxes import (
     export_audiomae,
@@ -190,7 +190,7 @@ def stage_and_batches(data, boxes, tmp_path_factory):
 
     assert isinstance(stage, CodecStage)
     sources = (cached, SameWindows())
-    return stage.eval(), *(draw_batch(source, 3, 0, 4, Shard()) for source in sources)
+    return stage.eval(), *(draw_batch(source, 3, 0, 4, Rank()) for source in sources)
 
 
 def fresh(batch):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from semanticodec import SemantiCodec
 from semanticodec.cli import main
 from semanticodec.recipes import codec as recipes
-from semanticodec.training.data import Batch, Shard, draw_batch
+from semanticodec.training.data import Batch, Rank, draw_batch
 from semanticodec.training.stages.codec import CodecStage
 from tiny_boxes import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
 
@@ -150,7 +150,7 @@ def test_unquantized_features_reach_the_t_unet_for_their_share(data, boxes, tmp_
     source = stage.prepare(
         recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False
     )
-    batch = draw_batch(source, 0, 0, 16, Shard())
+    batch = draw_batch(source, 0, 0, 16, Rank())
     member = stage.eval().codecs[1]
     seen = stage._batch_of(member, batch, stage.first.inputs(batch))
     encoded = member._encode(seen.extra, seen)
@@ -178,9 +178,7 @@ def test_the_acoustic_encoder_rests_until_its_start(data, boxes, tmp_path):
         assert trained >= set(codec.encoder.acoustic.parameters())
     for step in (0, 1, 2, 3):
         stage.zero_grad(set_to_none=True)
-        stage.train().training_step(
-            draw_batch(source, 0, step, 2, Shard()), "codec"
-        ).loss.backward()
+        stage.train().training_step(draw_batch(source, 0, step, 2, Rank()), "codec").loss.backward()
         moved = [p for codec in stage.codecs for p in codec.encoder.acoustic.parameters()]
         assert any(p.grad is not None for p in moved) == (step >= 2)
         assert all(p.grad is not None for p in stage.first.decoder.unet.parameters())

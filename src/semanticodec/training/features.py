@@ -49,9 +49,7 @@ class FeatureExtractor(nn.Module):
         self.fbank = Fbank(audiomae.config.num_mel_bins)
 
     @torch.no_grad()
-    def forward(
-        self, wav: Float[Tensor, "B S"], num_samples: Int[Tensor, " B"]
-    ) -> WindowFeatures:
+    def forward(self, wav: Float[Tensor, "B S"], num_samples: Int[Tensor, " B"]) -> WindowFeatures:
         """Return the features of windows in float32, also under autocast.
 
         Args:

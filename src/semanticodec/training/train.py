@@ -13,7 +13,7 @@ import torch
 
 from semanticodec.errors import ConfigError
 from semanticodec.training import distributed
-from semanticodec.training.data import CropConfig, CropSource, Loader, Source
+from semanticodec.training.data import CropConfig, CropSource, Loader, Rank, Source
 from semanticodec.training.monitor import Monitor
 from semanticodec.training.state import (
     Snapshot,
@@ -132,33 +132,31 @@ def train(recipe: Recipe, options: RunOptions) -> None:
     if options.num_threads is not None:
         torch.set_num_threads(options.num_threads)
     device = distributed.local_device(options.device)
-    shard = distributed.start(device)
+    rank = distributed.start(device)
     try:
-        _train(recipe, options, device, shard)
+        _train(recipe, options, device, rank)
     finally:
         distributed.stop()
 
 
-def _train(
-    recipe: Recipe, options: RunOptions, device: torch.device, shard: distributed.Shard
-) -> None:
+def _train(recipe: Recipe, options: RunOptions, device: torch.device, rank: Rank) -> None:
     checkpoints = options.out / "checkpoints"
     snapshot = load_snapshot(checkpoints)
     if snapshot is not None:
         _check_same_run(snapshot.description, recipe, options.out)
-    trainer, source = _set_up(recipe, options, snapshot, device, shard)
+    trainer, source = _set_up(recipe, options, snapshot, device, rank)
     loader = Loader(
         source,
         seed=recipe.train.seed,
         batch_size=recipe.train.batch_size,
-        shard=shard,
+        rank=rank,
         num_threads=options.num_workers,
     )
     clock = _Clock(snapshot.description.get("seconds", 0.0) if snapshot is not None else 0.0)
 
     def save() -> None:
         if distributed.is_main():
-            record = _record(recipe, clock, trainer.step, shard.world_size)
+            record = _record(recipe, clock, trainer.step, rank.world_size)
             save_snapshot(checkpoints, trainer.snapshot(record))
         distributed.barrier()
 
@@ -171,7 +169,7 @@ def _train(
         )
     if distributed.is_main():
         trainer.export(options.out / "export")
-        record = _record(recipe, clock, trainer.step, shard.world_size)
+        record = _record(recipe, clock, trainer.step, rank.world_size)
         finish_export(options.out / "export", record, half=options.is_half)
     distributed.barrier()
 
@@ -181,7 +179,7 @@ def _set_up(
     options: RunOptions,
     snapshot: Snapshot | None,
     device: torch.device,
-    shard: distributed.Shard,
+    rank: Rank,
 ) -> tuple[Trainer, Source]:
     """Make the stage, fresh, from an export or from the snapshot, and the source of its items."""
     # The same initial weights in every process.
@@ -193,7 +191,7 @@ def _set_up(
     audio = recipe.open_source(options.data, recipe.crops)
     source = stage.prepare(audio, folder=options.out, is_resumed=snapshot is not None)
     distributed.broadcast_from_main([*stage.parameters(), *stage.buffers()])
-    trainer = Trainer(stage, recipe.train, device=device, shard=shard)
+    trainer = Trainer(stage, recipe.train, device=device, rank=rank)
     if snapshot is not None:
         trainer.restore(snapshot)
     return trainer, source

@@ -20,7 +20,7 @@ from torch.nn import Parameter
 
 from semanticodec.errors import CheckpointError, ConfigError, SemantiCodecError
 from semanticodec.training import distributed
-from semanticodec.training.data import Batch, Loader, Shard, Source, item_seed
+from semanticodec.training.data import Batch, Loader, Rank, Source, item_seed
 from semanticodec.training.ema import WeightAverage
 from semanticodec.training.monitor import Monitor, Picture
 from semanticodec.training.state import Snapshot, optimizer_tensors, restore_optimizers
@@ -155,7 +155,7 @@ def make_optimizer(parameters: list[Parameter], config: OptimizerConfig) -> torc
 class Trainer:
     """Trains one stage; its state is the step, the weights, the averages and the optimizers."""
 
-    def __init__(self, stage: Stage, config: TrainConfig, *, device: torch.device, shard: Shard):
+    def __init__(self, stage: Stage, config: TrainConfig, *, device: torch.device, rank: Rank):
         if config.batch_size % config.accumulation:
             raise ConfigError(
                 f"A batch of {config.batch_size} cannot be cut into {config.accumulation} equal "
@@ -164,7 +164,7 @@ class Trainer:
         self.stage = stage
         self.config = config
         self.device = device
-        self.shard = shard
+        self.rank = rank
         self.step = 0
         self.skipped_in_a_row = 0
         self.groups = stage.optimizer_groups()
@@ -225,7 +225,7 @@ class Trainer:
         """Train every active group on one batch and return the recorded values."""
         assert batch.step == self.step, (batch.step, self.step)
         # For dropout only: stages draw everything else from the items' generators.
-        noise_seed = item_seed(self.config.seed, self.step, 2**31 + self.shard.rank)
+        noise_seed = item_seed(self.config.seed, self.step, 2**31 + self.rank.index)
         torch.manual_seed(int(noise_seed.generate_state(1)[0]))
         self.stage.train()
         on_device = batch.to(self.device)

@@ -147,7 +147,7 @@ def test_training_starts_from_features_and_leaves_audiomae_alone():
     features = torch.randn(2, 64, WIDTH)
     generators = [torch.Generator().manual_seed(item) for item in range(2)]
     output = encoder(features, torch.tensor([64, 10]), 32, generators)
-    (output.acoustic_features.square().sum() + output.commitment_loss).backward()
+    (output.acoustic_features.square().sum() + output.losses["commitment"]).backward()
     trained = {name for name, value in encoder.named_parameters() if value.grad is not None}
     assert trained == {
         name
