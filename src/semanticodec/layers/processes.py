@@ -13,7 +13,7 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def sum_over_processes(tensor: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
+def sum_over_processes(tensor: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
     """Return the sum of equally shaped tensors of all processes, without gradients.
 
     Alone, that is the tensor itself.
