@@ -19,7 +19,7 @@ from semanticodec.evaluation.ablations.run import PAPER
 from semanticodec.evaluation.result_reader import ABLATIONS, read_result
 from semanticodec.recipes.ablations import VARIANTS
 from semanticodec.training.train import Recipe
-from tiny_boxes import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
+from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
 
 MAKERS = {
     "audiomae": export_audiomae,

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from semanticodec.checkpoints.codebook_grid import to_int8
+from semanticodec.checkpoints.trained_module import load_codebooks
 from semanticodec.cli import main
 from semanticodec.errors import CheckpointError
 from semanticodec.recipes.codebook import RECIPES
-from semanticodec.training.stages.boxes import load_codebooks
-from tiny_boxes import WIDTH, export_audiomae, export_codebook, write_audio
+from tiny_modules import WIDTH, export_audiomae, export_codebook, write_audio
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_options_and_boxes_without_a_meaning_are_refused(data, audiomae, tmp_pat
     assert main(arguments(data, tmp_path, audiomae, "--batch-size", "4")) == 2
     assert "no use for --batch-size" in capsys.readouterr().err
     assert main(arguments(data, tmp_path, audiomae, "--box", f"vae={audiomae}")) == 2
-    assert "the box audiomae and no other" in capsys.readouterr().err
+    assert "the module audiomae and no other" in capsys.readouterr().err
 
 
 def test_codebooks_for_other_features_are_refused(tmp_path):

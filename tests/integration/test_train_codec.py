@@ -18,7 +18,7 @@ from semanticodec.cli import main
 from semanticodec.recipes import codec as recipes
 from semanticodec.training.data import Batch, Rank, draw_batch
 from semanticodec.training.stages.codec import CodecStage
-from tiny_boxes import (
+from tiny_modules import (
     export_audiomae,
     export_codebook,
     export_vae,
@@ -153,7 +153,7 @@ def test_missing_boxes_are_named(data, boxes, tmp_path, capsys):
     assert main(arguments(data, tmp_path, some)) == 2
     assert "missing: vocoder, codebook" in capsys.readouterr().err
     assert main(arguments(data, tmp_path, dict(boxes, vocoder=boxes["vae"]))) == 2
-    assert "holds the box 'vae', not a vocoder" in capsys.readouterr().err
+    assert "holds the module 'vae', not 'vocoder'" in capsys.readouterr().err
 
 
 def test_two_processes_are_one_process_at_twice_the_batch(data, boxes, tmp_path):

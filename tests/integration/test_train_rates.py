@@ -13,7 +13,7 @@ from semanticodec.cli import main
 from semanticodec.recipes import codec as recipes
 from semanticodec.training.data import Batch, Rank, draw_batch
 from semanticodec.training.stages.codec import CodecStage
-from tiny_boxes import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
+from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
 
 RATES = (100, 50, 25)
 
@@ -115,7 +115,7 @@ def test_one_rate_can_start_from_a_model_of_several(whole_run, boxes):
 
 def test_a_codebook_without_a_rate_is_refused(data, boxes, tmp_path, capsys):
     assert train(data, tmp_path, {**boxes, "codebook": boxes["codebook_50"]}) == 2
-    assert "in place of --box codebook give codebook_100, codebook_50" in capsys.readouterr().err
+    assert "in place of --module codebook give codebook_100, codebook_50" in capsys.readouterr().err
 
 
 def test_all_rates_may_know_their_largest_vocabulary_only(boxes):

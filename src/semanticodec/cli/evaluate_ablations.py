@@ -15,10 +15,9 @@ from semanticodec.cli.evaluate_options import (
     add_report_options,
     measuring_settings,
 )
-from semanticodec.cli.options import checked_device, positive_int
+from semanticodec.cli.options import checked_device, named_folders, positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
-from semanticodec.cli.train import parse_boxes
 from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -247,7 +246,7 @@ def _training(args: argparse.Namespace) -> Training:
     return Training(
         out=args.out,
         data=tuple(args.data),
-        boxes=parse_boxes(args.box),
+        boxes=named_folders("--box", args.box),
         size=args.recipe or "small",
         steps=args.steps,
         device=checked_device(args.device),

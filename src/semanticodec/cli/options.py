@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from semanticodec.decoder.sampling import DTYPES, QUALITIES, SAMPLERS
@@ -74,6 +75,26 @@ def renamed(parser: argparse._ActionsContainer, current: argparse.Action, *old: 
         old: old spellings, hidden from --help.
     """
     parser._add_action(_RenamedOption(old, current))
+
+
+def named_folders(option: str, texts: Sequence[str]) -> dict[str, Path]:
+    """Return the folders of a repeated option with values of the form NAME=FOLDER, by name.
+
+    Args:
+        option: how the option is spelled, for the message.
+        texts: all its values.
+    Raises:
+        ConfigError: a text of another form, or a name that comes twice.
+    """
+    folders: dict[str, Path] = {}
+    for text in texts:
+        name, separator, folder = text.partition("=")
+        if not (name and separator and folder):
+            raise ConfigError(f"{option} {text!r} is not understood; write NAME=FOLDER")
+        if name in folders:
+            raise ConfigError(f"{option} {name} is given twice; name one folder")
+        folders[name] = Path(folder)
+    return folders
 
 
 def add_model_options(parser: argparse.ArgumentParser, choose_rate: bool = True) -> None:

@@ -140,7 +140,7 @@ class Encoder(nn.Module):
         for name, width in widths.items():
             if width != config.width:
                 raise ConfigError(
-                    f"the {name} box is {width} wide, but {config.stack_factor} stacked "
+                    f"the {name} module is {width} wide, but {config.stack_factor} stacked "
                     f"AudioMAE features are {config.width}; set {name}.width to {config.width}"
                 )
         self.config = config

@@ -39,7 +39,7 @@ def _short(recipe: Recipe) -> Recipe:
     """Return a run cut down to minutes: enough to tell variants apart, not to sound well."""
     return replace(
         _with(recipe, cached_windows=640),
-        train=replace(recipe.train, steps=400, picture_every=400, checkpoint_every=100),
+        train=replace(recipe.train, steps=400, sample_every=400, checkpoint_every=100),
     )
 
 

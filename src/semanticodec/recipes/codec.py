@@ -10,10 +10,11 @@ from semanticodec.decoder.unet import TUNet
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.training.cache import WindowSource
 from semanticodec.training.data import CropConfig
+from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.codec import CodecStage
 from semanticodec.training.stages.rates import RatesStage
 from semanticodec.training.train import Recipe
-from semanticodec.training.trainer import OptimizerConfig, TrainConfig
+from semanticodec.training.trainer import TrainConfig
 
 # Layers of the acoustic encoder by stack factor, as the release has them.
 PAPER_LAYERS = {1: 4, 2: 3, 4: 2}
@@ -60,7 +61,7 @@ def small() -> Recipe:
             batch_size=8,
             optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=200)},
             ema_decay=0.999,
-            picture_every=500,
+            sample_every=500,
             checkpoint_every=250,
         ),
     )
@@ -114,7 +115,7 @@ def _paper(stack_factor: int) -> Recipe:
             },
             ema_decay=0.9999,
             log_every=50,
-            picture_every=5000,
+            sample_every=5000,
             checkpoint_every=2000,
         ),
     )
@@ -179,7 +180,7 @@ def _tiny(name: str, *, stack_factor: int, cached_windows: int) -> Recipe:
             precision="float32",
             optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
             log_every=1,
-            picture_every=4,
+            sample_every=4,
             checkpoint_every=2,
         ),
     )

@@ -12,9 +12,10 @@ from semanticodec.training.discriminators import (
     MultiResolutionDiscriminator,
 )
 from semanticodec.training.losses import MultiResolutionMelLoss, MultiResolutionStftLoss
+from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.vocoder import VocoderStage
 from semanticodec.training.train import Recipe
-from semanticodec.training.trainer import OptimizerConfig, TrainConfig
+from semanticodec.training.trainer import TrainConfig
 
 
 def small() -> Recipe:
@@ -42,7 +43,7 @@ def small() -> Recipe:
                 ),
             },
             ema_decay=0.999,
-            picture_every=500,
+            sample_every=500,
             checkpoint_every=250,
         ),
     )
@@ -87,7 +88,7 @@ def paper() -> Recipe:
             optimizers={"generator": optimizer, "discriminator": optimizer},
             ema_decay=0.9999,
             log_every=50,
-            picture_every=5000,
+            sample_every=5000,
             checkpoint_every=2000,
         ),
     )
@@ -115,7 +116,7 @@ def _tiny(name: str, vocoder: Vocos.Config | HiFiGAN.Config) -> Recipe:
             precision="float32",
             optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
             log_every=1,
-            picture_every=2,
+            sample_every=2,
             checkpoint_every=2,
         ),
     )

@@ -40,13 +40,17 @@ def stop() -> None:
 def local_device(name: str) -> torch.device:
     """Return the device of this process: `cuda` means the torchrun local rank's GPU.
 
+    Args:
+        name: torch's name of a device, or `auto` for a GPU where there is one.
     Raises:
         ConfigError: There is no such device.
     """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"There is no device {name!r}; give cpu, cuda or cuda:1.") from error
+        raise ConfigError(f"There is no device {name!r}; give auto, cpu or cuda:1.") from error
     if device.type != "cuda":
         return device
     if not torch.cuda.is_available():
@@ -61,7 +65,7 @@ def local_device(name: str) -> torch.device:
 
 
 def is_main() -> bool:
-    """Say whether this process writes files, pictures and progress."""
+    """Say whether this process writes files, samples and progress."""
     return not dist.is_initialized() or dist.get_rank() == 0
 
 

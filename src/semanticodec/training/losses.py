@@ -1,4 +1,4 @@
-"""Losses of the adversarially trained boxes: spectral distances, KL divergence, GAN terms.
+"""Losses of the adversarially trained modules: spectral distances, KL divergence, GAN terms.
 
 Every loss is the mean over the batch of one value per item, so that it does not depend on how
 a batch is spread over processes. Spectra are computed in float32 whatever the autocast says.

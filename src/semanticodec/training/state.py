@@ -1,11 +1,11 @@
-"""Run folders on disk: checkpoints for exact resume, and exports of finished boxes.
+"""Run folders on disk: checkpoints for exact resume, and what an export says of its run.
 
     RUN/checkpoints/latest.json                 {"folder": "step_00001000"}, replaced atomically
     RUN/checkpoints/step_00001000/weights.safetensors    stage.state_dict()
                                   averages.safetensors   moving averages by parameter name
                                   optimizer.safetensors  group/parameter/slot
                                   state.json             step, seed, configuration, versions
-    RUN/export/config.json, model.safetensors   the finished box
+    RUN/export/config.json, model.safetensors   the trained module, see `trained_module`
 
 Nothing is ever pickled.
 """
@@ -25,11 +25,10 @@ from torch import Tensor
 
 from semanticodec.checkpoints.pretrained import write_weights
 from semanticodec.errors import CheckpointError
+from semanticodec.files import write_json
 
 KEPT_CHECKPOINTS = 2
 POINTER = "latest.json"
-# Where the command's name for a box is another one.
-STAGE_OF_BOX = {"vocos": "vocoder", "hifigan": "vocoder"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +45,6 @@ class Snapshot:
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     # safetensors refuses tensors that share memory (tied weights): each gets its own copy.
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
 
 
 def _sync_file(path: Path) -> None:
@@ -85,6 +74,7 @@ def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
         save_file(_contiguous(tensors), path)
         _sync_file(path)
     write_json(partial / "state.json", {"step": snapshot.step, **snapshot.description})
+    _sync_file(partial / "state.json")
     final = folder / name
     if final.exists():
         shutil.rmtree(final)
@@ -166,55 +156,6 @@ def restore_optimizers(
             f"The checkpoint holds optimizer state of {group}/{name}, which this recipe does not "
             "train. Resume with the recipe that the run was started with."
         )
-
-
-def export_box(
-    folder: Path, *, box: str, config: Mapping[str, Any], weights: Mapping[str, Tensor]
-) -> None:
-    """Write one finished box as config.json and model.safetensors.
-
-    Args:
-        folder: Created when missing.
-        box: The box's name, e.g. "audiomae".
-        config: The box's Config as a dict of plain values.
-        weights: Its state dict; floats are stored as float32.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in weights.items()
-    }
-    save_file(_contiguous(tensors), folder / "model.safetensors", metadata={"format": "pt"})
-    write_json(folder / "config.json", {"box": box, "config": dict(config)})
-
-
-def load_export(folder: Path, box: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what `export_box` wrote.
-
-    Returns:
-        The box's configuration (sequences as lists) and its weights in float32.
-    Raises:
-        CheckpointError: A file is missing or damaged, or the folder holds another box.
-    """
-    folder = folder.parent if folder.is_file() else folder
-    try:
-        description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        found = description["box"]
-        config = dict(description["config"])
-        weights = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{folder} is not an exported box ({error}). Give the `export` folder of a finished "
-            f"run of `semanticodec train {STAGE_OF_BOX.get(box, box)}`."
-        ) from error
-    if found != box:
-        raise CheckpointError(
-            f"{folder} holds the box {found!r}, not {box!r}. Give the export of the right run."
-        )
-    return config, {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in weights.items()
-    }
 
 
 def finish_export(folder: Path, training: Mapping[str, Any], *, half: bool) -> None:

@@ -15,13 +15,14 @@ from semanticodec.errors import ConfigError
 from semanticodec.training import distributed
 from semanticodec.training.data import CropConfig, CropSource, Loader, Rank, Source
 from semanticodec.training.monitor import Monitor
+from semanticodec.training.stage import Stage
 from semanticodec.training.state import (
     Snapshot,
     finish_export,
     load_snapshot,
     save_snapshot,
 )
-from semanticodec.training.trainer import Stage, TrainConfig, Trainer
+from semanticodec.training.trainer import TrainConfig, Trainer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class RunOptions:
     """What the command line says about a run; None keeps the recipe's value.
 
     Attributes:
-        boxes: Export folders of frozen boxes by name, for stages that build on others.
+        modules: Export folders of finished modules by name, for stages that build on others.
         init: Export folder to start the weights from.
         minutes: Stop (resumably) after this time.
         is_half: Export floats in 16 bits.
@@ -37,7 +38,7 @@ class RunOptions:
 
     data: tuple[Path, ...]
     out: Path
-    boxes: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    modules: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     init: Path | None = None
     steps: int | None = None
     batch_size: int | None = None
@@ -184,7 +185,7 @@ def _set_up(
     """Make the stage, fresh, from an export or from the snapshot, and the source of its items."""
     # The same initial weights in every process.
     torch.manual_seed(recipe.train.seed)
-    stage = recipe.stage.build(recipe.stage_config, options.boxes)
+    stage = recipe.stage.build(recipe.stage_config, options.modules)
     if options.init is not None and snapshot is None:
         stage.initialize(options.init)
     stage.to(device)
@@ -249,7 +250,7 @@ def _check_same_run(description: Mapping[str, Any], recipe: Recipe, out: Path) -
         if _plain(value) != ours[key]:
             raise ConfigError(
                 f"{out} holds a run of {description.get('recipe')} whose {key} differs from "
-                f"{recipe.name}'s. Resume with the same recipe or choose another --out."
+                f"{recipe.name}'s. Resume with the same recipe or choose another --output."
             )
 
 

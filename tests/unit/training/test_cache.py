@@ -8,6 +8,7 @@ import torch
 from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank, window_fbank
 from semanticodec.audio.io import read_blocks
 from semanticodec.audio.windows import encode_windows
+from semanticodec.checkpoints.trained_module import load_audiomae
 from semanticodec.errors import ConfigError, DataError
 from semanticodec.layers.stacking import num_positions
 from semanticodec.training import cache
@@ -23,9 +24,8 @@ from semanticodec.training.cache import (
 )
 from semanticodec.training.data import CropConfig
 from semanticodec.training.sources import find_entries
-from semanticodec.training.stages.boxes import load_audiomae
 from semanticodec.training.stages.codebook import feature_encoder, window_starts
-from tiny_boxes import export_audiomae, write_audio
+from tiny_modules import export_audiomae, write_audio
 
 CPU = torch.device("cpu")
 

@@ -10,15 +10,10 @@ from torch import nn
 
 from semanticodec.errors import CheckpointError, ConfigError, SemantiCodecError
 from semanticodec.training.data import Loader, Rank, draw_batch, randn_per_item
+from semanticodec.training.optimizer import OptimizerConfig, learning_rate
+from semanticodec.training.stage import Stage, StepOutput
 from semanticodec.training.state import load_snapshot, save_snapshot
-from semanticodec.training.trainer import (
-    OptimizerConfig,
-    Stage,
-    StepOutput,
-    TrainConfig,
-    Trainer,
-    learning_rate,
-)
+from semanticodec.training.trainer import TrainConfig, Trainer
 
 SAMPLES = 16
 CONFIG = TrainConfig(

@@ -18,14 +18,14 @@ from typing import Any
 import torch
 
 from semanticodec.checkpoints.pretrained import CONFIG_NAME, WEIGHTS_NAME
+from semanticodec.checkpoints.trained_module import CODEBOOK, read_module
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.recipes import ablations
-from semanticodec.training.stages.boxes import CODEBOOK_BOX, CODEC_BOXES
 from semanticodec.training.stages.codebook import CodebookRecipe
-from semanticodec.training.state import load_export
+from semanticodec.training.stages.modules import CODEC_MODULES
 from semanticodec.training.train import Recipe, RunOptions
 
-NEEDED_BOXES = tuple(name for name in CODEC_BOXES if name != CODEBOOK_BOX)
+NEEDED_MODULES = tuple(name for name in CODEC_MODULES if name != CODEBOOK)
 # Of a run's last record, what tells how far training came.
 CURVES = (
     "reconstruction",
@@ -74,12 +74,12 @@ class Training:
             )
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise ConfigError("ablations train and measure in one process; start without torchrun")
-        missing = [name for name in NEEDED_BOXES if name not in self.boxes]
-        unknown = [name for name in self.boxes if name not in CODEC_BOXES]
+        missing = [name for name in NEEDED_MODULES if name not in self.boxes]
+        unknown = [name for name in self.boxes if name not in CODEC_MODULES]
         if missing or unknown:
             raise ConfigError(
-                f"the variants are built on the boxes {', '.join(NEEDED_BOXES)} (and on a "
-                f"{CODEBOOK_BOX}, which is clustered where none is given); missing: "
+                f"the variants are built on the modules {', '.join(NEEDED_MODULES)} (and on a "
+                f"{CODEBOOK}, which is clustered where none is given); missing: "
                 f"{', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}; add "
                 "--box NAME=RUN/export for each"
             )
@@ -98,15 +98,15 @@ class Training:
         Raises:
             CheckpointError: the box is no export of codebooks.
         """
-        if CODEBOOK_BOX not in self.boxes:
+        if CODEBOOK not in self.boxes:
             return None
-        config, _ = load_export(self.boxes[CODEBOOK_BOX], CODEBOOK_BOX)
+        config, _ = read_module(self.boxes[CODEBOOK], CODEBOOK)
         return 100 // config["stack_factor"]
 
     def codebook(self, token_rate: int) -> Path:
         """Return the export of the codebooks for a token rate: the given one, or a new one."""
         if self.given_rate() == token_rate:
-            return self.boxes[CODEBOOK_BOX]
+            return self.boxes[CODEBOOK]
         recipe = ablations.clustering(self.size, token_rate)
         return self.clustered(recipe, self.out / f"codebook_{token_rate}")
 
@@ -122,7 +122,7 @@ class Training:
         if not (folder / CONFIG_NAME).is_file():
             recipe = ablations.base(self.size, token_rate)
             torch.manual_seed(recipe.train.seed)
-            boxes = {**self.boxes, CODEBOOK_BOX: codebook}
+            boxes = {**self.boxes, CODEBOOK: codebook}
             recipe.stage.build(recipe.stage_config, boxes).export(folder)
         return folder
 
@@ -134,7 +134,7 @@ class Training:
         Raises:
             KeyboardInterrupt: a signal stopped it; the same call goes on where it stopped.
         """
-        options = self._options(folder, {**self.boxes, CODEBOOK_BOX: codebook}, self.steps)
+        options = self._options(folder, {**self.boxes, CODEBOOK: codebook}, self.steps)
         complete = recipe.with_options(options)
         export = folder / "export"
         if not _is_finished(_recorded(export), complete):
@@ -158,7 +158,7 @@ class Training:
         return RunOptions(
             data=self.data,
             out=folder,
-            boxes=boxes,
+            modules=boxes,
             steps=steps,
             device=self.device,
             num_threads=self.num_threads,
@@ -168,7 +168,7 @@ class Training:
 
 def read_inertia(export: Path) -> dict[str, dict[str, float]]:
     """Return the mean squared distance to the centroids, by vocabulary size and domain."""
-    return load_export(export, CODEBOOK_BOX)[0]["inertia"]
+    return read_module(export, CODEBOOK)[0]["inertia"]
 
 
 def _digest(folder: Path) -> str:

@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from semanticodec.audio.fbank import Fbank, window_fbank
+from semanticodec.checkpoints.trained_module import export_module, restore_module
+from semanticodec.config import config_to_dict
 from semanticodec.encoder.audiomae import AudioMAE, patchify
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
-from semanticodec.errors import CheckpointError
 from semanticodec.training.data import Batch, rand_per_item
-from semanticodec.training.monitor import Picture
-from semanticodec.training.state import export_box, load_export
-from semanticodec.training.trainer import Stage, StepOutput
+from semanticodec.training.monitor import Sample
+from semanticodec.training.stage import Stage, StepOutput
 
 TARGET_EPS = 1e-6
 
@@ -76,13 +76,7 @@ class AudioMAEStage(Stage):
 
     def initialize(self, folder: Path) -> None:
         """Start the encoder from an export of the same sizes; the decoder stays random."""
-        _, weights = load_export(folder, "audiomae")
-        try:
-            self.audiomae.load_state_dict(weights)
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"{folder} holds an AudioMAE of other sizes than the recipe's: {error}"
-            ) from error
+        restore_module(self.audiomae, folder, "audiomae")
 
     def optimizer_groups(self) -> dict[str, list[Parameter]]:
         """Return one group: encoder and decoder, without the fixed positions."""
@@ -108,15 +102,15 @@ class AudioMAEStage(Stage):
         visible = self.audiomae.encode_visible(self.audiomae.embed(fbank), keep)
         return self.decoder(visible, keep, num_patches), targets, keep
 
-    def pictures(self, batch: Batch) -> dict[str, Picture]:
+    def samples(self, batch: Batch) -> dict[str, Sample]:
         """Return target, masked input and prediction of the first item as spectrograms."""
         predictions, targets, keep = self._predict(batch)
         hidden = torch.ones_like(targets[:1, :, :1]).scatter(1, keep[:1, :, None], 0.0)
         filled = targets[:1] * (1 - hidden) + predictions[:1].float() * hidden
         return {
-            "target": Picture(spectrogram=self._unpatchify(targets[:1]), wav=batch.wav[0]),
-            "visible": Picture(spectrogram=self._unpatchify(targets[:1] * (1 - hidden))),
-            "prediction": Picture(spectrogram=self._unpatchify(filled)),
+            "target": Sample(spectrogram=self._unpatchify(targets[:1]), wav=batch.wav[0]),
+            "visible": Sample(spectrogram=self._unpatchify(targets[:1] * (1 - hidden))),
+            "prediction": Sample(spectrogram=self._unpatchify(filled)),
         }
 
     def _unpatchify(self, patches: Float[Tensor, "1 L P"]) -> Float[Tensor, "T M"]:
@@ -127,9 +121,9 @@ class AudioMAEStage(Stage):
 
     def export(self, folder: Path) -> None:
         """Write the encoder."""
-        export_box(
+        export_module(
             folder,
-            box="audiomae",
-            config=dataclasses.asdict(self.config.audiomae),
+            name="audiomae",
+            config=config_to_dict(self.config.audiomae),
             weights=self.audiomae.state_dict(),
         )

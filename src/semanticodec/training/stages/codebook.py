@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank
 from semanticodec.checkpoints.codebook_grid import round_to_grid
+from semanticodec.checkpoints.trained_module import CODEBOOK, export_module, load_audiomae
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder, valid_mask
@@ -35,8 +36,7 @@ from semanticodec.training.cache import padded_window, read_samples, window_feat
 from semanticodec.training.data import SAMPLE_RATE
 from semanticodec.training.kmeans import kmeans, load_faiss
 from semanticodec.training.sources import AudioEntry, find_entries
-from semanticodec.training.stages.boxes import CODEBOOK_BOX, load_audiomae
-from semanticodec.training.state import export_box, finish_export
+from semanticodec.training.state import finish_export
 from semanticodec.training.train import RunOptions
 
 POOLED = "all"
@@ -99,13 +99,13 @@ class CodebookRecipe:
         started = time.monotonic()
         seed = self.seed if options.seed is None else options.seed
         device = distributed.local_device(options.device)
-        encoder = feature_encoder(load_audiomae(options.boxes["audiomae"]), self.stack_factor)
+        encoder = feature_encoder(load_audiomae(options.modules["audiomae"]), self.stack_factor)
         features = self._features(encoder.to(device), options, seed)
         weights, inertia = self._cluster(features, seed)
         export = options.out / "export"
-        export_box(
+        export_module(
             export,
-            box=CODEBOOK_BOX,
+            name=CODEBOOK,
             config={
                 "vocab_sizes": sorted(self.vocab_sizes),
                 "stack_factor": self.stack_factor,
@@ -137,10 +137,10 @@ class CodebookRecipe:
     def _check(self, options: RunOptions) -> None:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise ConfigError("Clustering runs in one process; start it without torchrun.")
-        if set(options.boxes) != {"audiomae"}:
+        if set(options.modules) != {"audiomae"}:
             raise ConfigError(
-                f"Codebooks need the box audiomae and no other, but got "
-                f"{', '.join(options.boxes) or 'none'}; add --box audiomae=RUN/export."
+                f"Codebooks need the module audiomae and no other, but got "
+                f"{', '.join(options.modules) or 'none'}; add --module audiomae=RUN/export."
             )
         if options.seed is not None and options.seed < 0:
             raise ConfigError(f"A seed of {options.seed} is not possible; give 0 or more.")

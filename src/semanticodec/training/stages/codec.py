@@ -35,10 +35,10 @@ from semanticodec.training.cache import (
     window_features,
 )
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
-from semanticodec.training.monitor import Picture
-from semanticodec.training.stages.boxes import FrozenBoxes, load_boxes
+from semanticodec.training.monitor import Sample
+from semanticodec.training.stage import Stage, StepOutput
 from semanticodec.training.stages.complete_config import complete_config
-from semanticodec.training.trainer import Stage, StepOutput
+from semanticodec.training.stages.modules import FrozenModules, load_modules
 
 TRAINED = ("encoder.acoustic.", "encoder.quantizer.", "decoder.unet.")
 MEASURED = ("decoder.latent_scale", "decoder.preconditioning.")
@@ -51,8 +51,8 @@ UNCACHED_WINDOWS = 16
 # For each patch that a position joins: stacked features are fewer, and no easier to cluster.
 CODE_WINDOWS = 512
 CACHE_BATCH = 8
-PICTURE_ITEMS = 2
-MAX_PICTURE_STEPS = 10
+SAMPLE_ITEMS = 2
+MAX_SAMPLE_STEPS = 10
 # Separates the draw of the vocabulary from all other numbers of a step.
 VOCABULARY_STREAM = 20405
 
@@ -130,9 +130,9 @@ class CodecStage(Stage):
             ConfigError: One of them is missing, or another was given.
             CheckpointError: One cannot be read or does not fit the others.
         """
-        return cls(config, load_boxes(boxes, config.stack_factor))
+        return cls(config, load_modules(boxes, config.stack_factor))
 
-    def __init__(self, config: Config, boxes: FrozenBoxes) -> None:
+    def __init__(self, config: Config, boxes: FrozenModules) -> None:
         super().__init__()
         self.config = config
         if config.is_vocabulary_fixed:
@@ -390,20 +390,20 @@ class CodecStage(Stage):
         }
 
     @torch.no_grad()
-    def pictures(self, batch: Batch) -> dict[str, Picture]:
+    def samples(self, batch: Batch) -> dict[str, Sample]:
         """Return what the VAE and vocoder could give at best, and samples from the codes."""
-        frozen = {name: value[:PICTURE_ITEMS] for name, value in self.inputs(batch).items()}
+        frozen = {name: value[:SAMPLE_ITEMS] for name, value in self.inputs(batch).items()}
         part = dataclasses.replace(
             batch,
-            wav=batch.wav[:PICTURE_ITEMS],
-            generators=batch.generators[:PICTURE_ITEMS],
+            wav=batch.wav[:SAMPLE_ITEMS],
+            generators=batch.generators[:SAMPLE_ITEMS],
             extra=frozen,
         )
         context = self._context(self._encode(frozen, part), frozen, part)
         latent = frozen["latent"].float() * self.decoder.latent_scale
         noise = randn_per_item(part.generators, tuple(latent.shape[1:]), latent.device)
-        num_steps = min(MAX_PICTURE_STEPS, self.config.sampling.num_steps)
-        shown: dict[str, Picture] = {}
+        num_steps = min(MAX_SAMPLE_STEPS, self.config.sampling.num_steps)
+        shown: dict[str, Sample] = {}
         for item in range(len(latent)):
             sampled = self.decoder.sample_latent(
                 context[item : item + 1],
@@ -415,7 +415,7 @@ class CodecStage(Stage):
             for name, value in (("original", latent[item : item + 1]), ("sample", sampled)):
                 mel = self.decoder.mel(value)
                 wav = self.decoder.waveform(mel)
-                shown[f"{name}_{item}"] = Picture(spectrogram=mel[0], wav=wav[0])
+                shown[f"{name}_{item}"] = Sample(spectrogram=mel[0], wav=wav[0])
         return shown
 
     def export(self, folder: Path) -> None:

@@ -15,11 +15,11 @@ from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.layers.stacking import BLOCKS, NUM_BANDS, positions_per_window
 
 if TYPE_CHECKING:
-    from semanticodec.training.stages.boxes import FrozenBoxes
     from semanticodec.training.stages.codec import CodecStage
+    from semanticodec.training.stages.modules import FrozenModules
 
 
-def complete_config(config: CodecStage.Config, boxes: FrozenBoxes) -> CodecConfig:
+def complete_config(config: CodecStage.Config, boxes: FrozenModules) -> CodecConfig:
     """Return the codec's configuration: the frozen boxes' own, the stage's, and what follows."""
     stack_factor = config.stack_factor
     width = stack_factor * boxes.audiomae.config.width
@@ -71,7 +71,7 @@ def complete_config(config: CodecStage.Config, boxes: FrozenBoxes) -> CodecConfi
 
 
 def _preconditioning(
-    config: CodecStage.Config, boxes: FrozenBoxes
+    config: CodecStage.Config, boxes: FrozenModules
 ) -> Preconditioning.Config | None:
     if not config.is_preconditioned:
         return None

@@ -16,9 +16,9 @@ from semanticodec.encoder.encoder import valid_mask
 from semanticodec.encoder.vector_quantizer import VectorQuantizer, VectorQuantizerOutput
 from semanticodec.errors import ConfigError
 from semanticodec.training.data import Batch
-from semanticodec.training.stages.boxes import FrozenBoxes
+from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.codec import CodecStage
-from semanticodec.training.trainer import StepOutput
+from semanticodec.training.stages.modules import FrozenModules
 
 
 class LearnedSemanticStage(CodecStage):
@@ -41,7 +41,7 @@ class LearnedSemanticStage(CodecStage):
         is_vocabulary_fixed: bool = True
         semantic: VectorQuantizer.Config = VectorQuantizer.Config()
 
-    def __init__(self, config: Config, boxes: FrozenBoxes) -> None:
+    def __init__(self, config: Config, boxes: FrozenModules) -> None:
         super().__init__(config, boxes)
         if len(self.vocab_sizes) != 1 or config.semantic.code_width is not None:
             raise ConfigError(

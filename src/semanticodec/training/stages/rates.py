@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from semanticodec.checkpoints.pretrained import write_models
+from semanticodec.checkpoints.trained_module import CODEBOOK, load_codebooks
 from semanticodec.errors import ConfigError
 from semanticodec.training.cache import WindowFeatures, stacked_features
 from semanticodec.training.data import Batch, Source
-from semanticodec.training.monitor import Picture
-from semanticodec.training.stages.boxes import CODEBOOK_BOX, FrozenBoxes, load_boxes, load_codebooks
+from semanticodec.training.monitor import Sample
+from semanticodec.training.stage import Stage, StepOutput
 from semanticodec.training.stages.codec import CodecStage
-from semanticodec.training.trainer import Stage, StepOutput
+from semanticodec.training.stages.modules import FrozenModules, load_modules
 
 # Separates the draw of the rate from all other numbers of a step.
 RATE_STREAM = 20406
@@ -64,28 +65,28 @@ class RatesStage(Stage):
             ConfigError: One of them is missing, or another was given.
             CheckpointError: One cannot be read or does not fit the others.
         """
-        names = {factor: f"{CODEBOOK_BOX}_{100 // factor}" for factor in config.stack_factors}
+        names = {factor: f"{CODEBOOK}_{100 // factor}" for factor in config.stack_factors}
         missing = [name for name in names.values() if name not in boxes]
-        if CODEBOOK_BOX in boxes:
+        if CODEBOOK in boxes:
             raise ConfigError(
-                f"Several token rates need several codebooks; in place of --box {CODEBOOK_BOX} "
+                f"Several token rates need several codebooks; in place of --module {CODEBOOK} "
                 f"give {', '.join(names.values())}."
             )
         if missing:
             raise ConfigError(
                 f"Every token rate needs a codebook of its own; missing: {', '.join(missing)}. "
-                "Add --box NAME=RUN/export for each."
+                "Add --module NAME=RUN/export for each."
             )
         common = {name: path for name, path in boxes.items() if name not in names.values()}
         first, *others = names.items()
-        loaded = [load_boxes({**common, CODEBOOK_BOX: boxes[first[1]]}, first[0])]
+        loaded = [load_modules({**common, CODEBOOK: boxes[first[1]]}, first[0])]
         for factor, name in others:
             width = factor * loaded[0].audiomae.config.width
             codebooks = load_codebooks(boxes[name], width=width, stack_factor=factor)
             loaded.append(loaded[0]._replace(codebooks=codebooks))
         return cls(config, loaded)
 
-    def __init__(self, config: Config, boxes: list[FrozenBoxes]) -> None:
+    def __init__(self, config: Config, boxes: list[FrozenModules]) -> None:
         super().__init__()
         if config.stack_factors[:1] != (1,) or not config.codec.unstacks_condition:
             raise ConfigError(
@@ -158,13 +159,13 @@ class RatesStage(Stage):
         """Return the batch with the frozen boxes' results for K = 1 as a rate needs them."""
         return dataclasses.replace(batch, extra=_stacked(inputs, member.config.stack_factor))
 
-    def pictures(self, batch: Batch) -> dict[str, Picture]:
+    def samples(self, batch: Batch) -> dict[str, Sample]:
         """Return samples from the codes of every rate."""
         inputs = self.first.inputs(batch)
         return {
             f"{name}_{member.codec_config.token_rate}": picture
             for member in self._members()
-            for name, picture in member.pictures(self._batch_of(member, batch, inputs)).items()
+            for name, picture in member.samples(self._batch_of(member, batch, inputs)).items()
         }
 
     def export(self, folder: Path) -> None:

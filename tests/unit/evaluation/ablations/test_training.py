@@ -8,7 +8,7 @@ import pytest
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.evaluation.ablations.training import Training
 from semanticodec.recipes.ablations import base
-from tiny_boxes import export_audiomae, export_codebook, export_vae, export_vocoder
+from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_given_codebook_serves_its_own_rate(boxes, tmp_path):
     given = training({**boxes, "codebook": codebook})
     assert given.given_rate() == 50
     assert given.codebook(50) == codebook
-    with pytest.raises(CheckpointError, match="holds the box 'vae', not 'codebook'"):
+    with pytest.raises(CheckpointError, match="holds the module 'vae', not 'codebook'"):
         training({**boxes, "codebook": boxes["vae"]}).given_rate()
 
 
@@ -80,5 +80,5 @@ def test_a_finished_run_is_left_as_it_is(boxes, tmp_path):
 def test_a_run_of_less_or_other_is_taken_up(boxes, tmp_path, change):
     recipe = base("tiny", 100)
     finished(tmp_path / "run", recipe, **change)
-    with pytest.raises(CheckpointError, match="no codebook is not an exported box"):
+    with pytest.raises(CheckpointError, match="no codebook is not an exported module"):
         training(boxes, out=tmp_path).trained(recipe, tmp_path / "run", tmp_path / "no codebook")

@@ -15,7 +15,7 @@ from semanticodec.recipes import ablations
 from semanticodec.training.data import Batch
 from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 from semanticodec.training.train import RunOptions
-from tiny_boxes import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
+from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
 
 VOCABULARY = 16  # the larger of the tiny codebooks
 
@@ -38,7 +38,7 @@ def recipe():
 
 def run(data, boxes, out, **options):
     options = {"steps": 2, **options}
-    recipe().run(RunOptions(data=(data,), out=out, boxes=boxes, show_progress=False, **options))
+    recipe().run(RunOptions(data=(data,), out=out, modules=boxes, show_progress=False, **options))
     return out
 
 
