@@ -50,8 +50,8 @@ class LearnedSemanticStage(CodecStage):
         sizes = self._rate.vocab_sizes
         if len(self.rates) != 1 or len(sizes) != 1 or config.semantic.code_width is not None:
             raise ConfigError(
-                "A learned semantic codebook is one table of whole features at one token rate: "
-                "set is_vocabulary_fixed=True and semantic.code_width=None."
+                "A learned semantic codebook is one table of whole features: set "
+                "is_vocabulary_fixed=True, semantic.code_width=None and a single stack factor."
             )
         width = self._rate.config.encoder.width
         self.learner = VectorQuantizer(
