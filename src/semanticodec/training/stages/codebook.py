@@ -84,9 +84,11 @@ class CodebookRecipe:
     iterations: int = 20
     seed: int = 0
 
-    def run(self, options: RunOptions) -> None:
-        """Cluster, and leave `options.out/export`; a run always starts from the beginning.
+    def run(self, options: RunOptions) -> Path:
+        """Cluster and export; a run always starts from the beginning.
 
+        Returns:
+            The folder of the export.
         Raises:
             ConfigError: An option that has no meaning here, or AudioMAE is missing.
             DataError: A domain is missing, or there is too little audio.
@@ -124,6 +126,7 @@ class CodebookRecipe:
         }
         finish_export(export, record, half=options.is_half)
         shutil.rmtree(options.out / "features")
+        return export
 
     def entries_of(self, vocab_size: int) -> dict[str, int]:
         """Return how many entries of a vocabulary each domain gets; the first takes the rest."""
@@ -142,8 +145,6 @@ class CodebookRecipe:
                 f"Codebooks need the module audiomae and no other, but got "
                 f"{', '.join(options.modules) or 'none'}; add --module audiomae=RUN/export."
             )
-        if options.seed is not None and options.seed < 0:
-            raise ConfigError(f"A seed of {options.seed} is not possible; give 0 or more.")
         for name in ("steps", "batch_size", "lr", "init", "minutes"):
             if getattr(options, name) is not None:
                 raise ConfigError(
