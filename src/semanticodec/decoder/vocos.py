@@ -17,7 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE, slaney_filters
+from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE
+from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.layers.linear import Linear
 
 LAYER_NORM_EPS = 1e-6
