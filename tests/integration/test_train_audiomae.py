@@ -33,7 +33,7 @@ def data(tmp_path_factory):
 def arguments(data, out, *more):
     return [
         *("train", "audiomae", "--recipe", "tiny", "--quiet"),
-        *("--data", str(data), "--out", str(out), *more),
+        *("--data", str(data), "--output", str(out), *more),
     ]
 
 
@@ -125,8 +125,8 @@ def test_sigterm_stops_with_a_checkpoint_and_an_export(data, tmp_path):
     ("more", "message"),
     [
         (("--recipe", "huge"), "choose one of small, paper, tiny"),
-        (("--box", "vae"), "write NAME=FOLDER"),
-        (("--box", "vae=folder"), "needs no other box"),
+        (("--module", "vae"), "write NAME=FOLDER"),
+        (("--module", "vae=folder"), "builds on no other module"),
         (("--init", "nowhere"), "not an exported module"),
         (("--device", "abacus"), "There is no device 'abacus'"),
         (("--seed", "-1"), "seed of -1"),

@@ -26,7 +26,7 @@ def audiomae(tmp_path_factory):
 def arguments(data, out, audiomae, *more, recipe="tiny"):
     return [
         *("train", "codebook", "--recipe", recipe, "--quiet", "--data", str(data)),
-        *("--out", str(out), "--box", f"audiomae={audiomae}", *more),
+        *("--output", str(out), "--module", f"audiomae={audiomae}", *more),
     ]
 
 
@@ -106,7 +106,7 @@ def test_too_little_audio_is_refused(audiomae, tmp_path, capsys):
 def test_options_and_boxes_without_a_meaning_are_refused(data, audiomae, tmp_path, capsys):
     assert main(arguments(data, tmp_path, audiomae, "--batch-size", "4")) == 2
     assert "no use for --batch-size" in capsys.readouterr().err
-    assert main(arguments(data, tmp_path, audiomae, "--box", f"vae={audiomae}")) == 2
+    assert main(arguments(data, tmp_path, audiomae, "--module", f"vae={audiomae}")) == 2
     assert "the module audiomae and no other" in capsys.readouterr().err
 
 

@@ -47,10 +47,10 @@ def boxes(tmp_path_factory):
 
 
 def arguments(data, out, boxes, *more, recipe="tiny"):
-    named = [f"--box={name}={folder}" for name, folder in boxes.items()]
+    named = [f"--module={name}={folder}" for name, folder in boxes.items()]
     return [
         *("train", "codec", "--recipe", recipe, "--quiet"),
-        *("--data", str(data), "--out", str(out), *named, *more),
+        *("--data", str(data), "--output", str(out), *named, *more),
     ]
 
 

@@ -35,9 +35,9 @@ def boxes(tmp_path_factory):
 
 
 def train(data, out, boxes, *more):
-    named = [f"--box={name}={folder}" for name, folder in boxes.items()]
+    named = [f"--module={name}={folder}" for name, folder in boxes.items()]
     command = ("train", "codec", "--recipe", "tiny_rates", "--quiet", "--steps", "9")
-    return main([*command, "--data", str(data), "--out", str(out), *named, *more])
+    return main([*command, "--data", str(data), "--output", str(out), *named, *more])
 
 
 def records(out):

@@ -27,7 +27,7 @@ def data(tmp_path_factory):
 def arguments(data, out, *more):
     return [
         *("train", "vae", "--recipe", "tiny", "--quiet"),
-        *("--data", str(data), "--out", str(out), *more),
+        *("--data", str(data), "--output", str(out), *more),
     ]
 
 

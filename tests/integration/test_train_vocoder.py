@@ -23,7 +23,7 @@ def train(stage, recipe, data, out, *more):
     return main(
         [
             *("train", stage, "--recipe", recipe, "--quiet"),
-            *("--data", str(data), "--out", str(out), *more),
+            *("--data", str(data), "--output", str(out), *more),
         ]
     )
 
@@ -66,7 +66,7 @@ def test_a_run_stopped_after_every_step_is_the_same_run(whole_run, data, tmp_pat
 def test_a_vae_changes_what_the_vocoder_hears(whole_run, data, tmp_path):
     assert train("vae", "tiny", data, tmp_path / "vae", "--steps", "1") == 0
     box = f"vae={tmp_path / 'vae' / 'export'}"
-    assert train("vocoder", "tiny", data, tmp_path / "run", "--box", box) == 0
+    assert train("vocoder", "tiny", data, tmp_path / "run", "--module", box) == 0
     assert records(tmp_path / "run")[1]["mel"] != records(whole_run)[1]["mel"]
 
 
@@ -79,8 +79,8 @@ def test_training_can_start_from_an_export(whole_run, data, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--box", "audiomae=nowhere"), "uses the modules vae and codec at most"),
-        (("--box", "vae=nowhere"), "not an exported module"),
+        (("--module", "audiomae=nowhere"), "uses the modules vae and codec at most"),
+        (("--module", "vae=nowhere"), "not an exported module"),
         (("--recipe", "huge"), "choose one of small, small_adversarial, paper, tiny"),
     ],
 )

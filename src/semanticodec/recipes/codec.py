@@ -8,6 +8,7 @@ from semanticodec.decoder.decoder import SamplingConfig
 from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import TUNet
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
+from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.codec import CodecStage
@@ -169,15 +170,7 @@ def _tiny(name: str, *, stack_factor: int, cached_windows: int) -> Recipe:
         ),
         crops=CropConfig(gain_db=(-6.0, 6.0)),
         open_source=WindowSource.find,
-        train=TrainConfig(
-            steps=4,
-            batch_size=2,
-            precision="float32",
-            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
-            log_every=1,
-            sample_every=4,
-            checkpoint_every=2,
-        ),
+        train=tiny_run(sample_every=4),
     )
 
 

@@ -83,15 +83,6 @@ def all_reduce_sum(tensor: Tensor) -> Tensor:
     return total
 
 
-def all_gather_rows(tensor: Tensor) -> Tensor:
-    """Join the first dimension of every process's equally shaped tensor in rank order."""
-    if world_size() == 1:
-        return tensor
-    parts = [torch.empty_like(tensor) for _ in range(world_size())]
-    dist.all_gather(parts, tensor.detach().contiguous())
-    return torch.cat(parts)
-
-
 def any_process(flag: bool, device: torch.device) -> bool:
     """Say whether `flag` is set in at least one process, the same answer everywhere."""
     if world_size() == 1:

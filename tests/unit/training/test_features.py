@@ -96,6 +96,7 @@ def test_features_of_patches_stack_to_those_of_any_rate(audiomae, stack_factor):
     ours = stacked_features(extractor(wav, num_samples), stack_factor)
     handle.remove()
     kept = [num_positions(int(count), stack_factor) for count in num_samples]
-    assert torch.equal(ours.features, encoder.features(seen[0]))
+    with torch.no_grad():
+        assert torch.equal(ours.features, encoder.features(seen[0]))
     assert torch.equal(ours.num_valid, encoder.valid_positions(seen[0]))
     assert ours.num_positions.tolist() == kept

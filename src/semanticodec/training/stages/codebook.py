@@ -68,9 +68,11 @@ class CodebookRecipe:
     iterations: int = 20
     seed: int = 0
 
-    def run(self, options: RunOptions) -> None:
-        """Cluster, and leave `options.out/export`; a run always starts from the beginning.
+    def run(self, options: RunOptions) -> Path:
+        """Cluster and export; a run always starts from the beginning.
 
+        Returns:
+            The folder of the export.
         Raises:
             ConfigError: An option that has no meaning here, or AudioMAE is missing.
             DataError: A domain is missing, or there is too little audio.
@@ -83,7 +85,7 @@ class CodebookRecipe:
         device = distributed.local_device(options.device)
         audiomae = load_audiomae(options.modules["audiomae"])
         entries = find_entries(options.data)
-        self._fitted(entries)._run(entries, FeatureExtractor(audiomae).to(device), options)
+        return self._fitted(entries)._run(entries, FeatureExtractor(audiomae).to(device), options)
 
     def _fitted(self, entries: list[AudioEntry]) -> CodebookRecipe:
         """Return the recipe with a single domain where the data knows none."""
@@ -100,7 +102,7 @@ class CodebookRecipe:
 
     def _run(
         self, entries: list[AudioEntry], extractor: FeatureExtractor, options: RunOptions
-    ) -> None:
+    ) -> Path:
         started = time.monotonic()
         seed = self.seed if options.seed is None else options.seed
         features = self._features(entries, extractor, options, seed)
@@ -127,6 +129,7 @@ class CodebookRecipe:
         }
         finish_export(export, record, half=options.is_half)
         shutil.rmtree(options.out / "features")
+        return export
 
     def entries_of(self, vocab_size: int) -> dict[str, int]:
         """Return how many entries of a vocabulary each domain gets; the first takes the rest."""
@@ -145,8 +148,6 @@ class CodebookRecipe:
                 f"Codebooks need the module audiomae and no other, but got "
                 f"{', '.join(options.modules) or 'none'}; add --module audiomae=RUN/export."
             )
-        if options.seed is not None and options.seed < 0:
-            raise ConfigError(f"A seed of {options.seed} is not possible; give 0 or more.")
         for name in ("steps", "batch_size", "lr", "init", "minutes"):
             if getattr(options, name) is not None:
                 raise ConfigError(
