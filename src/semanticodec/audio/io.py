@@ -24,6 +24,7 @@ from semanticodec.streams import Pieces, seekable, size_of
 SAMPLE_RATE = 16_000
 READ_SECONDS = 10
 MAX_CHANNELS = 64
+UNKNOWN_FRAMES = 1 << 62  # libsndfile says even more where it does not know
 
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO
 Audio = AudioSource | np.ndarray | Tensor | list
@@ -133,6 +134,33 @@ def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator
                 if is_open
                 else f"{name} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
             ) from error
+
+
+@contextmanager
+def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
+    """Give a sound file that tells how many samples it has and can be read from any of them.
+
+    Nearly always that is the file itself. Where it tells no length or begins with other bytes, it
+    is a copy in memory: its mono mix at 16 kHz.
+
+    Args:
+        source: see `read_blocks`.
+    Raises:
+        AudioError: see `read_blocks`.
+    """
+    with opened(source) as (file, _), ExitStack() as stack:
+        try:
+            sound = stack.enter_context(soundfile.SoundFile(file))
+            is_usable = 0 < sound.frames < UNKNOWN_FRAMES
+        except soundfile.SoundFileError:
+            is_usable = False
+        if not is_usable:
+            file.seek(0)
+            copy = io.BytesIO()
+            soundfile.write(copy, load_audio(file).numpy(), SAMPLE_RATE, "FLOAT", format="WAV")
+            copy.seek(0)
+            sound = stack.enter_context(soundfile.SoundFile(copy))
+        yield sound
 
 
 def _mono_blocks(sound: Sound, name: str) -> Iterator[np.ndarray]:

@@ -20,6 +20,7 @@ WRAP = 1 << 32
 UNKNOWN = WRAP - 1
 RIFF_START = 12
 CAF_START = 8
+ID3V1_BYTES = 128
 
 
 def with_true_length(file: BinaryIO) -> list[Piece]:
@@ -37,6 +38,8 @@ def with_true_length(file: BinaryIO) -> list[Piece]:
         return _au(file, size)
     if magic == b"caff":
         return _caf(file, size)
+    if magic == b"fLaC":
+        return _flac(file, size)
     return [range(size)]
 
 
@@ -122,3 +125,9 @@ def _caf(file: BinaryIO, size: int) -> list[Piece]:
             break
         position = start + told
     return [range(size)]
+
+
+def _flac(file: BinaryIO, size: int) -> list[Piece]:
+    """FLAC without a length: the decoder would take a tag at the end for a damaged frame."""
+    file.seek(max(0, size - ID3V1_BYTES))
+    return [range(size - ID3V1_BYTES if file.read(3) == b"TAG" else size)]

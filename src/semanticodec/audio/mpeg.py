@@ -88,14 +88,6 @@ def after_id3(file: BinaryIO) -> int:
         position += ID3_BYTES * (1 + has_footer) + size
 
 
-def has_info_frame(file: BinaryIO) -> bool:
-    """Return whether the first frame, right at the start or behind tags, tells a length."""
-    file.seek(after_id3(file))
-    head = file.read(HEAD_BYTES)
-    frame = parse_header(head[:HEADER_BYTES])
-    return frame is not None and _is_info(head, frame)
-
-
 def mpeg_parts(file: BinaryIO) -> Iterator[Pieces]:
     """Yield every run of frames as a file of its own, which decodes to its end.
 
@@ -108,18 +100,20 @@ def mpeg_parts(file: BinaryIO) -> Iterator[Pieces]:
     size = size_of(file)
     reader = io.BufferedReader(Pieces(file, [range(size)]), 1 << 16)
     position = after_id3(reader)
-    while (start := _find_frames(reader, position)) is not None:
+    limit = position + SEARCHED_BYTES  # a video has frames too, but far behind
+    while (start := _find_frames(reader, position, limit)) is not None:
+        limit = size
         count, position = _count_frames(reader, start, size)
         if count:
             yield Pieces(file, _with_length(reader, start, position, count))
         position = max(position, start + 1)
 
 
-def _find_frames(file: BinaryIO, position: int) -> int | None:
-    """Return the first byte from `position` on where frames begin; None if there are none."""
+def _find_frames(file: BinaryIO, position: int, limit: int) -> int | None:
+    """Return the first byte in [position, limit) where frames begin; None if there is none."""
     while True:
         file.seek(position)
-        block = file.read(SEARCHED_BYTES)
+        block = file.read(min(SEARCHED_BYTES, limit - position))
         for match in _SYNC.finditer(block):
             if _is_sure(file, position + match.start()):
                 return position + match.start()

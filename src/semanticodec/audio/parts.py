@@ -8,10 +8,11 @@ everything else                                the file, with a header that tell
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Iterator
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import soundfile
 
@@ -24,6 +25,13 @@ BUFFER_BYTES = 1 << 16
 _PAGE = struct.Struct("<4sBBqIIIB")  # magic, version, flags, granule, serial, number, CRC, segments
 OGG = b"OggS"
 FIRST_PAGE = 2
+SEARCHED_BYTES = 1 << 20
+ARCHIVES = ((0, b"PK"), (257, b"ustar"))
+# How files begin; long enough to stand nowhere else.
+_STARTS = re.compile(
+    rb"OggS\0\x02|fLaC\0\0\0\x22|(?:RIFF|RF64)....WAVE|FORM....AIF[FC]|caff\0\x01\0\0desc",
+    re.DOTALL,
+)
 
 
 class Sound(soundfile.SoundFile):
@@ -46,52 +54,68 @@ def open_parts(file: BinaryIO) -> Iterator[Sound]:
     Raises:
         soundfile.SoundFileError: nothing that libsndfile reads.
     """
-    file.seek(0)
-    parts = _ogg_links(file) if file.read(len(OGG)) == OGG else _parts(file)
-    for part in parts:
+    for part in _parts(file):
         with Sound(io.BufferedReader(part, BUFFER_BYTES)) as sound:
             yield sound
 
 
 def _parts(file: BinaryIO) -> Iterator[Pieces]:
+    file.seek(0)
+    if file.read(len(OGG)) == OGG:
+        return _ogg_links(file)
     whole = Pieces(file, with_true_length(file))
-    refusal = None
     try:
         with Sound(whole) as sound:
-            if sound.format != MPEG:
-                whole.seek(0)
-                return iter([whole])
-    except soundfile.SoundFileError as error:
-        refusal = error
-    runs = mpeg_parts(file)
-    first = next(runs, None)
-    if first is not None:
-        return chain([first], runs)
-    if refusal is not None:
-        raise refusal
+            is_mpeg = sound.format == MPEG
+    except soundfile.SoundFileError:
+        later = _later_parts(file)
+        first = next(later, None)
+        if first is None:
+            raise
+        return chain([first], later)
     whole.seek(0)
-    return iter([whole])
+    # No frames are found if they are of a free bitrate, since these do not tell their size.
+    runs = mpeg_parts(file) if is_mpeg else iter(())
+    return chain([next(runs, whole)], runs)
+
+
+def _later_parts(file: BinaryIO) -> Iterator[Pieces]:
+    """Return the parts of a file that begins with other bytes, such as zeros or half a frame."""
+    file.seek(0)
+    start = file.read(SEARCHED_BYTES)
+    if any(start[byte:].startswith(mark) for byte, mark in ARCHIVES):
+        return iter(())  # its members are several recordings
+    match = _STARTS.search(start, 1)
+    if match is None:
+        return mpeg_parts(file)
+    return _parts(cast(BinaryIO, Pieces(file, [range(match.start(), size_of(file))])))
 
 
 def _ogg_links(file: BinaryIO) -> Iterator[Pieces]:
-    """Yield the links of an Ogg stream (RFC 3533); each begins with the first pages of its own."""
+    """Yield the links of an Ogg stream (RFC 3533); each begins with the first pages of its own.
+
+    Links without sound, of which there is but the start, are left out.
+    """
     size = size_of(file)
     reader = io.BufferedReader(Pieces(file, [range(size)]), BUFFER_BYTES)
     start = position = 0
-    was_first = True
+    was_first, has_sound = True, False
     while position < size:
         reader.seek(position)
         head = reader.read(_PAGE.size)
         if len(head) < _PAGE.size or head[:4] != OGG:
             position = _find(reader, OGG, position + 1)
             continue
-        is_first = bool(head[5] & FIRST_PAGE)
+        _, _, flags, granule, _, _, _, num_segments = _PAGE.unpack(head)
+        is_first = bool(flags & FIRST_PAGE)
         if is_first and not was_first:
-            yield Pieces(file, [range(start, position)])
-            start = position
-        was_first = is_first
-        position += _PAGE.size + head[-1] + sum(reader.read(head[-1]))
-    yield Pieces(file, [range(start, size)])
+            if has_sound:
+                yield Pieces(file, [range(start, position)])
+            start, has_sound = position, False
+        was_first, has_sound = is_first, has_sound or granule > 0
+        position += _PAGE.size + num_segments + sum(reader.read(num_segments))
+    if has_sound or start == 0:
+        yield Pieces(file, [range(start, size)])
 
 
 def _find(file: BinaryIO, wanted: bytes, position: int) -> int:
