@@ -17,7 +17,7 @@ Tell = Callable[[str], object]
 # What distinguishes the rows of a table, read from their recipes.
 SETTINGS: Mapping[str, Callable[[Recipe], dict[str, Any]]] = {
     "variable-vocabulary": lambda recipe: {
-        "stack_factor": recipe.stage_config.stack_factor,
+        "stack_factor": recipe.stage_config.stack_factors[0],
         "vocabulary": "fixed" if recipe.stage_config.is_vocabulary_fixed else "variable",
     },
     "acoustic-codebook": lambda recipe: {

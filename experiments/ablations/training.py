@@ -140,7 +140,7 @@ class Training:
         if not _is_finished(_recorded(export), complete):
             stage = recipe.stage_config
             if stage.cached_windows:
-                _share_cache(folder, self.out / f"cache_{100 // stage.stack_factor}")
+                _share_cache(folder, self.out / f"cache_{100 // stage.stack_factors[0]}")
             recipe.run(options)
         record = _recorded(export)
         if not _is_finished(record, complete):

@@ -21,6 +21,8 @@ from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder
+from semanticodec.encoder.quantizer import QuantizerConfig
+from semanticodec.encoder.quantizers import QUANTIZERS
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
@@ -28,7 +30,10 @@ from semanticodec.errors import ConfigError
 TOKEN_RATES = (25, 50, 100)
 # A setting with one of these types holds the Config of one of several classes; in JSON the key TAG
 # has the class's name in its table. Another choice between classes is another line here.
-CHOICES: Mapping[type, Mapping[str, type[nn.Module]]] = {VocoderConfig: VOCODERS}
+CHOICES: Mapping[type, Mapping[str, type[nn.Module]]] = {
+    VocoderConfig: VOCODERS,
+    QuantizerConfig: QUANTIZERS,
+}
 TAG = "class"
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from semanticodec.checkpoints.codebook_grid import SCALE_SUFFIX, from_int8, to_int8
 from semanticodec.config import CodecConfig, config_from_dict, config_to_dict
+from semanticodec.encoder.quantizers import QUANTIZERS
 from semanticodec.errors import CheckpointError, ConfigError
 
 FORMAT = 1
@@ -37,7 +38,7 @@ FULL_PRECISION = (
     "decoder.schedule.",
     "decoder.preconditioning.",
     "decoder.latent_scale",
-    "encoder.quantizer.cluster_size",
+    *(f"encoder.quantizer.{name}" for kind in QUANTIZERS.values() for name in kind.full_precision),
 )
 
 

@@ -85,7 +85,7 @@ def _float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _named_config(description: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _named_config(description: Any) -> tuple[str, dict[str, Any]]:
     """Return the name and the configuration of the module that a config.json describes."""
     config = dict(description["config"])
     if "module" in description:

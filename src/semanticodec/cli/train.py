@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from semanticodec.cli.options import named_folders, renamed
 from semanticodec.errors import ConfigError
-from semanticodec.recipes import STAGES
+from semanticodec.recipes import STAGES, recipes_of
 
 if TYPE_CHECKING:
     from semanticodec.cli.options import Subparsers
@@ -23,7 +23,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "resumes an interrupted run (except for codebook, which starts again). "
         "For several processes: torchrun --nproc-per-node N --no-python semanticodec train ...",
     )
-    parser.add_argument("stage", choices=sorted(STAGES), help="name of the module to train")
+    parser.add_argument("stage", choices=STAGES, help="name of the module to train")
     parser.add_argument(
         "--data",
         nargs="+",
@@ -74,12 +74,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     renamed(parser, jobs, "--workers")
     parser.add_argument("--half", action="store_true", help="export weights as float16")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("-q", "--quiet", action="store_true", help="report errors only")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    recipes = STAGES[args.stage]()
+    recipes = recipes_of(args.stage)
     if args.recipe not in recipes:
         raise ConfigError(
             f"There is no recipe {args.recipe!r} for {args.stage}; "
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         )
     from semanticodec.training.train import RunOptions
 
-    recipes[args.recipe]().run(
+    export = recipes[args.recipe]().run(
         RunOptions(
             data=tuple(args.data),
             out=args.output,
@@ -99,10 +99,14 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             device=args.device,
             num_threads=args.threads,
-            num_workers=args.jobs,
+            num_jobs=args.jobs,
             minutes=args.minutes,
             is_half=args.half,
             show_progress=not args.quiet,
         )
     )
+    if export is not None and not args.quiet:
+        # A codec is a whole model; all other exports are parts for the stages after them.
+        use = f"--model {export}" if args.stage == "codec" else f"--module {args.stage}={export}"
+        print(f"exported to {export}: use it as {use}")
     return 0

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
+from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.audiomae import AudioMAEStage
@@ -83,15 +84,7 @@ def tiny() -> Recipe:
             width=16, depth=2, num_heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2
         ),
         crops=CropConfig(crop_samples=15 * 2560),
-        train=TrainConfig(
-            steps=4,
-            batch_size=2,
-            precision="float32",
-            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
-            log_every=1,
-            sample_every=2,
-            checkpoint_every=2,
-        ),
+        train=tiny_run(),
     )
 
 

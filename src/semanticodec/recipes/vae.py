@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from semanticodec.decoder.vae import VAEConfig
+from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.discriminators import PatchDiscriminator
 from semanticodec.training.optimizer import OptimizerConfig
@@ -74,15 +75,7 @@ def tiny() -> Recipe:
             discriminator_start=2,
         ),
         crops=CropConfig(crop_samples=5120),
-        train=TrainConfig(
-            steps=4,
-            batch_size=2,
-            precision="float32",
-            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
-            log_every=1,
-            sample_every=2,
-            checkpoint_every=2,
-        ),
+        train=tiny_run(),
     )
 
 

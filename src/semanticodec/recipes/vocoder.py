@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.vocoder import VocoderConfig
 from semanticodec.decoder.vocos import Vocos
+from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.discriminators import (
     MultiPeriodDiscriminator,
@@ -94,7 +96,7 @@ def paper() -> Recipe:
     )
 
 
-def _tiny(name: str, vocoder: Vocos.Config | HiFiGAN.Config) -> Recipe:
+def _tiny(name: str, vocoder: VocoderConfig) -> Recipe:
     return Recipe(
         name=f"vocoder/{name}",
         stage=VocoderStage,
@@ -110,15 +112,7 @@ def _tiny(name: str, vocoder: Vocos.Config | HiFiGAN.Config) -> Recipe:
             discriminator_start=2,
         ),
         crops=CropConfig(crop_samples=5120),
-        train=TrainConfig(
-            steps=4,
-            batch_size=2,
-            precision="float32",
-            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
-            log_every=1,
-            sample_every=2,
-            checkpoint_every=2,
-        ),
+        train=tiny_run(),
     )
 
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from semanticodec.errors import ConfigError
-from semanticodec.training.data import Shard
+from semanticodec.training.data import Rank
 
 BUCKET_ELEMENTS = 8_000_000
 
 
-def start(device: torch.device) -> Shard:
+def start(device: torch.device) -> Rank:
     """Join the process group that torchrun describes in the environment, if it does.
 
     Returns:
@@ -25,10 +25,10 @@ def start(device: torch.device) -> Shard:
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
-        return Shard()
+        return Rank()
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return Shard(rank=dist.get_rank(), world_size=dist.get_world_size())
+    return Rank(index=dist.get_rank(), world_size=dist.get_world_size())
 
 
 def stop() -> None:
@@ -81,15 +81,6 @@ def all_reduce_sum(tensor: Tensor) -> Tensor:
     total = tensor.detach().clone()
     dist.all_reduce(total)
     return total
-
-
-def all_gather_rows(tensor: Tensor) -> Tensor:
-    """Join the first dimension of every process's equally shaped tensor in rank order."""
-    if world_size() == 1:
-        return tensor
-    parts = [torch.empty_like(tensor) for _ in range(world_size())]
-    dist.all_gather(parts, tensor.detach().contiguous())
-    return torch.cat(parts)
 
 
 def any_process(flag: bool, device: torch.device) -> bool:

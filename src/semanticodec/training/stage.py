@@ -47,8 +47,17 @@ class Stage(nn.Module):
             )
         return cls(config)
 
-    def prepare(self, source: Source, *, folder: Path, is_resumed: bool) -> Source:
-        """Run once before training: may initialise codebooks or put a cache before the source."""
+    def prepare(
+        self, source: Source, *, folder: Path, is_resumed: bool, show_progress: bool = True
+    ) -> Source:
+        """Run once before training: may start codebooks or put a cache before the source.
+
+        Args:
+            source: audio of the recipe.
+            folder: the run's folder.
+            is_resumed: weights and statistics come from a checkpoint afterwards.
+            show_progress: draw progress bars, where stderr is a terminal.
+        """
         return source
 
     def initialize(self, folder: Path) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from semanticodec.errors import CheckpointError, ConfigError, SemantiCodecError
 from semanticodec.training import distributed
-from semanticodec.training.data import Batch, Loader, Shard, item_seed
+from semanticodec.training.data import Batch, Loader, Rank, item_seed
 from semanticodec.training.ema import WeightAverage
 from semanticodec.training.monitor import Monitor, Recent, Sample
 from semanticodec.training.optimizer import OptimizerConfig, learning_rate, make_optimizer
@@ -55,7 +55,7 @@ class TrainConfig:
 class Trainer:
     """Trains one stage; its state is the step, the weights, the averages and the optimizers."""
 
-    def __init__(self, stage: Stage, config: TrainConfig, *, device: torch.device, shard: Shard):
+    def __init__(self, stage: Stage, config: TrainConfig, *, device: torch.device, rank: Rank):
         if config.batch_size % config.accumulation:
             raise ConfigError(
                 f"A batch of {config.batch_size} cannot be cut into {config.accumulation} equal "
@@ -64,7 +64,7 @@ class Trainer:
         self.stage = stage
         self.config = config
         self.device = device
-        self.shard = shard
+        self.rank = rank
         self.step = 0
         self.skipped_in_a_row = 0
         self.groups = stage.optimizer_groups()
@@ -125,7 +125,7 @@ class Trainer:
         """Train every active group on one batch and return the recorded values."""
         assert batch.step == self.step, (batch.step, self.step)
         # For dropout only: stages draw everything else from the items' generators.
-        noise_seed = item_seed(self.config.seed, self.step, 2**31 + self.shard.rank)
+        noise_seed = item_seed(self.config.seed, self.step, 2**31 + self.rank.index)
         torch.manual_seed(int(noise_seed.generate_state(1)[0]))
         self.stage.train()
         on_device = batch.to(self.device)

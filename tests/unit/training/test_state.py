@@ -1,16 +1,12 @@
 """Laws of run folders: what is written comes back, whole or not at all, and never by pickle."""
 
-import json
-
 import pytest
 import torch
 from torch.nn import Linear
 
-from semanticodec.checkpoints.trained_module import export_module, read_module
 from semanticodec.errors import CheckpointError
 from semanticodec.training.state import (
     Snapshot,
-    finish_export,
     load_snapshot,
     optimizer_tensors,
     restore_optimizers,
@@ -121,29 +117,3 @@ def test_optimizer_state_round_trip_by_name():
             assert torch.equal(value, restored.state[theirs][slot])
     with pytest.raises(CheckpointError, match="does not train"):
         restore_optimizers({"all/gone/step": torch.ones(1)}, {"all": restored}, names(other))
-
-
-def test_export_round_trip_and_half(tmp_path):
-    weights = {"w": torch.rand(3, 3), "count": torch.tensor([1, 2])}
-    export_module(tmp_path / "vae", name="vae", config={"sizes": (1, 2)}, weights=weights)
-    finish_export(tmp_path, {"steps_done": 3}, half=False)
-    config, loaded = read_module(tmp_path / "vae", "vae")
-    assert config == {"sizes": [1, 2]}
-    assert torch.equal(loaded["w"], weights["w"])
-    assert loaded["count"].dtype == torch.int64
-    content = json.loads((tmp_path / "vae" / "config.json").read_text())
-    assert content["training"] == {"steps_done": 3}
-    size = (tmp_path / "vae" / "model.safetensors").stat().st_size
-    finish_export(tmp_path, {}, half=True)
-    assert (tmp_path / "vae" / "model.safetensors").stat().st_size < size
-    halved = read_module(tmp_path / "vae" / "model.safetensors", "vae")[1]["w"]
-    assert halved.dtype == torch.float32
-    assert torch.equal(halved, weights["w"].half().float())
-
-
-def test_wrong_exports_are_refused(tmp_path):
-    with pytest.raises(CheckpointError, match="semanticodec train vae"):
-        read_module(tmp_path, "vae")
-    export_module(tmp_path, name="vocoder", config={}, weights={"w": torch.ones(1)})
-    with pytest.raises(CheckpointError, match="'vocoder', not 'vae'"):
-        read_module(tmp_path, "vae")

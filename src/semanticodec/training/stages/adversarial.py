@@ -159,7 +159,7 @@ class GeneratedPairs:
         return pair
 
 
-def discriminator_output(logits: Sequence[Float[Tensor, "2*B ..."]], kind: GanLoss) -> StepOutput:
+def discriminator_output(logits: Sequence[Float[Tensor, "N ..."]], kind: GanLoss) -> StepOutput:
     """Return the discriminators' loss and their mean logits, to be seen drifting apart.
 
     Args:
