@@ -15,7 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
+from semanticodec.files import atomic_path
 
 SAMPLE_RATE = 16_000
 READ_SECONDS = 10
@@ -224,9 +226,9 @@ def save_audio(path: str | os.PathLike[str], wav: Tensor, sample_rate: int = SAM
             f"{target.name} has the suffix '{target.suffix}'; use one of {', '.join(formats)}"
         )
     samples = wav.detach().float().cpu().reshape(-1, wav.shape[-1]).T.clamp(-1, 1).numpy()
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        soundfile.write(partial, samples, sample_rate, format=formats[target.suffix.lower()])
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    kind = formats[target.suffix.lower()]
+    with (
+        atomic_path(target) as partial,
+        open_sound_file(partial, sample_rate, samples.shape[1], kind) as sound,
+    ):
+        sound.write(samples)
