@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.audio.parts import Sound, open_parts
+from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
 from semanticodec.files import atomic_path
 from semanticodec.streams import Pieces, seekable, size_of
@@ -298,5 +299,9 @@ def save_audio(path: str | os.PathLike[str], wav: Tensor, sample_rate: int = SAM
             f"{target.name} has the suffix '{target.suffix}'; use one of {', '.join(formats)}"
         )
     samples = wav.detach().float().cpu().reshape(-1, wav.shape[-1]).T.clamp(-1, 1).numpy()
-    with atomic_path(target) as partial:
-        soundfile.write(partial, samples, sample_rate, format=formats[target.suffix.lower()])
+    kind = formats[target.suffix.lower()]
+    with (
+        atomic_path(target) as partial,
+        open_sound_file(partial, sample_rate, samples.shape[1], kind) as sound,
+    ):
+        sound.write(samples)
