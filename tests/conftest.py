@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
+
+# Before the package's first import: it decorates functions as their modules are loaded.
+install_import_hook("semanticodec", "shape_checks.checked")
 
 from semanticodec import SemantiCodec
 from semanticodec.checkpoints.pretrained import choose_vocabulary

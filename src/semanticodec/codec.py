@@ -329,7 +329,7 @@ class SemantiCodec(nn.Module):
         quality: str = "standard",
         guidance_interval: tuple[float, float] | None = None,
         batch_size: int | None = None,
-    ) -> Iterator[Float[Tensor, "1 1 N"]]:
+    ) -> Iterator[Float[Tensor, "1 1 S"]]:
         """Yield the samples of `decode` block by block, in memory that no length changes.
 
         Args: those of `decode`; `codes` holds one item.

@@ -219,7 +219,7 @@ class Codes:
         """Return one (semantic, acoustic) pair per position, the official class's layout."""
         return torch.stack((self.semantic, self.acoustic), dim=2)
 
-    def interleaved(self, offset: bool = True) -> Int[Tensor, "B 2L"]:
+    def interleaved(self, offset: bool = True) -> Int[Tensor, "B 2*L"]:
         """Return flat ids s0 a0 s1 a1 ... for language models.
 
         Args:
@@ -299,7 +299,7 @@ class Codes:
     @classmethod
     def from_interleaved(
         cls,
-        interleaved: Int[Tensor, "B 2L"],
+        interleaved: Int[Tensor, "B L2"],
         *,
         token_rate: int,
         semantic_vocab_size: int,

@@ -266,7 +266,7 @@ def sinc_kernels(source_rate: int, target_rate: int) -> Float[Tensor, "phases ta
 
 def resample(
     wav: Float[Tensor, " S"], source_rate: int, target_rate: int = SAMPLE_RATE
-) -> Float[Tensor, " N"]:
+) -> Float[Tensor, " S2"]:
     """Resample with the release's windowed sinc, N = ceil(S * target_rate / source_rate).
 
     Args:

@@ -76,7 +76,7 @@ class WindowsDecoder:
     noise: WindowNoise
     batch_size: int | None = None
 
-    def decode(self, items: Sequence[Item]) -> list[Float[Tensor, " N"]]:
+    def decode(self, items: Sequence[Item]) -> list[Float[Tensor, " S"]]:
         """Return the waveform of every item, on the CPU."""
         windows: list[list[Tensor]] = [[] for _ in items]
         # Only windows of one length share a batch; an item's last is its shortest.
@@ -88,14 +88,14 @@ class WindowsDecoder:
             for decoded, item in zip(windows, items, strict=True)
         ]
 
-    def stream(self, item: Item) -> Iterator[Float[Tensor, " N"]]:
+    def stream(self, item: Item) -> Iterator[Float[Tensor, " S"]]:
         """Yield the waveform block by block, in memory that its length does not change."""
         decoded = self._decoded([item], self._windows([item]))
         return overlap_add((samples for _, samples in decoded), item.num_samples)
 
     def _decoded(
         self, items: Sequence[Item], windows: Iterable[Window]
-    ) -> Iterator[tuple[Window, Float[Tensor, " N"]]]:
+    ) -> Iterator[tuple[Window, Float[Tensor, " S"]]]:
         is_cpu = self.decoder.latent_scale.device.type == "cpu"
         is_joined = self.batch_size is not None or not is_cpu
         size = self.batch_size or self.decoder.windows_at_once(self.settings)

@@ -27,9 +27,9 @@ STEP_SAMPLES = 5120
 
 @dataclass(frozen=True)
 class Window:
-    """One window to encode: `wav` [1, S] padded as `window_fbank` expects it."""
+    """One window to encode: `wav` padded as `window_fbank` expects it."""
 
-    wav: Tensor
+    wav: Float[Tensor, "1 S"]
     num_samples: int
     is_last: bool
 
@@ -89,7 +89,7 @@ def overlap_add(
     num_samples: int,
     hop_samples: int = HOP_SAMPLES,
     overlap_samples: int = OVERLAP_SAMPLES,
-) -> Iterator[Float[Tensor, " N"]]:
+) -> Iterator[Float[Tensor, " S2"]]:
     """Yield the joined waveform block by block, `num_samples` in all, holding one overlap.
 
     Args:

@@ -66,8 +66,8 @@ class Condition(nn.Module):
 
     def forward(
         self,
-        acoustic: Float[Tensor, "B L K*D"],
-        semantic: Float[Tensor, "B L K*D"],
+        acoustic: Float[Tensor, "B L D"],
+        semantic: Float[Tensor, "B L D"],
         num_positions: int,
     ) -> Float[Tensor, "B L2 E"]:
         """Return the context of a window.
@@ -107,7 +107,7 @@ class Condition(nn.Module):
         features = self.positions.new_zeros(batch_size, num_positions, 2 * self.config.width)
         return self._join_positions(features)
 
-    def _unstacked(self, stream: Float[Tensor, "B L K*D"]) -> Float[Tensor, "B K*L D"]:
+    def _unstacked(self, stream: Float[Tensor, "B L D"]) -> Float[Tensor, "B L2 D2"]:
         unstacks = self.config.unstacks
         return stream if unstacks == 1 else unstack_patches(stream, unstacks)
 

@@ -100,7 +100,7 @@ class Decoder(FullPrecision):
         self,
         latent: Float[Tensor, "B C T F"],
         timestep: Int[Tensor, " B"],
-        context: Float[Tensor, "B L C"] | PreparedContext,
+        context: Float[Tensor, "B L E"] | PreparedContext,
     ) -> Float[Tensor, "B C T F"]:
         """Return the velocity v_θ(z_n, n, E) of Eq. 9.
 
@@ -117,7 +117,7 @@ class Decoder(FullPrecision):
 
     def denoiser(
         self,
-        context: Float[Tensor, "B L C"],
+        context: Float[Tensor, "B L E"],
         guidance_scale: float,
         guidance_interval: tuple[float, float] = EVERYWHERE,
     ) -> Denoiser:
@@ -158,7 +158,7 @@ class Decoder(FullPrecision):
 
     def sample_latent(
         self,
-        context: Float[Tensor, "B L C"],
+        context: Float[Tensor, "B L E"],
         noise: Noise,
         *,
         timesteps: list[int],
@@ -192,7 +192,7 @@ class Decoder(FullPrecision):
         )
 
     def sample(
-        self, context: Float[Tensor, "B L C"], noise: Noise, settings: SamplingConfig
+        self, context: Float[Tensor, "B L E"], noise: Noise, settings: SamplingConfig
     ) -> Float[Tensor, "B C T F"]:
         """Return the denoised latents of windows; see `sample_latent`.
 
@@ -212,7 +212,7 @@ class Decoder(FullPrecision):
             end_at_clean=settings.timestep_shift > 0,
         )
 
-    def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
+    def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B T2 M"]:
         """Return the log mel of a sampled latent."""
         dtype = next(self.vae.parameters()).dtype
         return self.vae((latent / self.latent_scale).to(dtype))

@@ -139,7 +139,7 @@ class TUNet(nn.Module):
         output_conv = nn.Conv2d(config.level_channels[0], config.in_channels, 3, padding=1)
         self.output_conv = zero_init(output_conv)
 
-    def prepare_context(self, context: Float[Tensor, "B L D"]) -> PreparedContext:
+    def prepare_context(self, context: Float[Tensor, "B L E"]) -> PreparedContext:
         """Return what the network needs of a context, to reuse it over diffusion steps.
 
         Args:
@@ -171,7 +171,7 @@ class TUNet(nn.Module):
         self,
         latent: Float[Tensor, "B C T F"],
         timestep: Int[Tensor, " B"],
-        context: Float[Tensor, "B L D"] | PreparedContext,
+        context: Float[Tensor, "B L E"] | PreparedContext,
     ) -> Float[Tensor, "B C T F"]:
         """Return the predicted velocity.
 

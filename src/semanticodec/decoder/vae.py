@@ -79,7 +79,7 @@ class ResidualBlock(nn.Module):
         same = in_channels == out_channels
         self.shortcut = nn.Identity() if same else PointwiseConv(in_channels, out_channels)
 
-    def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"]:
+    def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C2 T F"]:
         hidden = self.conv1(normalised_silu(self.norm1, features))
         hidden = self.conv2(normalised_silu(self.norm2, hidden))
         return hidden.add_(self.shortcut(features))
@@ -127,11 +127,11 @@ class Downsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, stride=2)
 
-    def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T/2 F/2"]:
+    def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T//2 F//2"]:
         return self.conv(F.pad(features, (0, 1, 0, 1)))
 
 
-def cosine_patches(patch_size: int, num_patches: int) -> Float[Tensor, "C 1 P P"]:
+def cosine_patches(patch_size: int, num_patches: int) -> Float[Tensor, "C 1 {patch_size} {patch_size}"]:
     """Return orthonormal 2-D cosines over a patch, the lowest frequencies first."""
     points = (torch.arange(patch_size, dtype=torch.float64) + 0.5) / patch_size
     waves = torch.cos(torch.pi * torch.arange(patch_size, dtype=torch.float64)[:, None] * points)
@@ -204,7 +204,7 @@ class VAEEncoder(nn.Module):
 
     def forward(
         self, mel: Float[Tensor, "B T M"]
-    ) -> tuple[Float[Tensor, "B C T/4 M/4"], Float[Tensor, "B C T/4 M/4"]]:
+    ) -> tuple[Float[Tensor, "B C T2 F"], Float[Tensor, "B C T2 F"]]:
         """Return mean and log variance of the latent.
 
         Args:
@@ -249,7 +249,7 @@ class VAEDecoder(nn.Module):
             nn.init.zeros_(self.conv_out.weight)
             self.conv_out.bias = nn.Parameter(torch.full((1,), SHORTCUT_MEL_MEAN))
 
-    def forward(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
+    def forward(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B T2 M"]:
         """Return the log mel of a latent in the autoencoder's own scale."""
         features = self.middle(self.conv_in(self.unpack(fastest_layout(latent))))
         for level in self.levels:
@@ -271,15 +271,21 @@ class VAE(nn.Module):
         self.encoder = VAEEncoder(config)
         self.decoder = VAEDecoder(config)
 
-    def encode(self, mel: Float[Tensor, "B T M"]) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance, each [B, C, T/4, M/4]."""
+    def encode(
+        self, mel: Float[Tensor, "B T M"]
+    ) -> tuple[Float[Tensor, "B C T2 F"], Float[Tensor, "B C T2 F"]]:
+        """Return mean and log variance of the latent."""
         return self.encoder(mel)
 
-    def decode(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
+    def decode(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B T2 M"]:
         """Return the log mel of a latent."""
         return self.decoder(latent)
 
 
-def sample_latent(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+def sample_latent(
+    mean: Float[Tensor, "B C T F"],
+    log_variance: Float[Tensor, "B C T F"],
+    noise: Float[Tensor, "B C T F"],
+) -> Float[Tensor, "B C T F"]:
     """Return a draw from the encoder's Gaussian with the given standard normal noise."""
     return mean + torch.exp(0.5 * log_variance) * noise

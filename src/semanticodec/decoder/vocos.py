@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -57,7 +57,7 @@ class InverseSTFT(nn.Module):
         self.fft_size, self.hop_length = fft_size, hop_length
         self.register_buffer("window", torch.hann_window(fft_size, device="cpu"), persistent=False)
 
-    def _overlap_add(self, frames: Float[Tensor, "B T N"]) -> Float[Tensor, "B S"]:
+    def _overlap_add(self, frames: Float[Tensor, "B T {self.fft_size}"]) -> Float[Tensor, "B S"]:
         num_frames = frames.shape[1]
         length = (num_frames - 1) * self.hop_length + self.fft_size
         folded = F.fold(
@@ -66,8 +66,8 @@ class InverseSTFT(nn.Module):
         edge = (self.fft_size - self.hop_length) // 2
         return folded[:, 0, 0, edge : length - edge]
 
-    def forward(self, spectrum: Tensor) -> Float[Tensor, "B S"]:
-        """Return the waveform of a complex spectrum [B, T, N/2 + 1], S = T * hop_length."""
+    def forward(self, spectrum: Complex[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
+        """Return the waveform of a complex spectrum, F = fft_size / 2 + 1, S = T * hop_length."""
         frames = torch.fft.irfft(spectrum, n=self.fft_size) * self.window
         envelope = self.window.square().expand(1, frames.shape[1], -1)
         return self._overlap_add(frames) / self._overlap_add(envelope)

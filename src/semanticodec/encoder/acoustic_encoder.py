@@ -67,7 +67,7 @@ class AcousticEncoder(nn.Module):
         return torch.cat([self._map(*item) for item in rows])
 
     def _map(
-        self, hidden: Float[Tensor, "B L H"], difference: Float[Tensor, "B L D"]
+        self, hidden: Float[Tensor, "B L D2"], difference: Float[Tensor, "B L D"]
     ) -> Float[Tensor, "B L D"]:
         acoustic = self.project(hidden)
         return acoustic if self.residual is None else acoustic + self.residual(difference)

@@ -127,8 +127,8 @@ class AudioMAE(nn.Module):
         return torch.cat([first, patches], dim=1)
 
     def encode_visible(
-        self, patches: Float[Tensor, "B L D"], keep: Int[Tensor, "B V"]
-    ) -> Float[Tensor, "B V+1 D"]:
+        self, patches: Float[Tensor, "B L D"], keep: Int[Tensor, "B U"]
+    ) -> Float[Tensor, "B U+1 D"]:
         """Return the last block's output for the kept patches only, class row first (training)."""
         index = keep.unsqueeze(-1).expand(-1, -1, patches.shape[-1])
         features = self._with_class(patches.gather(1, index))

@@ -42,7 +42,7 @@ class AudioMAEDecoder(nn.Module):
         self.prediction = nn.Linear(config.width, config.patch_size**2)
 
     def forward(
-        self, visible: Float[Tensor, "B V+1 D"], keep: Int[Tensor, "B V"], num_patches: int
+        self, visible: Float[Tensor, "B U2 D"], keep: Int[Tensor, "B U"], num_patches: int
     ) -> Float[Tensor, "B L P"]:
         """Return predicted pixels for all patches.
 

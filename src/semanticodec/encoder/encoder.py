@@ -200,7 +200,7 @@ class Encoder(nn.Module):
     @torch.no_grad()
     def layer_features(
         self, fbank: Float[Tensor, "1 T M"], vocab_size: int, layers: str
-    ) -> Float[Tensor, "1 L E"]:
+    ) -> Float[Tensor, "1 L D"]:
         """Return the features of a window behind, or before, the quantizers.
 
         Args:

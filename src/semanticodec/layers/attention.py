@@ -4,7 +4,7 @@ Keys and values of a fixed context can be computed once (`Attention.keys_values`
 every later call, which is what makes many diffusion steps over one context cheap.
 
 Shapes: B batch · N tokens (cells of the T × F plane) · L positions · D width · H heads ·
-E width of a head · C channels · T frames · F latent frequency. `_H`: differs between layers.
+A width of a head · E width of the context · C channels · T frames · F latent frequency. `_H`: differs between layers.
 """
 
 import torch
@@ -16,7 +16,7 @@ from semanticodec.errors import ConfigError
 from semanticodec.layers.linear import Linear, PointwiseConv, activated_linear, linear, uses_onednn
 from semanticodec.layers.residual import group_norm, zero_init
 
-KeysValues = tuple[Float[Tensor, "B _H L E"], Float[Tensor, "B _H L E"]]
+KeysValues = tuple[Float[Tensor, "B _H L _A"], Float[Tensor, "B _H L _A"]]
 
 # Rows of the score matrix at once: few calls, and bounded memory for the cells of the VAE.
 QUERY_BLOCK = 1024
@@ -29,10 +29,10 @@ SMALLEST_SUM = 2.0**-100
 
 
 def attend(
-    queries: Float[Tensor, "B H N E"],
-    keys: Float[Tensor, "B H L E"],
-    values: Float[Tensor, "B H L E"],
-) -> Float[Tensor, "B N D"]:
+    queries: Float[Tensor, "B H N A"],
+    keys: Float[Tensor, "B H L A"],
+    values: Float[Tensor, "B H L A"],
+) -> Float[Tensor, "B N H*A"]:
     """Return the softmax-weighted average of the values for every query, heads joined.
 
     torch's fused attention, except where oneDNN's products are faster (see `layers.linear`).
@@ -40,14 +40,14 @@ def attend(
     if queries.shape[2] >= FEWEST_BLOCKED_QUERIES and uses_onednn(queries):
         return _attend_by_sigmoid(queries, keys, values)
     attended = F.scaled_dot_product_attention(queries, keys, values)
-    return attended.transpose(1, 2).flatten(2)  # B H N E -> B N D
+    return attended.transpose(1, 2).flatten(2)  # B H N A -> B N D
 
 
 def _attend_by_sigmoid(
-    queries: Float[Tensor, "B H N E"],
-    keys: Float[Tensor, "B H L E"],
-    values: Float[Tensor, "B H L E"],
-) -> Float[Tensor, "B N D"]:
+    queries: Float[Tensor, "B H N A"],
+    keys: Float[Tensor, "B H L A"],
+    values: Float[Tensor, "B H L A"],
+) -> Float[Tensor, "B N H*A"]:
     """Compute attention head by head, the exponential function inside the product of the scores.
 
     oneDNN can apply a sigmoid to a product while it is in registers. Far below zero that is the
@@ -61,22 +61,22 @@ def _attend_by_sigmoid(
     longest = [torch.linalg.vector_norm(rows, dim=3).amax(dim=2) for rows in (queries, keys)]
     shift = -(longest[0] * longest[1] + SIGMOID_MARGIN[queries.dtype])  # B H
     shifts = shift[:, :, None].expand(-1, -1, keys.shape[2]).contiguous()  # B H L
-    values = values.transpose(2, 3).contiguous()  # B H L E -> B H E L
+    values = values.transpose(2, 3).contiguous()  # B H L A -> B H A L
     batch_size, num_heads, num_queries, width = queries.shape
     attended = queries.new_empty(batch_size, num_queries, num_heads, width)
     sums = queries.new_empty(batch_size, num_queries, num_heads, 1)
     for item in zip(queries, keys, shifts, values, attended.transpose(1, 2), sums.transpose(1, 2)):
         for head in zip(*item):
             _attend_head(*head)
-    return attended.div_(sums).flatten(2)  # B N H E -> B N D
+    return attended.div_(sums).flatten(2)  # B N H A -> B N D
 
 
 def _attend_head(
-    queries: Float[Tensor, "N E"],
-    keys: Float[Tensor, "L E"],
+    queries: Float[Tensor, "N A"],
+    keys: Float[Tensor, "L A"],
     shifts: Float[Tensor, " L"],
-    values: Float[Tensor, "E L"],
-    attended: Float[Tensor, "N E"],
+    values: Float[Tensor, "A L"],
+    attended: Float[Tensor, "N A"],
     sums: Float[Tensor, "N 1"],
 ) -> None:
     """Put the sums of the weighted values, and of the weights, into the last two arguments."""
@@ -118,7 +118,7 @@ class Attention(nn.Module):
         self.value = Linear(source_width, width, bias=False)
         self.output = Linear(width, width)
 
-    def keys_values(self, context: Float[Tensor, "B L D"]) -> KeysValues:
+    def keys_values(self, context: Float[Tensor, "B L E"]) -> KeysValues:
         """Return the keys and values of a context, for use in any number of calls."""
         return self._heads(self.key(context)), self._heads(self.value(context))
 
@@ -134,7 +134,7 @@ class Attention(nn.Module):
         keys, values = self.keys_values(tokens) if keys_values is None else keys_values
         return self.output(attend(self._heads(self.query(tokens)), keys, values))
 
-    def _heads(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B H N E"]:
+    def _heads(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B H N A"]:
         return tokens.unflatten(2, (-1, self.head_width)).transpose(1, 2)
 
 
@@ -216,7 +216,7 @@ class SpatialTransformer(nn.Module):
         self.block = TransformerBlock(channels, head_width, context_width)
         self.project_out = zero_init(PointwiseConv(channels, channels))
 
-    def keys_values(self, context: Float[Tensor, "B L D"]) -> KeysValues:
+    def keys_values(self, context: Float[Tensor, "B L E"]) -> KeysValues:
         """Return the keys and values of the cross-attention for a context."""
         return self.block.second_attention.keys_values(context)
 

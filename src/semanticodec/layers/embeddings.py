@@ -77,7 +77,7 @@ def _even_half(width: int, num_axes: int) -> int:
     return width // (2 * num_axes)
 
 
-def _angles(index: Int[Tensor, " N"], num_waves: int) -> Float[Tensor, "N W"]:
+def _angles(index: Int[Tensor, " N"], num_waves: int) -> Float[Tensor, "N D"]:
     """Return index · 10000^(-i / num_waves) for each wave i.
 
     Float32 throughout on purpose: trained weights saw these very values, and an exact angle

@@ -40,7 +40,7 @@ class LSTM(nn.LSTM):
     def __init__(self, width: int, hidden: int, num_layers: int, bidirectional: bool) -> None:
         super().__init__(width, hidden, num_layers, batch_first=True, bidirectional=bidirectional)
 
-    def forward(self, input: Float[Tensor, "B L D"]) -> tuple[Float[Tensor, "B L _H"], None]:
+    def forward(self, input: Float[Tensor, "B L D"]) -> tuple[Float[Tensor, "B L D2"], None]:
         """Return the last layer's outputs, both directions joined, and None for their states."""
         if torch.is_grad_enabled() or not input.is_cpu:
             return super().forward(input)[0], None
@@ -54,7 +54,7 @@ class LSTM(nn.LSTM):
             outputs = torch.cat([self._direction(outputs, name) for name in names], dim=-1)
         return outputs, None
 
-    def _direction(self, inputs: Float[Tensor, "B L D"], name: str) -> Float[Tensor, "B L H"]:
+    def _direction(self, inputs: Float[Tensor, "B L D"], name: str) -> Float[Tensor, "B L D2"]:
         """Return what one direction of a layer gives; `name` ends the names of its parameters."""
         weight = getattr(self, f"weight_ih_{name}")
         bias = getattr(self, f"bias_ih_{name}") + getattr(self, f"bias_hh_{name}")
@@ -72,8 +72,8 @@ class LSTM(nn.LSTM):
 
 
 def _advance(
-    gates: Float[Tensor, "L R _H"], recurrent: PackedWeight, *, is_reverse: bool
-) -> Float[Tensor, "L R H"]:
+    gates: Float[Tensor, "L N _D"], recurrent: PackedWeight, *, is_reverse: bool
+) -> Float[Tensor, "L N D"]:
     """Return the hidden states of a direction.
 
     Args:

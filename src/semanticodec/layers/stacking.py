@@ -68,8 +68,8 @@ def stack_patches(
 
 
 def unstack_patches(
-    stacked: Float[Tensor, "B L {stack_factor}*D"], stack_factor: int, num_bands: int = NUM_BANDS
-) -> Float[Tensor, "B L*{stack_factor} D"]:
+    stacked: Float[Tensor, "B L D"], stack_factor: int, num_bands: int = NUM_BANDS
+) -> Float[Tensor, "B L*{stack_factor} D//{stack_factor}"]:
     """Take positions apart into patches again, the inverse of `stack_patches`.
 
     Args:

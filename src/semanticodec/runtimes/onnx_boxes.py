@@ -37,7 +37,7 @@ class OnnxStep:
         self,
         latent: Float[Tensor, "B C T F"],
         timestep: Int[Tensor, " B"],
-        context: Float[Tensor, "B L D"] | PreparedContext,
+        context: Float[Tensor, "B L E"] | PreparedContext,
     ) -> Float[Tensor, "B C T F"]:
         """Return the predicted velocity."""
         is_prepared = isinstance(context, PreparedContext)

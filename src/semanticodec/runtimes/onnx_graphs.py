@@ -115,14 +115,14 @@ class RealVocos(nn.Module):
         return self._overlap_add(spectrum, self.waves) / envelope
 
     def _overlap_add(
-        self, frames: Float[Tensor, "B _C T"], waves: Float[Tensor, "_C 1 N"]
+        self, frames: Float[Tensor, "B _C T"], waves: Float[Tensor, "_C 1 taps"]
     ) -> Float[Tensor, "B S"]:
         stft = self.vocos.inverse_stft
         edge = (stft.fft_size - stft.hop_length) // 2
         return F.conv_transpose1d(frames, waves, stride=stft.hop_length)[:, 0, edge:-edge]
 
 
-def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 N"]:
+def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 taps"]:
     """Return what every real, then every imaginary part adds to a frame, the window applied."""
     size = stft.fft_size
     lines, samples = torch.arange(size // 2 + 1), torch.arange(size)

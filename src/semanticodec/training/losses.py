@@ -24,8 +24,8 @@ GanLoss = Literal["least_squares", "hinge"]
 
 
 def magnitude_spectrogram(
-    wav: Float[Tensor, "B S"], window: Float[Tensor, " N"], hop_length: int
-) -> Float[Tensor, "B T N/2+1"]:
+    wav: Float[Tensor, "B S"], window: Float[Tensor, " taps"], hop_length: int
+) -> Float[Tensor, "B T F"]:
     """Return the magnitude of the centred short-time Fourier transform, time before frequency.
 
     Args:

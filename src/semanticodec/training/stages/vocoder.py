@@ -193,7 +193,7 @@ class VocoderStage(Stage):
 
     def _excerpts(
         self, batch: Batch, generated: Float[Tensor, "B S"]
-    ) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
+    ) -> tuple[Float[Tensor, "B S2"], Float[Tensor, "B S2"]]:
         """Cut the same random excerpt from each recording and what was generated for it."""
         length = self.config.excerpt_samples or generated.shape[-1]
         spare = max(generated.shape[-1] - length, 0)
