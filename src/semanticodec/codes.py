@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Integer, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -53,8 +53,8 @@ class Codes:
         CodesError: shapes, types, ranges or lengths that do not fit together.
     """
 
-    semantic: Int[Tensor, "B L"]
-    acoustic: Int[Tensor, "B L"]
+    semantic: Integer[Tensor, "B L"]
+    acoustic: Integer[Tensor, "B L"]
     num_samples: tuple[int, ...]
     token_rate: int
     semantic_vocab_size: int
@@ -219,7 +219,7 @@ class Codes:
         """Return one (semantic, acoustic) pair per position, the official class's layout."""
         return torch.stack((self.semantic, self.acoustic), dim=2)
 
-    def interleaved(self, offset: bool = True) -> Int[Tensor, "B 2*L"]:
+    def interleaved(self, offset: bool = True) -> Int[Tensor, "B L2"]:
         """Return flat ids s0 a0 s1 a1 ... for language models.
 
         Args:
@@ -232,7 +232,7 @@ class Codes:
     @classmethod
     def from_stacked(
         cls,
-        stacked: Int[Tensor, "B 2 L"],
+        stacked: Integer[Tensor, "B 2 L"],
         *,
         token_rate: int,
         semantic_vocab_size: int,
@@ -274,7 +274,7 @@ class Codes:
     @classmethod
     def from_paired(
         cls,
-        paired: Int[Tensor, "B L 2"],
+        paired: Integer[Tensor, "B L 2"],
         *,
         token_rate: int,
         semantic_vocab_size: int,
@@ -299,7 +299,7 @@ class Codes:
     @classmethod
     def from_interleaved(
         cls,
-        interleaved: Int[Tensor, "B L2"],
+        interleaved: Integer[Tensor, "B L2"],
         *,
         token_rate: int,
         semantic_vocab_size: int,
@@ -405,7 +405,7 @@ class Codes:
         }
 
 
-def _as_int64(what: str, stream: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+def _as_int64(what: str, stream: Shaped[Tensor, " ..."]) -> Int[Tensor, " ..."]:
     if stream.is_floating_point() or stream.is_complex() or stream.dtype == torch.bool:
         raise CodesError(f"{what} of type {stream.dtype}; give integers")
     return stream.long()

@@ -225,7 +225,7 @@ class Decoder(FullPrecision):
     @torch.inference_mode()
     def decode_windows(
         self,
-        halves: Sequence[tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]],
+        halves: Sequence[tuple[Float[Tensor, "1 _L D"], Float[Tensor, "1 _L D"]]],
         num_positions: int,
         settings: SamplingConfig,
         noise: Noise,

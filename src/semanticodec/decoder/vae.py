@@ -131,7 +131,9 @@ class Downsample(nn.Module):
         return self.conv(F.pad(features, (0, 1, 0, 1)))
 
 
-def cosine_patches(patch_size: int, num_patches: int) -> Float[Tensor, "C 1 {patch_size} {patch_size}"]:
+def cosine_patches(
+    patch_size: int, num_patches: int
+) -> Float[Tensor, "C 1 {patch_size} {patch_size}"]:
     """Return orthonormal 2-D cosines over a patch, the lowest frequencies first."""
     points = (torch.arange(patch_size, dtype=torch.float64) + 0.5) / patch_size
     waves = torch.cos(torch.pi * torch.arange(patch_size, dtype=torch.float64)[:, None] * points)

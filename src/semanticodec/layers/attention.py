@@ -4,7 +4,8 @@ Keys and values of a fixed context can be computed once (`Attention.keys_values`
 every later call, which is what makes many diffusion steps over one context cheap.
 
 Shapes: B batch · N tokens (cells of the T × F plane) · L positions · D width · H heads ·
-A width of a head · E width of the context · C channels · T frames · F latent frequency. `_H`: differs between layers.
+A width of a head · E width of the context · C channels · T frames · F latent frequency. `_H`:
+differs between layers.
 """
 
 import torch

@@ -252,8 +252,8 @@ def read_samples(
 
 
 def padded_window(
-    samples: Float[np.ndarray, " N"],
-) -> tuple[Float[np.ndarray, " S"], int]:
+    samples: Float[np.ndarray, " S"],
+) -> tuple[Float[np.ndarray, " S2"], int]:
     """Return 164 080 samples, zeros at the end, and how many of the window are real."""
     wav = np.zeros(READ_SAMPLES, dtype=np.float32)
     wav[: len(samples)] = samples

@@ -85,7 +85,9 @@ def accuracy(scores: Float[Tensor, "N classes"], targets: Float[Tensor, "N class
     return 100 * right.mean().item()
 
 
-def mean_average_precision(scores: Float[Tensor, "N classes"], targets: Float[Tensor, "N classes"]) -> float:
+def mean_average_precision(
+    scores: Float[Tensor, "N classes"], targets: Float[Tensor, "N classes"]
+) -> float:
     """Return the mean over classes of the average precision, in percent.
 
     Classes without a clip are left out; clips of one score count at one threshold.
