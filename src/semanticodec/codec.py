@@ -39,6 +39,7 @@ from semanticodec.encoding import RecordingEncoder
 from semanticodec.errors import CodesError, ConfigError
 from semanticodec.layers.stacking import num_positions
 from semanticodec.layers.uninitialized import Uninitialized
+from semanticodec.runtimes.onednn import use_onednn
 
 SAMPLE_RATE = 16_000
 
@@ -64,7 +65,7 @@ class SemantiCodec(nn.Module):
         self.fbank = Fbank(config.encoder.audiomae.num_mel_bins)
         self.encoder = Encoder(config.encoder)
         self.decoder = Decoder(config.decoder)
-        self.eval().requires_grad_(False)
+        use_onednn(self.eval().requires_grad_(False))
 
     @classmethod
     def from_pretrained(

@@ -22,7 +22,8 @@ from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import AudioError
 from semanticodec.layers.stacking import num_positions
 
-# More bring nothing: the recurrence, which gains most, advances as many at once (`layers.lstm`).
+# More bring nothing: the recurrence, which gains most, advances as many at once
+# (`runtimes.onednn.lstm`).
 WINDOWS_AT_ONCE = 8
 
 

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE, slaney_filters
-from semanticodec.layers.linear import Linear
 
 LAYER_NORM_EPS = 1e-6
 # Of an STFT line: larger ones would overflow before training settles.
@@ -37,8 +36,8 @@ class ConvNeXtBlock(nn.Module):
             width, width, kernel_size, padding=kernel_size // 2, groups=width
         )
         self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.expand = Linear(width, hidden)
-        self.contract = Linear(hidden, width)
+        self.expand = nn.Linear(width, hidden)
+        self.contract = nn.Linear(hidden, width)
         self.scale = nn.Parameter(torch.full((width,), initial_scale))
 
     def forward(self, features: Float[Tensor, "B D T"]) -> Float[Tensor, "B D T"]:
@@ -142,7 +141,7 @@ class Vocos(nn.Module):
             for _ in range(config.num_layers)
         )
         self.norm_out = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
-        self.spectrum = Linear(config.width, config.fft_size + 2)
+        self.spectrum = nn.Linear(config.width, config.fft_size + 2)
         self.shortcut = MelShortcut(config) if config.mel_shortcut else None
         self.inverse_stft = InverseSTFT(config.fft_size, config.hop_length)
 

@@ -158,7 +158,7 @@ class Encoder(nn.Module):
     def encode(
         self, fbank: Float[Tensor, "B T M"], vocab_size: int
     ) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
-        """Return the semantic and the acoustic codes; no item's depend on the others.
+        """Return the semantic and the acoustic codes; in a codec, no item's depend on the others.
 
         Args:
             fbank: normalised filter bank of one window per item.
