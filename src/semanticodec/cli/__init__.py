@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from semanticodec import __version__
 from semanticodec.cli import (
@@ -61,9 +61,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments without the program's name; default those of the process.
     """
-    args = build_parser().parse_args(argv)
+    return run_command(build_parser(), lambda args: COMMANDS[args.command].run(args), argv)
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run a program's command and return its exit status; errors of the user are one line.
+
+    Args:
+        parser: parser of the program's arguments.
+        run: work of the command; returns its exit status.
+        argv: arguments without the program's name; default those of the process.
+    """
+    args = parser.parse_args(argv)
     try:
-        status = COMMANDS[args.command].run(args)
+        status = run(args)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
