@@ -30,7 +30,7 @@ from semanticodec.checkpoints.pretrained import (
 )
 from semanticodec.codes import UNKNOWN_FINGERPRINT, Codes
 from semanticodec.config import CodecConfig
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder
+from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.noise import WindowNoise, seeded_noise
 from semanticodec.decoder.sampling import SamplingConfig, choose_sampling
 from semanticodec.decoding import Item, WindowsDecoder
@@ -410,7 +410,7 @@ class SemantiCodec(nn.Module):
     ) -> WindowsDecoder:
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}; give 1 or more, or None")
-        shape = (1, self.config.decoder.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
+        shape = (1, *self.config.decoder.latent_shape)
         return WindowsDecoder(
             decoder=self.decoder,
             stack_factor=self.config.encoder.stack_factor,

@@ -25,7 +25,6 @@ from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES, window_f
 from semanticodec.audio.windows import OVERLAP_SAMPLES, decode_ranges, overlap_add
 from semanticodec.checkpoints.hub import download_official, find_official
 from semanticodec.codec import SemantiCodec as Codec
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
 from semanticodec.decoder.noise import WindowNoise
 from semanticodec.decoder.sampler import ddim, release_timesteps
 from semanticodec.errors import AudioError, CodesError
@@ -185,7 +184,7 @@ def _decode_windows(
     codec: Codec, tokens: Int[Tensor, "1 L 2"], run: Sampling
 ) -> Iterator[Float[Tensor, " S"]]:
     decoder, device = codec.decoder, codec.device
-    shape = (1, codec.config.decoder.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
+    shape = (1, *codec.config.decoder.latent_shape)
     num_positions = positions_per_window(codec.config.encoder.stack_factor)
     for window, (start, end) in enumerate(decode_ranges(tokens.shape[1], num_positions)):
         codes = tokens[:, start:end].to(device)

@@ -15,16 +15,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.windows import decode_ranges, overlap_add
-from semanticodec.decoder.decoder import LATENT_FRAMES, Decoder
+from semanticodec.audio.fbank import WINDOW_SAMPLES
+from semanticodec.audio.windows import STEP_SAMPLES, decode_ranges, overlap_add
+from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.noise import WindowNoise
 from semanticodec.decoder.sampler import Noise
 from semanticodec.decoder.sampling import SamplingConfig
 from semanticodec.layers.stacking import positions_per_window
 
 Halves = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
-# A window is a multiple of 0.32 s: of K = 4's columns, and of what the T-UNet can halve.
-STEPS_PER_WINDOW = 32
+STEPS_PER_WINDOW = WINDOW_SAMPLES // STEP_SAMPLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class WindowsDecoder:
     def _noise_of(self, batch: list[Window]) -> Noise:
         """Return the noise of the windows; a shorter window takes the start of a whole one's."""
         whole = positions_per_window(self.stack_factor)
-        num_frames = LATENT_FRAMES * batch[0].num_positions // whole
+        num_frames = self.decoder.config.latent_shape[1] * batch[0].num_positions // whole
 
         def noise(draw: int) -> Float[Tensor, "B C T F"]:
             drawn = [self.noise(window.index, draw)[:, :, :num_frames] for window in batch]

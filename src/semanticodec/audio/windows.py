@@ -21,7 +21,8 @@ OVERLAP_SAMPLES = 10_240  # 0.64 s, paper Sec. IV-D
 HOP_SAMPLES = WINDOW_SAMPLES - OVERLAP_SAMPLES
 # A window is 64 columns of 0.16 s; decoding advances by 60 of them.
 OVERLAP_FRACTION = 16
-# A window that is not padded to its full length is a multiple of two columns, which K = 4 joins.
+# A window that is not padded to its full length is a multiple of 0.32 s: of two columns, which a
+# stack factor of 4 joins, and of what the T-UNet can halve.
 STEP_SAMPLES = 5120
 
 

@@ -1,6 +1,6 @@
-"""The whole decoder: quantised features -> context -> diffusion -> VAE decoder -> vocoder.
+"""The whole decoder: quantized features -> context -> diffusion -> VAE decoder -> vocoder.
 
-acoustic, semantic [B, L, D] -> Condition -> context [B, L, C]
+acoustic, semantic [B, L, D] -> Condition -> context [B, L, E]
     -> TUNet under the sampler -> latent [B, 8, 256, 16] -> VAEDecoder -> mel [B, 1024, 64]
     -> vocoder -> wav [B, 163 840]            (a window; shorter ones are shorter everywhere)
 """
@@ -62,6 +62,19 @@ class Decoder(FullPrecision):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """The decoder's modules, and how it samples.
+
+        Attributes:
+            condition: sizes of the context.
+            unet: sizes of the T-UNet.
+            schedule: form of the noise schedule.
+            preconditioning: size of the latent's statistics; None does without (as the release).
+            vae: sizes of the VAE, whose decoder is used.
+            vocoder: sizes of the vocoder, of one of the classes there are.
+            sampling: how to sample where nothing else is asked for.
+            sampling_presets: how to sample for other qualities.
+        """
+
         condition: Condition.Config = field(default_factory=Condition.Config)
         unet: TUNet.Config = field(default_factory=TUNet.Config)
         schedule: Schedule.Config = field(default_factory=Schedule.Config)
@@ -70,6 +83,11 @@ class Decoder(FullPrecision):
         vocoder: HiFiGAN.Config | Vocos.Config = field(default_factory=HiFiGAN.Config)
         sampling: SamplingConfig = field(default_factory=SamplingConfig)
         sampling_presets: SamplingPresets = field(default_factory=SamplingPresets)
+
+        @property
+        def latent_shape(self) -> tuple[int, int, int]:
+            """Channels C, frames T and frequencies F of a whole window's latent."""
+            return self.unet.in_channels, self.unet.latent_frames, self.unet.latent_bins
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -256,7 +274,8 @@ class Decoder(FullPrecision):
         if device.type != "cuda":
             return DEFAULT_WINDOWS
         config = self.config.vae
-        cells = 16 * LATENT_FRAMES * LATENT_BINS
+        _, num_frames, num_bins = self.config.latent_shape
+        cells = 16 * num_frames * num_bins
         channels = config.base_channels * max(config.channel_multipliers[:2])
         num_bytes = MAPS_PER_WINDOW * cells * channels * next(self.vae.parameters()).element_size()
         free, _ = torch.cuda.mem_get_info(device)

@@ -22,12 +22,11 @@ from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
-from semanticodec.layers.stacking import stack_patches
+from semanticodec.layers.stacking import PADDING_VALUE, stack_patches
 
 # A frame is silent where its bins spread less than this (normalised log energies): only padding
 # and digital silence, which sit on the floor of the filter bank, are that even.
 SILENT_STD = 1e-7
-PADDING_MARK = -1.0
 # Other devices always compute as many windows, so that the same sums run for each; codes may then
 # not depend on the batch there either.
 ACCELERATOR_ITEMS = 8
@@ -91,7 +90,7 @@ def mask_padding(
     features: Float[Tensor, "B L D"], valid: Bool[Tensor, "B L"]
 ) -> Float[Tensor, "B L D"]:
     """Overwrite positions after the end of the audio with -1, the mark of the release."""
-    return torch.where(valid.unsqueeze(-1), features, PADDING_MARK)
+    return torch.where(valid.unsqueeze(-1), features, PADDING_VALUE)
 
 
 class Encoder(nn.Module):

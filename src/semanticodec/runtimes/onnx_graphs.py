@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, SAMPLES_PER_MEL_FRAME, Decoder
+from semanticodec.decoder.decoder import SAMPLES_PER_MEL_FRAME, Decoder
 from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.decoder.vocos import InverseSTFT, Vocos
@@ -177,7 +177,7 @@ def mel_graph(decoder: Decoder) -> Graph:
 
 def waveform_graph(decoder: Decoder) -> Graph:
     """Return the vocoder."""
-    num_frames = MEL_FRAMES_PER_LATENT_FRAME * LATENT_FRAMES
+    num_frames = MEL_FRAMES_PER_LATENT_FRAME * decoder.config.latent_shape[1]
     mel = torch.randn(1, num_frames, decoder.config.vocoder.num_mel_bins)
     return Graph(
         module=WaveformGraph(decoder.vocoder),
@@ -201,7 +201,7 @@ def example(graph: Graph, batch_size: int, num_parts: int) -> Sequence[Tensor]:
 
 
 def _example_latent(decoder: Decoder) -> Float[Tensor, "1 C T F"]:
-    return torch.randn(1, decoder.config.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
+    return torch.randn(1, *decoder.config.latent_shape)
 
 
 def _context_axes(name: str) -> dict[int, str]:
