@@ -19,7 +19,7 @@ from torch import Tensor
 from semanticodec.audio.parts import Sound, open_parts
 from semanticodec.errors import AudioError
 from semanticodec.files import atomic_path
-from semanticodec.streams import Pieces, seekable, size_of
+from semanticodec.reading import Pieces, seekable, size_of
 
 SAMPLE_RATE = 16_000
 READ_SECONDS = 10

@@ -34,6 +34,7 @@ from semanticodec.audio.fbank import (
     normalize_fbank,
     window_fbank,
 )
+from semanticodec.audio.io import seekable_sound
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import AudioError, ConfigError, DataError
 from semanticodec.layers.stacking import BLOCKS, NUM_BANDS, num_positions, stack_patches
@@ -231,7 +232,7 @@ def read_samples(
         AudioError: Damaged, not finite, or no samples there.
     """
     try:
-        with entry.open() as stream, soundfile.SoundFile(stream) as recording:
+        with entry.open() as stream, seekable_sound(stream) as recording:
             # What is played faster is as if it had been sampled at a higher rate, in whole Hz.
             rate = round(recording.samplerate * speed)
             if start is None:

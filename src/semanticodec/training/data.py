@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.io import load_audio
+from semanticodec.audio.io import load_audio, seekable_sound
 from semanticodec.errors import AudioError, ConfigError, DataError
 from semanticodec.training.sources import AudioEntry, domains_of, find_entries
 
@@ -217,7 +217,7 @@ def _cumulative(weights: np.ndarray) -> np.ndarray:
 
 def _read_crop(entry: AudioEntry, position: float, length: int) -> np.ndarray:
     """Decode only the crop from a long recording, at most `length` samples at 16 kHz."""
-    with entry.open() as stream, soundfile.SoundFile(stream) as recording:
+    with entry.open() as stream, seekable_sound(stream) as recording:
         rate = recording.samplerate
         needed = -(-length * rate // SAMPLE_RATE)
         recording.seek(int(position * max(recording.frames - needed + 1, 1)))

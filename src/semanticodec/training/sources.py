@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import soundfile
 
-from semanticodec.errors import DataError
+from semanticodec.audio.io import seekable_sound
+from semanticodec.errors import AudioError, DataError
+from semanticodec.listing import AUDIO_SUFFIXES, has_suffix, walk
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus")
-MANIFEST_SUFFIXES = (".csv", ".jsonl")
+TAR_SUFFIX = ".tar"
 
 logger = logging.getLogger(__name__)
 
@@ -87,16 +87,13 @@ def _entries_of(source: Path) -> Iterator[AudioEntry]:
 def _folder_entries(folder: Path) -> Iterator[AudioEntry]:
     """Domain = the first folder below the given one (the given one's own name for loose files)."""
     own_name = folder.resolve().name or "all"
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders.sort()
-        parts = Path(parent).relative_to(folder).parts
+    for path in walk(folder, (*AUDIO_SUFFIXES, TAR_SUFFIX)):
+        parts = path.relative_to(folder).parts[:-1]
         domain = parts[0] if parts else own_name
-        for name in sorted(files):
-            path = Path(parent) / name
-            if path.suffix.lower() in AUDIO_SUFFIXES:
-                yield AudioEntry(path=str(path), domain=domain)
-            elif path.suffix == ".tar":
-                yield from _shard_entries(path, domain=domain)
+        if path.suffix.lower() == TAR_SUFFIX and path.is_file():
+            yield from _shard_entries(path, domain=domain)
+        else:
+            yield AudioEntry(path=str(path), domain=domain)
 
 
 def _json_rows(source: Path, lines: Iterator[str]) -> Iterator[dict]:
@@ -142,7 +139,7 @@ def _shard_entries(shard: Path, domain: str) -> Iterator[AudioEntry]:
                 # WebDataset's key is the name up to the first dot of its last part.
                 name = PurePosixPath(member.name)
                 key = str(name.parent / name.name.partition(".")[0])
-                if member.isfile() and name.suffix.lower() in AUDIO_SUFFIXES:
+                if member.isfile() and has_suffix(name.name, AUDIO_SUFFIXES):
                     audio[key] = member
                 elif member.isfile() and name.suffix == ".json":
                     domains[key] = _domain_of(archive, member, domain)
@@ -171,9 +168,9 @@ def _measure(entry: AudioEntry) -> AudioEntry | None:
     if entry.duration_s > 0:
         return entry
     try:
-        with entry.open() as stream:
-            duration_s = float(soundfile.info(stream).duration)
-    except (soundfile.LibsndfileError, OSError) as error:
+        with entry.open() as stream, seekable_sound(stream) as sound:
+            duration_s = sound.frames / sound.samplerate
+    except (AudioError, OSError) as error:
         logger.warning("Left out %s: %s", entry.path, error)
         return None
     if duration_s <= 0:
