@@ -67,7 +67,7 @@ def main() -> int:
         try:
             demonstrate(codec, task)
         except (SemantiCodecError, OSError) as error:
-            print(f"demo: error: {task.item.name}: {error}", file=sys.stderr)
+            print(f"demo: error: {error}", file=sys.stderr)
             status = 2
     return status
 

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import logging
-import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
