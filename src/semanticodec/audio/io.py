@@ -20,7 +20,7 @@ from semanticodec.audio.parts import Sound, open_parts
 from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
 from semanticodec.files import atomic_path
-from semanticodec.streams import Pieces, seekable, size_of
+from semanticodec.reading import Pieces, seekable, size_of
 
 SAMPLE_RATE = 16_000
 READ_SECONDS = 10

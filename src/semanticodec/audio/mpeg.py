@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
-from semanticodec.streams import Gap, Piece, Pieces, size_of
+from semanticodec.reading import Gap, Piece, Pieces, size_of
 
 HEADER_BYTES = 4
 HEAD_BYTES = 64  # of a frame: header, side information and the start of an info frame

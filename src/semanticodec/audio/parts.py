@@ -18,7 +18,7 @@ import soundfile
 
 from semanticodec.audio.lengths import with_true_length
 from semanticodec.audio.mpeg import mpeg_parts
-from semanticodec.streams import Pieces, size_of
+from semanticodec.reading import Pieces, size_of
 
 MPEG = "MP3"
 BUFFER_BYTES = 1 << 16

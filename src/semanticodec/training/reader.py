@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 
 import numpy as np
 import soundfile
 import soxr
 from jaxtyping import Float
 
-from semanticodec.audio.io import SAMPLE_RATE
+from semanticodec.audio.io import SAMPLE_RATE, seekable_sound
 from semanticodec.errors import AudioError, DataError
-from semanticodec.training.sources import AudioEntry, has_length, read_recording
+from semanticodec.training.sources import AudioEntry
 
 # Training stops after so many recordings in a row that cannot be decoded, and where more than so
 # many, and more than half of all, have failed.
@@ -46,38 +45,25 @@ def read_piece(
         AudioError: damaged, not finite, or no samples there.
     """
 
-    def cut(
-        recorded_rate: int, num_recorded: int, read: Callable[[int, int], np.ndarray]
-    ) -> Float[np.ndarray, " S"]:
-        # What is played faster is as if it had been sampled at a higher rate, in whole Hz.
-        rate = round(recorded_rate * speed)
-        if start is None:
-            length = -(-num_samples * rate // SAMPLE_RATE)
-            first = int(position * max(num_recorded - length + 1, 1))
-        else:
-            first = start * rate // SAMPLE_RATE
-        needed = -(-(num_samples + lookahead) * rate // SAMPLE_RATE)
-        samples = read(min(first, num_recorded), needed)
-        if not len(samples) or not np.isfinite(samples).all():
-            raise AudioError(f"{entry.path} holds no samples there, or NaN or infinite ones")
-        if rate != SAMPLE_RATE:
-            samples = soxr.resample(samples, rate, SAMPLE_RATE)
-        return samples[: num_samples + lookahead].astype(np.float32)
-
     try:
-        with entry.open() as stream, soundfile.SoundFile(stream) as recording:
-            if has_length(recording.frames):
-
-                def read(first: int, count: int) -> np.ndarray:
-                    recording.seek(first)
-                    return recording.read(count, dtype="float32", always_2d=True).mean(axis=1)
-
-                return cut(recording.samplerate, recording.frames, read)
-    except (soundfile.SoundFileError, OSError) as error:
+        with entry.open() as stream, seekable_sound(stream) as recording:
+            # What is played faster is as if it had been sampled at a higher rate, in whole Hz.
+            rate = round(recording.samplerate * speed)
+            if start is None:
+                length = -(-num_samples * rate // SAMPLE_RATE)
+                first = int(position * max(recording.frames - length + 1, 1))
+            else:
+                first = start * rate // SAMPLE_RATE
+            recording.seek(min(first, recording.frames))
+            needed = -(-(num_samples + lookahead) * rate // SAMPLE_RATE)
+            samples = recording.read(needed, dtype="float32", always_2d=True).mean(axis=1)
+    except (AudioError, soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"{entry.path} cannot be decoded: {error}") from error
-    # Without a length there is no way to a place inside, other than from the start.
-    whole = read_recording(entry)
-    return cut(SAMPLE_RATE, len(whole), lambda first, count: whole[first : first + count])
+    if not len(samples) or not np.isfinite(samples).all():
+        raise AudioError(f"{entry.path} holds no samples there, or NaN or infinite ones")
+    if rate != SAMPLE_RATE:
+        samples = soxr.resample(samples, rate, SAMPLE_RATE)
+    return samples[: num_samples + lookahead].astype(np.float32)
 
 
 class BrokenRecordings:
