@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.layers.linear import fastest_layout
 
 LEAKY_SLOPE = 0.1
@@ -58,7 +59,7 @@ class ResidualUnit(nn.Module):
         return features
 
 
-class HiFiGAN(nn.Module):
+class HiFiGAN(Vocoder):
     """Transposed convolutions up to the sample rate, with parallel residual units at each rate."""
 
     @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE
 from semanticodec.audio.spectrogram import slaney_filters
+from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.layers.linear import Linear
 
 LAYER_NORM_EPS = 1e-6
@@ -105,7 +106,7 @@ class MelShortcut(nn.Module):
             return F.linear(mel.float(), weight, bias)
 
 
-class Vocos(nn.Module):
+class Vocos(Vocoder):
     """Frame-rate vocoder; exact length, no drift."""
 
     @dataclass(frozen=True, kw_only=True)

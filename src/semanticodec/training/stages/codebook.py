@@ -36,7 +36,7 @@ from semanticodec.training.cache import padded_window, read_samples, window_feat
 from semanticodec.training.data import SAMPLE_RATE
 from semanticodec.training.kmeans import kmeans, load_faiss
 from semanticodec.training.sources import AudioEntry, find_entries
-from semanticodec.training.state import finish_export
+from semanticodec.training.state import finish_export, make_run_folder
 from semanticodec.training.train import RunOptions
 
 POOLED = "all"
@@ -94,6 +94,7 @@ class CodebookRecipe:
             DataError: A domain is missing, or there is too little audio.
         """
         self._check(options)
+        make_run_folder(options.out)
         load_faiss()
         if options.num_threads is not None:
             torch.set_num_threads(options.num_threads)
