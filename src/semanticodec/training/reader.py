@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 
 import numpy as np
 import soundfile
 import soxr
 from jaxtyping import Float
 
-from semanticodec.audio.io import SAMPLE_RATE
+from semanticodec.audio.io import SAMPLE_RATE, load_audio, seekable_sound
 from semanticodec.errors import AudioError, DataError
-from semanticodec.training.sources import AudioEntry, has_length, read_recording
+from semanticodec.training.sources import AudioEntry
 
 # Training stops after so many recordings in a row that cannot be decoded, and where more than so
 # many, and more than half of all, have failed.
 MAX_FAILURES = 20
 
 logger = logging.getLogger(__name__)
+
+
+def read_recording(entry: AudioEntry) -> Float[np.ndarray, " S"]:
+    """Decode a whole recording to 16 kHz mono.
+
+    Raises:
+        AudioError: damaged, or samples that are not finite.
+    """
+    try:
+        with entry.open() as stream:
+            return load_audio(stream, sample_rate=SAMPLE_RATE).numpy()
+    except (AudioError, OSError) as error:
+        raise _undecodable(entry, error) from error
 
 
 def read_piece(
@@ -31,7 +43,7 @@ def read_piece(
     lookahead: int = 0,
     speed: float = 1.0,
 ) -> Float[np.ndarray, " S"]:
-    """Decode a piece of a recording, and no more of it where it can be searched.
+    """Decode a piece of a recording, and no more of it.
 
     Args:
         entry: the recording.
@@ -45,39 +57,32 @@ def read_piece(
     Raises:
         AudioError: damaged, not finite, or no samples there.
     """
-
-    def cut(
-        recorded_rate: int, num_recorded: int, read: Callable[[int, int], np.ndarray]
-    ) -> Float[np.ndarray, " S"]:
-        # What is played faster is as if it had been sampled at a higher rate, in whole Hz.
-        rate = round(recorded_rate * speed)
-        if start is None:
-            length = -(-num_samples * rate // SAMPLE_RATE)
-            first = int(position * max(num_recorded - length + 1, 1))
-        else:
-            first = start * rate // SAMPLE_RATE
-        needed = -(-(num_samples + lookahead) * rate // SAMPLE_RATE)
-        samples = read(min(first, num_recorded), needed)
-        if not len(samples) or not np.isfinite(samples).all():
-            raise AudioError(f"{entry.path} holds no samples there, or NaN or infinite ones")
-        if rate != SAMPLE_RATE:
-            samples = soxr.resample(samples, rate, SAMPLE_RATE)
-        return samples[: num_samples + lookahead].astype(np.float32)
-
     try:
-        with entry.open() as stream, soundfile.SoundFile(stream) as recording:
-            if has_length(recording.frames):
+        with entry.open() as stream, seekable_sound(stream) as sound:
+            # What is played faster is as if it had been sampled at a higher rate, in whole Hz.
+            rate = round(sound.samplerate * speed)
+            if start is None:
+                length = -(-num_samples * rate // SAMPLE_RATE)
+                first = int(position * max(sound.frames - length + 1, 1))
+            else:
+                first = start * rate // SAMPLE_RATE
+            sound.seek(min(first, sound.frames))
+            needed = -(-(num_samples + lookahead) * rate // SAMPLE_RATE)
+            samples = sound.read(needed, dtype="float32", always_2d=True).mean(axis=1)
+    except (soundfile.SoundFileError, AudioError, OSError) as error:
+        raise _undecodable(entry, error) from error
+    if not len(samples) or not np.isfinite(samples).all():
+        raise AudioError(f"{entry.path} holds no samples there, or NaN or infinite ones")
+    if rate != SAMPLE_RATE:
+        samples = soxr.resample(samples, rate, SAMPLE_RATE)
+    return samples[: num_samples + lookahead].astype(np.float32)
 
-                def read(first: int, count: int) -> np.ndarray:
-                    recording.seek(first)
-                    return recording.read(count, dtype="float32", always_2d=True).mean(axis=1)
 
-                return cut(recording.samplerate, recording.frames, read)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise AudioError(f"{entry.path} cannot be decoded: {error}") from error
-    # Without a length there is no way to a place inside, other than from the start.
-    whole = read_recording(entry)
-    return cut(SAMPLE_RATE, len(whole), lambda first, count: whole[first : first + count])
+def _undecodable(entry: AudioEntry, error: Exception) -> AudioError:
+    # Of libsndfile's errors its own words, without the file object that soundfile puts before.
+    reason = str(getattr(error, "error_string", error))
+    is_named = entry.path in reason
+    return AudioError(reason if is_named else f"{entry.path} cannot be decoded: {reason}")
 
 
 class BrokenRecordings:

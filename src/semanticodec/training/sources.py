@@ -4,21 +4,16 @@ import csv
 import io
 import json
 import logging
-import os
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import soundfile
 
-from semanticodec.audio.io import SAMPLE_RATE, load_audio
+from semanticodec.audio.io import seekable_sound
 from semanticodec.errors import AudioError, DataError
-
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus")
-# libsndfile's number of frames where a header does not tell (a FLAC from a recorder or a pipe).
-UNKNOWN_FRAMES = 2**63 - 1
+from semanticodec.listing import AUDIO_SUFFIXES, has_suffix, walk
 
 logger = logging.getLogger(__name__)
 
@@ -96,26 +91,15 @@ def _entries_of(source: Path) -> Iterator[AudioEntry]:
 
 
 def _folder_entries(folder: Path) -> Iterator[AudioEntry]:
-    """Domain = the first folder below the given one (the given one's own name for loose files).
-
-    Hidden files and folders are left out, and links are followed, each folder once.
-    """
+    """Domain = the first folder below the given one (the given one's own name for loose files)."""
     own_name = folder.resolve().name or "all"
-    seen: set[str] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        if os.path.realpath(parent) in seen:
-            folders.clear()
-            continue
-        seen.add(os.path.realpath(parent))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        parts = Path(parent).relative_to(folder).parts
-        domain = parts[0] if parts else own_name
-        for name in sorted(name for name in files if not name.startswith(".")):
-            path = Path(parent) / name
-            if path.suffix.lower() in AUDIO_SUFFIXES:
-                yield AudioEntry(path=str(path), domain=domain, is_domain_named=bool(parts))
-            elif path.suffix == ".tar":
-                yield from _shard_entries(path, domain=domain, is_named=bool(parts))
+    for path in walk(folder, (*AUDIO_SUFFIXES, ".tar")):
+        below = path.relative_to(folder).parts[:-1]
+        domain = below[0] if below else own_name
+        if path.suffix == ".tar":
+            yield from _shard_entries(path, domain=domain, is_named=bool(below))
+        else:
+            yield AudioEntry(path=str(path), domain=domain, is_domain_named=bool(below))
 
 
 def _json_rows(source: Path, lines: Iterator[str]) -> Iterator[dict]:
@@ -162,7 +146,7 @@ def _shard_entries(shard: Path, domain: str, is_named: bool) -> Iterator[AudioEn
                 # WebDataset's key is the name up to the first dot of its last part.
                 name = PurePosixPath(member.name)
                 key = str(name.parent / name.name.partition(".")[0])
-                if member.isfile() and name.suffix.lower() in AUDIO_SUFFIXES:
+                if member.isfile() and has_suffix(name.name, AUDIO_SUFFIXES):
                     audio[key] = member
                 elif member.isfile() and name.suffix == ".json":
                     domains[key] = _domain_of(archive, member)
@@ -190,35 +174,14 @@ def _domain_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str | None:
     return str(named) if named else None
 
 
-def has_length(num_frames: int) -> bool:
-    """Return whether libsndfile's number of frames is one, and not a mark for an open end."""
-    return num_frames < UNKNOWN_FRAMES
-
-
-def read_recording(entry: AudioEntry) -> np.ndarray:
-    """Decode a whole recording to float32 samples [S], 16 kHz mono.
-
-    Raises:
-        AudioError: damaged, or samples that are not finite.
-    """
-    try:
-        with entry.open() as stream:
-            return load_audio(stream, sample_rate=SAMPLE_RATE).numpy()
-    except (AudioError, OSError) as error:
-        raise AudioError(f"{entry.path} cannot be decoded: {error}") from error
-
-
 def _measure(entry: AudioEntry) -> AudioEntry | None:
     """Return the recording with its duration; None for one that cannot be decoded."""
     if entry.duration_s > 0:
         return entry
     try:
-        with entry.open() as stream:
-            header = soundfile.info(stream)
-        duration_s = float(header.duration)
-        if not has_length(header.frames):
-            duration_s = len(read_recording(entry)) / SAMPLE_RATE
-    except (soundfile.SoundFileError, AudioError, OSError) as error:
+        with entry.open() as stream, seekable_sound(stream) as sound:
+            duration_s = sound.frames / sound.samplerate
+    except (AudioError, OSError) as error:
         logger.warning("Left out %s: %s", entry.path, error)
         return None
     if duration_s <= 0:
