@@ -26,8 +26,8 @@ from semanticodec.encoder.quantizers import QUANTIZERS
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
+from semanticodec.token_format import TokenGrid
 
-TOKEN_RATES = (25, 50, 100)
 # A setting with one of these types holds the Config of one of several classes; in JSON the key TAG
 # has the class's name in its table. Another choice between classes is another line here.
 CHOICES: Mapping[type, Mapping[str, type[nn.Module]]] = {
@@ -56,11 +56,10 @@ class CodecConfig:
     pads_windows: bool = True
 
     def __post_init__(self) -> None:
-        if self.token_rate not in TOKEN_RATES:
-            raise ConfigError(f"token_rate is {self.token_rate}; choose one of {TOKEN_RATES}")
-        if self.encoder.stack_factor * self.token_rate != 100:
+        stack_factor = TokenGrid(self.token_rate).stack_factor
+        if self.encoder.stack_factor != stack_factor:
             raise ConfigError(
-                f"token_rate {self.token_rate} needs a stack factor of {100 // self.token_rate}, "
+                f"token_rate {self.token_rate} needs a stack factor of {stack_factor}, "
                 f"not {self.encoder.stack_factor}"
             )
 
@@ -168,9 +167,7 @@ def tiny(token_rate: int = 100) -> CodecConfig:
     Args:
         token_rate: 25, 50 or 100.
     """
-    if token_rate not in TOKEN_RATES:
-        raise ConfigError(f"token_rate is {token_rate}; choose one of {TOKEN_RATES}")
-    stack_factor = 100 // token_rate
+    stack_factor = TokenGrid(token_rate).stack_factor
     width = 8 * stack_factor
     condition = Condition.Config(width=width, position_width=8)
     return CodecConfig(

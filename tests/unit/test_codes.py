@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticodec.codes import Codes
-from semanticodec.container.format import num_positions
 from semanticodec.errors import CodesError, ContainerError
+from semanticodec.token_format import TokenGrid
 
 ONE_SECOND = 16000
 
@@ -25,7 +25,7 @@ def random_codes(
     seed: int = 0,
 ) -> Codes:
     generator = torch.Generator().manual_seed(seed)
-    shape = (len(num_samples), num_positions(max(num_samples), token_rate))
+    shape = (len(num_samples), TokenGrid(token_rate).num_positions(max(num_samples)))
     return Codes(
         semantic=torch.randint(semantic_vocab_size, shape, generator=generator),
         acoustic=torch.randint(acoustic_vocab_size, shape, generator=generator),

@@ -208,6 +208,39 @@ class Encoder(nn.Module):
         return self.quantizer.decode(acoustic_codes), semantic_features
 
     @torch.no_grad()
+    def latents(
+        self, fbank: Float[Tensor, "B T M"], vocab_size: int
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L D"]]:
+        """Return what the acoustic and the semantic quantizer are given, one row per position.
+
+        Args:
+            fbank: normalized filter bank of one window per item.
+            vocab_size: which semantic vocabulary.
+        Raises:
+            ConfigError: unknown vocabulary.
+        """
+        features, _, vectors = self._analyse(fbank, vocab_size)
+        return vectors, features
+
+    @torch.no_grad()
+    def quantize(
+        self,
+        semantic: Float[Tensor, "B L D"],
+        acoustic: Float[Tensor, "B L D"],
+        vocab_size: int,
+    ) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
+        """Return the semantic and the acoustic codes of `latents`.
+
+        Args:
+            semantic: AudioMAE's features.
+            acoustic: the acoustic encoder's output.
+            vocab_size: which semantic vocabulary.
+        Raises:
+            ConfigError: unknown vocabulary.
+        """
+        return self.semantic.encode(semantic, vocab_size), self.quantizer.encode(acoustic)
+
+    @torch.no_grad()
     def layer_features(
         self, fbank: Float[Tensor, "1 T M"], vocab_size: int, layers: str
     ) -> Float[Tensor, "1 L E"]:

@@ -285,15 +285,17 @@ class CodecStage(Stage):
         context = rate.context(rate.encode(inputs, part), inputs["num_positions"], part)
         latent = inputs["latent"].float() * self.decoder.latent_scale
         noise = randn_per_item(part.generators, tuple(latent.shape[1:]), latent.device)
-        num_steps = min(MAX_SAMPLE_STEPS, self.config.sampling.num_steps)
+        settings = dataclasses.replace(
+            self.decoder.config.sampling,
+            sampler="ddim",
+            num_steps=min(MAX_SAMPLE_STEPS, self.config.sampling.num_steps),
+            guidance_scale=1.0,
+            eta=0.0,
+        )
         shown: dict[str, Sample] = {}
         for item in range(len(latent)):
-            sampled = self.decoder.sample_latent(
-                context[item : item + 1],
-                lambda draw, item=item: noise[item : item + 1],
-                timesteps=self.decoder.timesteps(num_steps),
-                guidance_scale=1.0,
-                eta=0.0,
+            sampled = self.decoder.sample(
+                context[item : item + 1], lambda draw, item=item: noise[item : item + 1], settings
             )
             for name, value in (("original", latent[item : item + 1]), ("sample", sampled)):
                 mel = self.decoder.mel(value)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from experiments.ablations import recipes as ablations
 from semanticodec import SemantiCodec
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
-from semanticodec.recipes import ablations
 from semanticodec.training.data import Batch
 from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 from semanticodec.training.train import RunOptions
