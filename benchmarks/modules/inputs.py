@@ -13,7 +13,7 @@ from torch import Tensor
 from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
 from semanticodec.benchmark.modules import MODULES
 from semanticodec.codec import SemantiCodec
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
+from semanticodec.decoder.decoder import LATENT_FRAMES
 from semanticodec.layers.stacking import positions_per_window
 
 ANY_TIMESTEP = 500
@@ -76,7 +76,8 @@ class Inputs:
 
     def latent(self) -> tuple[Any, ...]:
         """Return a latent."""
-        shape = self.codec.config.decoder.unet.in_channels, self.scaled(LATENT_FRAMES), LATENT_BINS
+        channels, num_frames, num_bins = self.codec.config.decoder.latent_shape
+        shape = channels, self.scaled(num_frames), num_bins
         dtype = next(self.codec.decoder.vae.parameters()).dtype
         return (self.random(self.num_items, *shape).to(dtype),)
 

@@ -46,6 +46,7 @@ from semanticodec.encoding import Latents, RecordingEncoder
 from semanticodec.errors import CodesError, ConfigError
 from semanticodec.layers.surroundings import check_fork, float32_default, trainable, undisturbed
 from semanticodec.layers.uninitialized import Uninitialized
+from semanticodec.runtimes.onednn import use_onednn
 from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat
 from semanticodec.token_layouts import Ids
 
@@ -82,7 +83,7 @@ class SemantiCodec(Formatted, nn.Module):
             self.fbank = Fbank(config.encoder.audiomae.num_mel_bins)
             self.encoder = Encoder(config.encoder)
             self.decoder = Decoder(config.decoder)
-        self.eval().requires_grad_(False)
+        use_onednn(self.eval().requires_grad_(False))
 
     @classmethod
     def from_pretrained(
@@ -585,7 +586,7 @@ class SemantiCodec(Formatted, nn.Module):
             grid=self.format,
             pads_windows=self.config.pads_windows,
             settings=settings,
-            noise=noise or seeded_noise(seed, self.decoder.latent_shape),
+            noise=noise or seeded_noise(seed, (1, *self.config.decoder.latent_shape)),
             batch_size=batch_size,
         )
 

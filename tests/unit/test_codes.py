@@ -114,6 +114,7 @@ def test_ids_without_their_offset_are_refused() -> None:
         Codes.from_interleaved(codes.interleaved(), offset=False, **model)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("layout", "shape", "text"),
     [
@@ -136,6 +137,7 @@ def test_wrong_layouts_are_refused(layout: str, shape: tuple[int, ...], text: st
 # --- validity ---
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

@@ -1,6 +1,6 @@
-"""The whole decoder: quantised features -> context -> diffusion -> VAE decoder -> vocoder.
+"""The whole decoder: quantized features -> context -> diffusion -> VAE decoder -> vocoder.
 
-acoustic, semantic [B, L, D] -> Condition -> context [B, L, C]
+acoustic, semantic [B, L, D] -> Condition -> context [B, L, E]
     -> TUNet under the sampler -> latent [B, 8, 256, 16] -> VAEDecoder -> mel [B, 1024, 64]
     -> vocoder -> wav [B, 163 840]            (a window; shorter ones are shorter everywhere)
 """
@@ -53,6 +53,19 @@ class Decoder(FullPrecision):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """The decoder's modules, and how it samples.
+
+        Attributes:
+            condition: sizes of the context.
+            unet: sizes of the T-UNet.
+            schedule: form of the noise schedule.
+            preconditioning: size of the latent's statistics; None does without (as the release).
+            vae: sizes of the VAE, whose decoder is used.
+            vocoder: sizes of the vocoder, of one of the classes there are.
+            sampling: how to sample where nothing else is asked for.
+            sampling_presets: how to sample for other qualities.
+        """
+
         condition: Condition.Config = field(default_factory=Condition.Config)
         unet: TUNet.Config = field(default_factory=TUNet.Config)
         schedule: Schedule.Config = field(default_factory=Schedule.Config)
@@ -61,6 +74,11 @@ class Decoder(FullPrecision):
         vocoder: VocoderConfig = field(default_factory=HiFiGAN.Config)
         sampling: SamplingConfig = field(default_factory=SamplingConfig)
         sampling_presets: SamplingPresets = field(default_factory=SamplingPresets)
+
+        @property
+        def latent_shape(self) -> tuple[int, int, int]:
+            """Channels C, frames T and frequencies F of a whole window's latent."""
+            return self.unet.in_channels, self.unet.latent_frames, self.unet.latent_bins
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -78,11 +96,6 @@ class Decoder(FullPrecision):
         # Of no condition; replaced as a whole, since threads may share the decoder.
         self._prepared: tuple[object, PreparedContext] | None = None
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int, int]:
-        """Shape [1, C, T, F] of the latent of a whole window."""
-        return 1, self.config.unet.in_channels, LATENT_FRAMES, LATENT_BINS
-
     def timesteps(self, num_steps: int, shift: float | None = None) -> list[int]:
         """Return the decreasing timesteps of a run.
 
@@ -97,7 +110,7 @@ class Decoder(FullPrecision):
         self,
         latent: Float[Tensor, "B C T F"],
         timestep: Int[Tensor, " B"],
-        context: Float[Tensor, "B L C"] | PreparedContext,
+        context: Float[Tensor, "B L E"] | PreparedContext,
     ) -> Float[Tensor, "B C T F"]:
         """Return the velocity v_θ(z_n, n, E) of Eq. 9.
 
@@ -114,7 +127,7 @@ class Decoder(FullPrecision):
 
     def denoiser(
         self,
-        context: Float[Tensor, "B L C"],
+        context: Float[Tensor, "B L E"],
         guidance_scale: float,
         guidance_interval: tuple[float, float] = EVERYWHERE,
     ) -> Denoiser:
@@ -155,7 +168,7 @@ class Decoder(FullPrecision):
         return prepared[1]
 
     def sample(
-        self, context: Float[Tensor, "B L C"], noise: Noise, settings: SamplingConfig
+        self, context: Float[Tensor, "B L E"], noise: Noise, settings: SamplingConfig
     ) -> Float[Tensor, "B C T F"]:
         """Return the denoised latents of windows, in the diffusion's scale (Eq. 8, 10).
 
@@ -173,7 +186,7 @@ class Decoder(FullPrecision):
             end_at_clean=settings.timestep_shift > 0,
         )
 
-    def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
+    def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B T2 M"]:
         """Return the log mel of a sampled latent."""
         dtype = next(self.vae.parameters()).dtype
         return self.vae((latent / self.latent_scale).to(dtype))
@@ -186,7 +199,7 @@ class Decoder(FullPrecision):
     @torch.inference_mode()
     def decode_windows(
         self,
-        halves: Sequence[tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]],
+        halves: Sequence[tuple[Float[Tensor, "1 _L D"], Float[Tensor, "1 _L D"]]],
         num_positions: int,
         settings: SamplingConfig,
         noise: Noise,
@@ -217,7 +230,8 @@ class Decoder(FullPrecision):
         if device.type != "cuda":
             return DEFAULT_WINDOWS
         config = self.config.vae
-        cells = 16 * LATENT_FRAMES * LATENT_BINS
+        _, num_frames, num_bins = self.config.latent_shape
+        cells = 16 * num_frames * num_bins
         channels = config.base_channels * max(config.channel_multipliers[:2])
         num_bytes = MAPS_PER_WINDOW * cells * channels * next(self.vae.parameters()).element_size()
         free, _ = torch.cuda.mem_get_info(device)

@@ -9,8 +9,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.layers.linear import fastest_layout
-
 LEAKY_SLOPE = 0.1
 # The reference architecture leaves the slope before the last convolution at torch's default.
 LAST_LEAKY_SLOPE = 0.01
@@ -109,8 +107,8 @@ class HiFiGAN(nn.Module):
         The 32 samples come from the odd kernel-stride difference of the first stage; callers that
         join windows cut them off.
         """
-        frames = mel.transpose(1, 2).unsqueeze(2)  # B T M -> B M 1 T
-        features = self.conv_in(fastest_layout(frames))
+        # B T M -> B M 1 T, the channels last in memory, which the convolutions keep.
+        features = self.conv_in(mel.transpose(1, 2).unsqueeze(2))
         for upsampler, residuals in zip(self.upsamplers, self.residuals):
             upsampled = upsampler(F.leaky_relu_(features, LEAKY_SLOPE))
             assert isinstance(residuals, nn.ModuleList)

@@ -13,13 +13,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE
 from semanticodec.audio.spectrogram import slaney_filters
-from semanticodec.layers.linear import Linear
 
 LAYER_NORM_EPS = 1e-6
 # Log magnitude of an STFT line: larger ones would overflow before training settles.
@@ -38,8 +37,8 @@ class ConvNeXtBlock(nn.Module):
             width, width, kernel_size, padding=kernel_size // 2, groups=width
         )
         self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.expand = Linear(width, hidden)
-        self.contract = Linear(hidden, width)
+        self.expand = nn.Linear(width, hidden)
+        self.contract = nn.Linear(hidden, width)
         self.scale = nn.Parameter(torch.full((width,), initial_scale))
 
     def forward(self, features: Float[Tensor, "B D T"]) -> Float[Tensor, "B D T"]:
@@ -58,7 +57,7 @@ class InverseSTFT(nn.Module):
         self.fft_size, self.hop_length = fft_size, hop_length
         self.register_buffer("window", torch.hann_window(fft_size, device="cpu"), persistent=False)
 
-    def _overlap_add(self, frames: Float[Tensor, "B T N"]) -> Float[Tensor, "B S"]:
+    def _overlap_add(self, frames: Float[Tensor, "B T {self.fft_size}"]) -> Float[Tensor, "B S"]:
         num_frames = frames.shape[1]
         length = (num_frames - 1) * self.hop_length + self.fft_size
         folded = F.fold(
@@ -67,8 +66,8 @@ class InverseSTFT(nn.Module):
         edge = (self.fft_size - self.hop_length) // 2
         return folded[:, 0, 0, edge : length - edge]
 
-    def forward(self, spectrum: Tensor) -> Float[Tensor, "B S"]:
-        """Return the waveform of a complex spectrum [B, T, N/2 + 1], S = T * hop_length."""
+    def forward(self, spectrum: Complex[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
+        """Return the waveform of a complex spectrum, F = fft_size / 2 + 1, S = T * hop_length."""
         frames = torch.fft.irfft(spectrum, n=self.fft_size) * self.window
         envelope = self.window.square().expand(1, frames.shape[1], -1)
         return self._overlap_add(frames) / self._overlap_add(envelope)
@@ -143,7 +142,7 @@ class Vocos(nn.Module):
             for _ in range(config.num_layers)
         )
         self.norm_out = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
-        self.spectrum = Linear(config.width, config.fft_size + 2)
+        self.spectrum = nn.Linear(config.width, config.fft_size + 2)
         self.shortcut = MelShortcut(config) if config.mel_shortcut else None
         self.inverse_stft = InverseSTFT(config.fft_size, config.hop_length)
 

@@ -24,12 +24,11 @@ from semanticodec.encoder.quantizers import make_quantizer
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
-from semanticodec.layers.stacking import stack_patches
+from semanticodec.layers.stacking import PADDING_VALUE, stack_patches
 
 # A frame is silent where its bins spread less than this (normalized log energies): only padding
 # and digital silence, which sit on the floor of the filter bank, are that even.
 SILENT_STD = 1e-7
-PADDING_MARK = -1.0
 # Other devices always compute as many windows, so that the same sums run for each; codes may then
 # not depend on the batch there either.
 ACCELERATOR_ITEMS = 8
@@ -101,7 +100,7 @@ def mask_padding(
     features: Float[Tensor, "B L D"], valid: Bool[Tensor, "B L"]
 ) -> Float[Tensor, "B L D"]:
     """Overwrite positions after the end of the audio with -1, the mark of the release."""
-    return torch.where(valid.unsqueeze(-1), features, PADDING_MARK)
+    return torch.where(valid.unsqueeze(-1), features, PADDING_VALUE)
 
 
 class Encoder(nn.Module):
@@ -168,7 +167,7 @@ class Encoder(nn.Module):
     def encode(
         self, fbank: Float[Tensor, "B T M"], vocab_size: int
     ) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
-        """Return the semantic and the acoustic codes; no item's depend on the others.
+        """Return the semantic and the acoustic codes; in a codec, no item's depend on the others.
 
         Args:
             fbank: normalized filter bank of one window per item.
@@ -243,7 +242,7 @@ class Encoder(nn.Module):
     @torch.no_grad()
     def layer_features(
         self, fbank: Float[Tensor, "1 T M"], vocab_size: int, layers: str
-    ) -> Float[Tensor, "1 L E"]:
+    ) -> Float[Tensor, "1 L D"]:
         """Return the features of a window behind, or before, the quantizers.
 
         Args:

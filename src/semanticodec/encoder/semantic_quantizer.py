@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.encoder.nearest import check_codes, nearest_codes
+from semanticodec.encoder.nearest import NearestSearch, check_codes
 from semanticodec.errors import ConfigError
 
 BUFFER_PREFIX = "codebook_"
@@ -38,6 +38,7 @@ class SemanticQuantizer(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.nearest = NearestSearch()
         for vocab_size in config.vocab_sizes:
             centroids = torch.zeros(vocab_size, config.width)
             self.register_buffer(f"{BUFFER_PREFIX}{vocab_size}", centroids)
@@ -66,7 +67,7 @@ class SemanticQuantizer(nn.Module):
             ConfigError: unknown vocabulary.
         Source: paper Eq. 1.
         """
-        return nearest_codes(features, self.codebook(vocab_size))
+        return self.nearest(features, self.codebook(vocab_size))
 
     def decode(self, codes: Int[Tensor, "B L"], vocab_size: int) -> Float[Tensor, "B L D"]:
         """Return the centroid of every code.

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.encoder.nearest import check_codes, nearest_codes, squared_distances
+from semanticodec.encoder.nearest import NearestSearch, check_codes, squared_distances
 from semanticodec.encoder.quantizer import (
     Quantizer,
     QuantizerOutput,
@@ -93,6 +93,7 @@ class VectorQuantizer(Quantizer):
             raise ConfigError(f"a codebook decay of {config.decay} is outside [0, 1); try 0.9")
         width = config.code_width or config.width
         projects = config.code_width is not None
+        self.nearest = NearestSearch()
         self.project_in = nn.Linear(config.width, width) if projects else nn.Identity()
         self.project_out = nn.Linear(width, config.width) if projects else nn.Identity()
         embed = self._constrain(torch.randn(config.codebook_size, width) / math.sqrt(width))
@@ -113,7 +114,7 @@ class VectorQuantizer(Quantizer):
             vectors: the acoustic encoder's output.
         Source: paper Eq. 3.
         """
-        return nearest_codes(self._to_code_space(vectors), self.embed)
+        return self.nearest(self._to_code_space(vectors), self.embed)
 
     def decode(self, codes: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
         """Return the quantized vector of every code.
@@ -158,7 +159,7 @@ class VectorQuantizer(Quantizer):
         if self.training and draws is not None and not bool(self.initted):
             seeds = self._draw_rows(inputs.detach(), draws.log().masked_fill(~mask, -torch.inf))
             self._initialize(inputs.detach(), seeds, mask)
-        codes = nearest_codes(inputs, self.embed)
+        codes = self.nearest(inputs, self.embed)
         chosen = F.embedding(codes, self.embed)
         errors = (inputs - chosen).square()  # the codebook is a buffer: gradients reach inputs only
         counts = self._count(codes, mask)
@@ -234,11 +235,11 @@ class VectorQuantizer(Quantizer):
         """
         self.embed[: len(seeds)] = seeds
         for _ in range(self.config.kmeans_iterations):
-            codes = nearest_codes(inputs, self.embed)
+            codes = self.nearest(inputs, self.embed)
             counts, sums = self._count(codes, mask), self._sum(inputs, codes, mask)
             means = self._constrain(sums / counts.clamp_min(1).unsqueeze(1))
             self.embed.copy_(torch.where((counts > 0).unsqueeze(1), means, self.embed))
-        counts = self._count(nearest_codes(inputs, self.embed), mask)
+        counts = self._count(self.nearest(inputs, self.embed), mask)
         self.cluster_size.copy_(counts)
         self.embed_avg.copy_(self.embed * counts.unsqueeze(1))
         self.initted.fill_(1.0)

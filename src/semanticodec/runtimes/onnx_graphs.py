@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, SAMPLES_PER_MEL_FRAME, Decoder
+from semanticodec.decoder.decoder import SAMPLES_PER_MEL_FRAME, Decoder
 from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.decoder.vocos import InverseSTFT, Vocos
 
@@ -115,7 +115,7 @@ class RealVocos(nn.Module):
         return self._overlap_add(spectrum, self.waves) / envelope
 
     def _overlap_add(
-        self, frames: Float[Tensor, "B _C T"], waves: Float[Tensor, "_C 1 N"]
+        self, frames: Float[Tensor, "B _C T"], waves: Float[Tensor, "_C 1 taps"]
     ) -> Float[Tensor, "B S"]:
         stft = self.vocos.inverse_stft
         edge = (stft.fft_size - stft.hop_length) // 2
@@ -126,7 +126,7 @@ class RealVocos(nn.Module):
 REAL_FORMS: Mapping[type[nn.Module], Callable[..., nn.Module]] = {Vocos: RealVocos}
 
 
-def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 N"]:
+def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 taps"]:
     """Return what every real, then every imaginary part adds to a frame, the window applied."""
     size = stft.fft_size
     lines, samples = torch.arange(size // 2 + 1), torch.arange(size)
@@ -181,7 +181,7 @@ def mel_graph(decoder: Decoder) -> Graph:
 
 def waveform_graph(decoder: Decoder) -> Graph:
     """Return the vocoder."""
-    num_frames = MEL_FRAMES_PER_LATENT_FRAME * LATENT_FRAMES
+    num_frames = MEL_FRAMES_PER_LATENT_FRAME * decoder.config.latent_shape[1]
     mel = torch.randn(1, num_frames, decoder.config.vocoder.num_mel_bins)
     return Graph(
         module=WaveformGraph(decoder.vocoder),
@@ -205,7 +205,7 @@ def example(graph: Graph, batch_size: int, num_parts: int) -> Sequence[Tensor]:
 
 
 def _example_latent(decoder: Decoder) -> Float[Tensor, "1 C T F"]:
-    return torch.randn(1, decoder.config.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
+    return torch.randn(1, *decoder.config.latent_shape)
 
 
 def _context_axes(name: str) -> dict[int, str]:

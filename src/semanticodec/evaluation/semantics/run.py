@@ -219,7 +219,7 @@ def _read_runs(path: Path) -> list[ProbeRun] | None:
         return None
 
 
-def _targets(task: Task) -> Float[Tensor, "N C"]:
+def _targets(task: Task) -> Float[Tensor, "N classes"]:
     targets = torch.zeros(len(task.clips), len(task.classes))
     for row, clip in enumerate(task.clips):
         targets[row, list(clip.labels)] = 1

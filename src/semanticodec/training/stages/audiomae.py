@@ -25,7 +25,7 @@ TARGET_EPS = 1e-6
 
 def random_keep(
     generators: list[torch.Generator], num_patches: int, num_visible: int
-) -> Int[Tensor, "B V"]:
+) -> Int[Tensor, "B U"]:
     """Draw for every item which patches stay visible, in ascending order."""
     scores = rand_per_item(generators, (num_patches,))
     return scores.argsort(dim=1)[:, :num_visible].sort(dim=1).values
@@ -34,7 +34,7 @@ def random_keep(
 def masked_loss(
     predictions: Float[Tensor, "B L P"],
     targets: Float[Tensor, "B L P"],
-    keep: Int[Tensor, "B V"],
+    keep: Int[Tensor, "B U"],
 ) -> Float[Tensor, ""]:
     """Return the mean squared error over the pixels of the hidden patches."""
     errors = (predictions.float() - targets.float()).square().mean(dim=-1)  # B L P -> B L
@@ -89,7 +89,7 @@ class AudioMAEStage(Stage):
 
     def _predict(
         self, batch: Batch
-    ) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"], Int[Tensor, "B V"]]:
+    ) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"], Int[Tensor, "B U"]]:
         # Log energies need more digits than bf16 has.
         with torch.autocast(batch.wav.device.type, enabled=False), torch.no_grad():
             fbank = window_fbank(self.fbank, batch.wav)

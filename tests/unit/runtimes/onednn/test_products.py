@@ -1,17 +1,16 @@
-"""Linear maps: the road through oneDNN computes what torch's own does, and only where it may."""
+"""Products by oneDNN compute what torch's own do, and are used only where they may be."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from semanticodec.layers import linear as linear_module
-from semanticodec.layers.linear import (
+from semanticodec.layers.residual import PointwiseConv
+from semanticodec.runtimes.onednn import products, use_onednn
+from semanticodec.runtimes.onednn.linear import FastLinear
+from semanticodec.runtimes.onednn.products import (
     FEWEST_MULTIPLICATIONS,
-    Linear,
     PackedWeight,
-    PointwiseConv,
     activated_linear,
-    fastest_layout,
     linear,
     uses_onednn,
 )
@@ -20,7 +19,7 @@ ROWS, WIDTH = 128, 192  # large enough to go through oneDNN
 assert ROWS * WIDTH * WIDTH >= FEWEST_MULTIPLICATIONS
 
 needs_onednn = pytest.mark.skipif(
-    any(linear_module._product(dtype) is None for dtype in (torch.float32, torch.bfloat16)),
+    any(products._product(dtype) is None for dtype in (torch.float32, torch.bfloat16)),
     reason="this torch has no oneDNN product",
 )
 
@@ -33,7 +32,7 @@ def _seed():
 @pytest.mark.parametrize("has_bias", [True, False])
 @pytest.mark.parametrize("shape", [(ROWS, WIDTH), (2, ROWS, WIDTH), (2, 8, ROWS // 8, WIDTH)])
 def test_inference_agrees_with_float64(shape, has_bias):
-    layer, inputs = Linear(WIDTH, WIDTH, bias=has_bias), torch.randn(shape)
+    layer, inputs = FastLinear(WIDTH, WIDTH, bias=has_bias), torch.randn(shape)
     bias = layer.bias.double() if has_bias else None
     with torch.no_grad():
         outputs = layer(inputs)
@@ -44,7 +43,7 @@ def test_inference_agrees_with_float64(shape, has_bias):
 @torch.no_grad()
 @pytest.mark.parametrize("has_bias", [True, False])
 def test_bfloat16_is_rounded_once(has_bias):
-    layer = Linear(WIDTH, WIDTH, bias=has_bias).bfloat16()
+    layer = FastLinear(WIDTH, WIDTH, bias=has_bias).bfloat16()
     inputs = torch.randn(ROWS, WIDTH).bfloat16()
     bias = layer.bias.double() if has_bias else None
     exact = F.linear(inputs.double(), layer.weight.double(), bias)
@@ -56,7 +55,7 @@ def test_bfloat16_is_rounded_once(has_bias):
 @torch.no_grad()
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.bfloat16, 2**-8)])
 def test_activations_act_before_the_rounding(dtype, tolerance):
-    layer = Linear(WIDTH, WIDTH).to(dtype)
+    layer = FastLinear(WIDTH, WIDTH).to(dtype)
     inputs = torch.randn(ROWS, WIDTH).to(dtype)
     exact = F.linear(inputs.double(), layer.weight.double(), layer.bias.double())
     gelu = activated_linear(inputs, layer.weight, layer.bias, "gelu")
@@ -84,7 +83,7 @@ def test_strided_inputs_and_weights_are_understood(weight):
 
 
 def test_training_is_torch_s_own():
-    layer, inputs = Linear(WIDTH, WIDTH), torch.randn(ROWS, WIDTH, requires_grad=True)
+    layer, inputs = FastLinear(WIDTH, WIDTH), torch.randn(ROWS, WIDTH, requires_grad=True)
     outputs = layer(inputs)
     expected = F.linear(inputs, layer.weight, layer.bias)
     assert torch.equal(outputs, expected)
@@ -105,13 +104,13 @@ def test_only_inference_on_a_cpu_goes_through_onednn():
         assert not uses_onednn(inputs)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert not uses_onednn(inputs)
-        assert Linear(WIDTH, WIDTH)(inputs).dtype == torch.bfloat16
+        assert FastLinear(WIDTH, WIDTH)(inputs).dtype == torch.bfloat16
 
 
 @torch.no_grad()
 def test_without_the_operator_torch_computes(monkeypatch):
-    monkeypatch.setattr(linear_module, "_product", lambda _: None)
-    layer, inputs = Linear(WIDTH, WIDTH), torch.randn(ROWS, WIDTH)
+    monkeypatch.setattr(products, "_product", lambda _: None)
+    layer, inputs = FastLinear(WIDTH, WIDTH), torch.randn(ROWS, WIDTH)
     assert not uses_onednn(inputs)
     assert torch.equal(layer(inputs), F.linear(inputs, layer.weight, layer.bias))
 
@@ -121,12 +120,12 @@ def test_exported_graphs_hold_public_operators_only():
     class Both(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.linear, self.conv = Linear(WIDTH, WIDTH), PointwiseConv(WIDTH, WIDTH)
+            self.linear, self.conv = torch.nn.Linear(WIDTH, WIDTH), PointwiseConv(WIDTH, WIDTH)
 
         def forward(self, features):
             return self.linear(self.conv(features).flatten(2).transpose(1, 2))
 
-    graph = torch.export.export(Both().eval(), (torch.randn(1, WIDTH, 32, 4),)).graph
+    graph = torch.export.export(use_onednn(Both().eval()), (torch.randn(1, WIDTH, 32, 4),)).graph
     names = [str(node.target) for node in graph.nodes]
     assert any("linear" in name for name in names)
     assert not any("mkldnn" in name or "pointwise" in name for name in names)
@@ -140,22 +139,3 @@ def test_packed_weights_give_the_product_for_any_number_of_rows():
     for num_rows in (1, 2, 8, 30):
         inputs = torch.randn(num_rows, 48)
         torch.testing.assert_close(packed.product(inputs), inputs @ weight.t())
-
-
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_pointwise_convolution_is_a_convolution(layout):
-    layer, features = PointwiseConv(WIDTH, 96), torch.randn(2, WIDTH, 16, 8)
-    expected = F.conv2d(features, layer.weight, layer.bias)
-    features = features.contiguous(memory_format=layout)
-    torch.testing.assert_close(layer(features), expected, rtol=1e-4, atol=1e-5)
-    with torch.no_grad():
-        torch.testing.assert_close(layer(features), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_layout_changes_no_value_and_nothing_in_training():
-    features = torch.randn(2, 8, 6, 4)
-    assert fastest_layout(features) is features
-    with torch.no_grad():
-        moved = fastest_layout(features)
-    assert torch.equal(moved, features)
-    assert moved.is_contiguous(memory_format=torch.channels_last)

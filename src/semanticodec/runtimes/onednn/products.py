@@ -1,18 +1,14 @@
-"""Linear maps on the faster of two exact roads.
-
-In inference on a CPU, in float32 and bfloat16, the matrix product is oneDNN's operator; everywhere
-else (training, GPUs, other types, autocast, torch.compile, exporters) it is
-torch.nn.functional.linear. Both compute the same sums and differ by their rounding.
+"""oneDNN's matrix product, and when it may be used.
 
 Why: the BLAS inside torch's wheel runs AVX2 code on processors that are not Intel's. Measured on
 one AMD core with AVX-512, over all shapes of the official networks: 97 to 106 GFLOP/s through
 torch.nn.functional.linear, 203 to 231 through oneDNN. In bfloat16 torch's own product is oneDNN's
 too; the operator saves copying the bias and can apply a function to the result before rounding it.
 It is the one that torch.compile emits. It is not public, so it is tried once for each type, and
-left alone where it does not answer rightly.
+left alone where it does not answer rightly. Both products compute the same sums and differ by
+their rounding.
 
-Shapes: N rows · D width of the input · D2 width of the output · `...` any leading axes ·
-B batch · C channels · T frames · F frequency.
+Shapes: N rows · D width of the input · D2 width of the output · `...` any leading axes.
 """
 
 from functools import cache
@@ -21,7 +17,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 # A call of oneDNN costs 10 microseconds more, which smaller products do not earn back.
 FEWEST_MULTIPLICATIONS = 2**21
@@ -37,7 +33,7 @@ def _product(dtype: torch.dtype) -> Any:
         plain = operator(ones, ones, ones[0], "none", [], "")
         is_right = torch.equal(plain, 3 * ones)
         is_right &= torch.equal(operator(ones, packed, None, "none", [], ""), 2 * ones)
-        # Far below zero a sigmoid is the exponential function: see `layers.attention`.
+        # Far below zero a sigmoid is the exponential function: see `onednn.attention`.
         tiny = operator(ones, ones, -42 * ones[0], "sigmoid", [], "none").float()
         is_right &= torch.allclose(tiny, torch.tensor(-40.0).exp(), rtol=2**-8, atol=0)
     except (AttributeError, RuntimeError):
@@ -45,12 +41,16 @@ def _product(dtype: torch.dtype) -> Any:
     return operator if is_right else None
 
 
+def is_cpu_inference(inputs: Tensor) -> bool:
+    """Return whether this input is computed on a CPU, and nobody asks for gradients."""
+    return inputs.is_cpu and not torch.is_grad_enabled()
+
+
 def uses_onednn(inputs: Tensor) -> bool:
-    """Return whether maps of this input go through oneDNN."""
+    """Return whether oneDNN's product can take this input, and may."""
     return (
         inputs.dtype in (torch.float32, torch.bfloat16)
-        and inputs.is_cpu
-        and not torch.is_grad_enabled()
+        and is_cpu_inference(inputs)
         and not torch.is_autocast_enabled("cpu")
         and torch.backends.mkldnn.enabled
         and not torch.compiler.is_compiling()
@@ -64,7 +64,7 @@ def linear(
     weight: Float[Tensor, "D2 D"],
     bias: Float[Tensor, " D2"] | None = None,
 ) -> Float[Tensor, "... D2"]:
-    """Return inputs · weightᵀ + bias."""
+    """Return inputs · weightᵀ + bias, by oneDNN where it may and is faster."""
     is_large = inputs.numel() * len(weight) >= FEWEST_MULTIPLICATIONS
     if not (is_large and uses_onednn(inputs)):
         return F.linear(inputs, weight, bias)
@@ -85,7 +85,7 @@ def activated_linear(
 
     Args:
         inputs: any rows.
-        weight: contiguous.
+        weight: contiguous weight.
         bias: added to every row.
         activation: name of the function.
     """
@@ -109,40 +109,3 @@ class PackedWeight:
     def product(self, inputs: Float[Tensor, "N D"]) -> Float[Tensor, "N D2"]:
         """Return inputs · weightᵀ."""
         return _product(inputs.dtype)(inputs, self._packed, None, "none", [], "")
-
-
-class Linear(nn.Linear):
-    """torch.nn.Linear, with its weights, by `linear`."""
-
-    def forward(self, input: Float[Tensor, "... D"]) -> Float[Tensor, "... D2"]:
-        """Return input · weightᵀ + bias."""
-        return linear(input, self.weight, self.bias)
-
-
-def fastest_layout(features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"]:
-    """Return the map in the memory order that suits inference; a network calls it once, first.
-
-    On a CPU that is channels last: 3 × 3 convolutions rise from 200 to 240 GFLOP/s (one AMD core),
-    and the cells of a map are the rows of linear maps and transformers without being moved. With
-    gradients it is slower (0.8 of the speed for a T-UNet in bf16), so training keeps its order.
-    """
-    if not features.is_cpu or torch.is_grad_enabled():
-        return features
-    return features.contiguous(memory_format=torch.channels_last)
-
-
-class PointwiseConv(nn.Conv2d):
-    """1 × 1 convolution, by `linear` over the cells of the map.
-
-    As a convolution it is torch's slowest: 50 GFLOP/s where a linear map reaches 220.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 1)
-
-    def forward(self, input: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C2 T F"]:
-        """Return the mapped cells."""
-        if not uses_onednn(input):
-            return super().forward(input)
-        cells = linear(input.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
-        return cells.permute(0, 3, 1, 2)  # B T F C -> B C T F, channels last in memory

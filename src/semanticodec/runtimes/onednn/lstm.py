@@ -4,49 +4,45 @@ A step of the recurrence multiplies one row per item by a matrix that fits no ca
 tokens per second, 604 MB at 25. It lasts as long as reading that matrix, so items that advance
 together share the cost. But products of different sizes round differently, and the codes that
 follow must not depend on the batch. oneDNN sums a row in the same order among two rows and among
-eight (a single row takes another road). So there are never fewer than two rows, and more than two
-only after a trial with the very matrix has shown that rows stay apart.
+eight (a single row goes through another kernel). So there are never fewer than two rows, and more
+than two only after a trial with the very matrix has shown that rows stay apart.
 
 Measured on one busy AMD core at hidden width 1536, per window of 512 steps and direction:
 torch.nn.LSTM 1.06 s; here 0.75 s for one window, 0.2 s for each of eight.
 
-Shapes: B batch · R rows, the items of a group · L positions · D width of the input · H hidden
-width.
+Shapes: B batch · N rows, the items of a group · L positions · D width.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semanticodec.layers.linear import PackedWeight, linear, uses_onednn
+from semanticodec.encoder.acoustic_encoder import AcousticEncoder
+from semanticodec.runtimes.onednn.products import (
+    PackedWeight,
+    is_cpu_inference,
+    linear,
+    uses_onednn,
+)
 
 LARGEST_GROUP = 8  # items that advance together; with more, arithmetic takes longer than reading
 # Below, the matrix fits a cache, and torch.nn.LSTM is faster for its lack of single calls.
 FEWEST_HIDDEN = 1024
 
 
-class LSTM(nn.LSTM):
-    """torch.nn.LSTM with its weights; on a CPU without gradients, items stand for themselves.
+class FastLSTM(nn.LSTM):
+    """torch.nn.LSTM, batch first; in inference on a CPU, items stand for themselves.
 
     Elsewhere whoever needs items that do not depend on their batch keeps the batch's size fixed.
-
-    Args:
-        width: of the input.
-        hidden: width of a direction's output.
-        num_layers: layers, each over the outputs of the one before.
-        bidirectional: whether a second direction runs from the end to the start.
     """
 
-    def __init__(self, width: int, hidden: int, num_layers: int, bidirectional: bool) -> None:
-        super().__init__(width, hidden, num_layers, batch_first=True, bidirectional=bidirectional)
-
-    def forward(self, input: Float[Tensor, "B L D"]) -> tuple[Float[Tensor, "B L _H"], None]:
+    def forward(self, input: Float[Tensor, "B L D"]) -> tuple[Float[Tensor, "B L D2"], None]:
         """Return the last layer's outputs, both directions joined, and None for their states."""
-        if torch.is_grad_enabled() or not input.is_cpu:
+        if not is_cpu_inference(input):
             return super().forward(input)[0], None
         is_alone = self.hidden_size < FEWEST_HIDDEN or input.dtype != torch.float32
         if is_alone or not uses_onednn(input):
-            alone = [super(LSTM, self).forward(item)[0] for item in input.split(1)]
+            alone = [super(FastLSTM, self).forward(item)[0] for item in input.split(1)]
             return torch.cat(alone), None
         outputs = input
         for layer in range(self.num_layers):
@@ -54,7 +50,7 @@ class LSTM(nn.LSTM):
             outputs = torch.cat([self._direction(outputs, name) for name in names], dim=-1)
         return outputs, None
 
-    def _direction(self, inputs: Float[Tensor, "B L D"], name: str) -> Float[Tensor, "B L H"]:
+    def _direction(self, inputs: Float[Tensor, "B L D"], name: str) -> Float[Tensor, "B L D2"]:
         """Return what one direction of a layer gives; `name` ends the names of its parameters."""
         weight = getattr(self, f"weight_ih_{name}")
         bias = getattr(self, f"bias_ih_{name}") + getattr(self, f"bias_hh_{name}")
@@ -67,29 +63,28 @@ class LSTM(nn.LSTM):
             for row, item in enumerate(group):
                 gates[:, row] = linear(item, weight, bias)
             hidden = _advance(gates, recurrent, is_reverse=name.endswith("reverse"))
-            outputs.append(hidden[:, : len(group)].transpose(0, 1))  # L R H -> B L H
+            outputs.append(hidden[:, : len(group)].transpose(0, 1))  # L N D -> N L D
         return torch.cat(outputs)
 
 
 def _advance(
-    gates: Float[Tensor, "L R _H"], recurrent: PackedWeight, *, is_reverse: bool
-) -> Float[Tensor, "L R H"]:
+    gates: Float[Tensor, "L N _D"], recurrent: PackedWeight, *, is_reverse: bool
+) -> Float[Tensor, "L N D"]:
     """Return the hidden states of a direction.
 
     Args:
-        gates: what the inputs contribute to the gates, in torch's order: input, forget, cell and
-            output gate.
-        recurrent: weight [4 H, H] of the hidden state of the step before.
-        is_reverse: run from the last position to the first.
+        gates: what the inputs contribute to the four gates, in torch's order.
+        recurrent: weight [4 D, D] of the hidden state of the step before.
+        is_reverse: whether to run from the last position to the first.
     """
     length, num_rows, width = gates.shape
     states = gates.new_empty(length, num_rows, width // 4)
     hidden = cell = gates.new_zeros(num_rows, width // 4)
     for step in reversed(range(length)) if is_reverse else range(length):
         summed = recurrent.product(hidden).add_(gates[step])
-        take, keep, candidate, show = summed.chunk(4, dim=1)
-        cell = keep.sigmoid() * cell + take.sigmoid() * candidate.tanh()
-        hidden = torch.mul(show.sigmoid(), cell.tanh(), out=states[step])
+        input_gate, forget_gate, candidate, output_gate = summed.chunk(4, dim=1)
+        cell = forget_gate.sigmoid() * cell + input_gate.sigmoid() * candidate.tanh()
+        hidden = torch.mul(output_gate.sigmoid(), cell.tanh(), out=states[step])
     return states
 
 
@@ -100,3 +95,19 @@ def _keeps_rows_apart(recurrent: PackedWeight, hidden: int) -> bool:
     together = _advance(gates, recurrent, is_reverse=False)
     pairs = [_advance(pair, recurrent, is_reverse=False) for pair in gates.split(2, dim=1)]
     return torch.equal(together, torch.cat(pairs, dim=1))
+
+
+class FastAcousticEncoder(AcousticEncoder):
+    """The acoustic encoder with its last map item by item, which costs nothing on a CPU.
+
+    So an item's features, and its codes, do not depend on its batch, to the bit.
+    """
+
+    def project_out(
+        self, hidden: Float[Tensor, "B L D2"], difference: Float[Tensor, "B L D"]
+    ) -> Float[Tensor, "B L D"]:
+        """Return the features of the LSTM's outputs."""
+        if not is_cpu_inference(hidden):
+            return super().project_out(hidden, difference)
+        items = zip(hidden.split(1), difference.split(1))
+        return torch.cat([super(FastAcousticEncoder, self).project_out(*item) for item in items])
