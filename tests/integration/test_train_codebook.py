@@ -97,6 +97,40 @@ def test_data_without_domains_can_be_pooled(audiomae, tmp_path, capsys):
     assert config["entries"] == {"8": {"all": 8}, "16": {"all": 16}}
 
 
+def test_a_folder_without_sub_folders_is_one_domain(audiomae, tmp_path, caplog):
+    write_audio(tmp_path, domains=("recordings",))
+    data = tmp_path / "recordings"
+    assert main(arguments(data, tmp_path / "run", audiomae)) == 0
+    config = json.loads((tmp_path / "run" / "export" / "config.json").read_text())["config"]
+    assert config["entries"] == {"8": {"general": 8}, "16": {"general": 16}}
+    [message] = [text for text in caplog.messages if "sub-folders" in text]
+    assert "no sub-folders general/, music/, speech/" in message and "count as general" in message
+
+
+def test_the_refusal_says_what_is_wanted(audiomae, tmp_path, capsys):
+    data = write_audio(tmp_path / "data", domains=("general", "speech"))
+    assert main(arguments(data, tmp_path / "run", audiomae)) == 2
+    error = capsys.readouterr().err
+    assert "no recordings of music, only of general, speech" in error
+    assert "(general 50%, music 25%, speech 25%): name sub-folders of the data" in error
+
+
+def test_a_broken_recording_is_skipped(audiomae, tmp_path, caplog):
+    copy = write_audio(tmp_path / "data")
+    # With durations in the list, headers are not read before.
+    seconds = {0: 3, 1: 12}
+    rows = [
+        f"{domain}/{number}.wav,{domain},{seconds[number]}"
+        for domain in ("general", "music", "speech")
+        for number in seconds
+    ]
+    (copy / "list.csv").write_text("path,domain,duration_s\n" + "\n".join(rows) + "\n")
+    (copy / "music" / "1.wav").write_bytes(b"RIF")
+    assert main(arguments(copy / "list.csv", tmp_path / "run", audiomae)) == 0
+    [message] = [text for text in caplog.messages if "broken" in text]
+    assert "1 so far" in message and "music/1.wav" in message
+
+
 def test_too_little_audio_is_refused(audiomae, tmp_path, capsys):
     data = write_audio(tmp_path / "data", seconds=(0.05,))
     assert main(arguments(data, tmp_path / "run", audiomae)) == 2

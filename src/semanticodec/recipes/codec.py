@@ -7,6 +7,7 @@ from dataclasses import replace
 from semanticodec.decoder.decoder import SamplingConfig
 from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import TUNet
+from semanticodec.encoder.finite_scalar_quantizer import FiniteScalarQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
@@ -21,7 +22,7 @@ PAPER_LAYERS = {1: 4, 2: 3, 4: 2}
 
 
 def small() -> Recipe:
-    """One rate at the built-in model's size: hours on two CPU cores, frozen boxes cached."""
+    """One rate at the built-in model's size: hours on two CPU cores, frozen modules cached."""
     return Recipe(
         name="codec/small",
         stage=CodecStage,
@@ -88,6 +89,18 @@ def small_rates() -> Recipe:
         sampling=replace(config.sampling, num_steps=2, timestep_shift=20.0),
     )
     return replace(single, name="codec/small_rates", stage_config=stage_config)
+
+
+def small_fsq() -> Recipe:
+    """`small` with a finite scalar quantizer of about as many codes (8000)."""
+    return _with_fsq(small(), name="codec/small_fsq", levels=(8, 8, 5, 5, 5))
+
+
+def _with_fsq(recipe: Recipe, *, name: str, levels: tuple[int, ...]) -> Recipe:
+    quantizer = FiniteScalarQuantizer.Config(levels=levels)
+    return replace(
+        recipe, name=name, stage_config=replace(recipe.stage_config, quantizer=quantizer)
+    )
 
 
 def _paper(stack_factor: int) -> Recipe:
@@ -196,17 +209,24 @@ def tiny_rates() -> Recipe:
 
 
 def tiny_50() -> Recipe:
-    """`tiny` at 50 tokens per second, with the frozen boxes inside the step."""
+    """`tiny` at 50 tokens per second, with the frozen modules inside the step."""
     return _tiny("tiny_50", stack_factor=2, cached_windows=0)
+
+
+def tiny_fsq() -> Recipe:
+    """`tiny` with a finite scalar quantizer."""
+    return _with_fsq(tiny(), name="codec/tiny_fsq", levels=(4, 3, 2))
 
 
 RECIPES = {
     "small": small,
     "small_rates": small_rates,
+    "small_fsq": small_fsq,
     "paper_100": paper_100,
     "paper_50": paper_50,
     "paper_25": paper_25,
     "tiny": tiny,
     "tiny_50": tiny_50,
     "tiny_rates": tiny_rates,
+    "tiny_fsq": tiny_fsq,
 }

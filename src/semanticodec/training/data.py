@@ -19,14 +19,13 @@ from torch import Tensor
 
 from semanticodec.audio.io import SAMPLE_RATE
 from semanticodec.errors import AudioError, ConfigError, DataError
-from semanticodec.training.reader import MAX_FAILURES, BrokenRecordings, read_piece
-from semanticodec.training.sources import (
-    AudioEntry,
-    domain_weights,
-    domains_of,
-    find_entries,
+from semanticodec.training.reader import (
+    MAX_FAILURES,
+    BrokenRecordings,
+    read_piece,
     read_recording,
 )
+from semanticodec.training.sources import AudioEntry, domain_weights, domains_of, find_entries
 
 INT16_SCALE = 32768.0
 

@@ -10,7 +10,7 @@ import soundfile
 import soxr
 from jaxtyping import Float
 
-from semanticodec.audio.io import SAMPLE_RATE, seekable_sound
+from semanticodec.audio.io import SAMPLE_RATE, load_audio, seekable_sound
 from semanticodec.errors import AudioError, DataError
 from semanticodec.training.sources import AudioEntry
 
@@ -19,6 +19,19 @@ from semanticodec.training.sources import AudioEntry
 MAX_FAILURES = 20
 
 logger = logging.getLogger(__name__)
+
+
+def read_recording(entry: AudioEntry) -> Float[np.ndarray, " S"]:
+    """Decode a whole recording to 16 kHz mono.
+
+    Raises:
+        AudioError: damaged, or samples that are not finite.
+    """
+    try:
+        with entry.open() as stream:
+            return load_audio(stream, sample_rate=SAMPLE_RATE).numpy()
+    except (AudioError, OSError) as error:
+        raise _undecodable(entry, error) from error
 
 
 def read_piece(
@@ -30,7 +43,7 @@ def read_piece(
     lookahead: int = 0,
     speed: float = 1.0,
 ) -> Float[np.ndarray, " S"]:
-    """Decode a piece of a recording, and no more of it where it can be searched.
+    """Decode a piece of a recording, and no more of it.
 
     Args:
         entry: the recording.
@@ -44,26 +57,32 @@ def read_piece(
     Raises:
         AudioError: damaged, not finite, or no samples there.
     """
-
     try:
-        with entry.open() as stream, seekable_sound(stream) as recording:
+        with entry.open() as stream, seekable_sound(stream) as sound:
             # What is played faster is as if it had been sampled at a higher rate, in whole Hz.
-            rate = round(recording.samplerate * speed)
+            rate = round(sound.samplerate * speed)
             if start is None:
                 length = -(-num_samples * rate // SAMPLE_RATE)
-                first = int(position * max(recording.frames - length + 1, 1))
+                first = int(position * max(sound.frames - length + 1, 1))
             else:
                 first = start * rate // SAMPLE_RATE
-            recording.seek(min(first, recording.frames))
+            sound.seek(min(first, sound.frames))
             needed = -(-(num_samples + lookahead) * rate // SAMPLE_RATE)
-            samples = recording.read(needed, dtype="float32", always_2d=True).mean(axis=1)
-    except (AudioError, soundfile.SoundFileError, OSError) as error:
-        raise AudioError(f"{entry.path} cannot be decoded: {error}") from error
+            samples = sound.read(needed, dtype="float32", always_2d=True).mean(axis=1)
+    except (soundfile.SoundFileError, AudioError, OSError) as error:
+        raise _undecodable(entry, error) from error
     if not len(samples) or not np.isfinite(samples).all():
         raise AudioError(f"{entry.path} holds no samples there, or NaN or infinite ones")
     if rate != SAMPLE_RATE:
         samples = soxr.resample(samples, rate, SAMPLE_RATE)
     return samples[: num_samples + lookahead].astype(np.float32)
+
+
+def _undecodable(entry: AudioEntry, error: Exception) -> AudioError:
+    # Of libsndfile's errors its own words, without the file object that soundfile puts before.
+    reason = str(getattr(error, "error_string", error))
+    is_named = entry.path in reason
+    return AudioError(reason if is_named else f"{entry.path} cannot be decoded: {reason}")
 
 
 class BrokenRecordings:

@@ -11,11 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from semanticodec.audio.io import SAMPLE_RATE, load_audio, seekable_sound
+from semanticodec.audio.io import seekable_sound
 from semanticodec.errors import AudioError, DataError
 from semanticodec.listing import AUDIO_SUFFIXES, has_suffix, walk
-
-TAR_SUFFIX = ".tar"
 
 logger = logging.getLogger(__name__)
 
@@ -93,18 +91,15 @@ def _entries_of(source: Path) -> Iterator[AudioEntry]:
 
 
 def _folder_entries(folder: Path) -> Iterator[AudioEntry]:
-    """Domain = the first folder below the given one (the given one's own name for loose files).
-
-    Hidden files and folders are left out, and links are followed, each folder once.
-    """
+    """Domain = the first folder below the given one (the given one's own name for loose files)."""
     own_name = folder.resolve().name or "all"
-    for path in walk(folder, (*AUDIO_SUFFIXES, TAR_SUFFIX)):
-        parts = path.relative_to(folder).parts[:-1]
-        domain = parts[0] if parts else own_name
-        if path.suffix.lower() == TAR_SUFFIX and path.is_file():
-            yield from _shard_entries(path, domain=domain, is_named=bool(parts))
+    for path in walk(folder, (*AUDIO_SUFFIXES, ".tar")):
+        below = path.relative_to(folder).parts[:-1]
+        domain = below[0] if below else own_name
+        if path.suffix == ".tar":
+            yield from _shard_entries(path, domain=domain, is_named=bool(below))
         else:
-            yield AudioEntry(path=str(path), domain=domain, is_domain_named=bool(parts))
+            yield AudioEntry(path=str(path), domain=domain, is_domain_named=bool(below))
 
 
 def _json_rows(source: Path, lines: Iterator[str]) -> Iterator[dict]:
@@ -177,19 +172,6 @@ def _domain_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str | None:
         return None
     named = description.get("domain") if isinstance(description, dict) else None
     return str(named) if named else None
-
-
-def read_recording(entry: AudioEntry) -> np.ndarray:
-    """Decode a whole recording to float32 samples [S], 16 kHz mono.
-
-    Raises:
-        AudioError: damaged, or samples that are not finite.
-    """
-    try:
-        with entry.open() as stream:
-            return load_audio(stream, sample_rate=SAMPLE_RATE).numpy()
-    except (AudioError, OSError) as error:
-        raise AudioError(f"{entry.path} cannot be decoded: {error}") from error
 
 
 def _measure(entry: AudioEntry) -> AudioEntry | None:
