@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from semanticodec.cli import (
     evaluate_ablations,
+    evaluate_features,
     evaluate_figures,
     evaluate_reconstruction,
     evaluate_semantics,
@@ -20,6 +21,7 @@ EVALUATIONS: dict[str, ModuleType] = {
     "reconstruction": evaluate_reconstruction,
     "semantics": evaluate_semantics,
     "ablations": evaluate_ablations,
+    "features": evaluate_features,
     "figures": evaluate_figures,
     "results": evaluate_figures,
 }
