@@ -233,7 +233,9 @@ class Failing(io.BytesIO):
         return data
 
 
-@pytest.mark.parametrize("data", [WAV, encoded("FLAC"), mp3(tone(9.0)), mp3_without_header()])
+@pytest.mark.parametrize(
+    "data", [WAV, encoded("FLAC"), mp3(tone(9.0)), mp3_without_header(samples=tone(9.0))]
+)
 def test_an_error_while_reading_is_no_end_of_the_file(data):
     with pytest.raises(AudioError, match="cannot be read"):
         load_audio(Failing(data, OSError(5, "Input/output error")))
