@@ -17,17 +17,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.audio.parts import Sound, open_parts
+from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
 from semanticodec.files import atomic_path
 from semanticodec.reading import Pieces, seekable, size_of
 
 SAMPLE_RATE = 16_000
 READ_SECONDS = 10
-MAX_CHANNELS = 64
 UNKNOWN_FRAMES = 1 << 62  # libsndfile says even more where it does not know
 
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO
-Audio = AudioSource | np.ndarray | Tensor | list
 
 
 def _check_finite(block: np.ndarray, name: str) -> None:
@@ -194,102 +193,6 @@ def load_audio(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Float[Ten
     return torch.from_numpy(np.ascontiguousarray(wav, dtype=np.float32))
 
 
-def _to_float(samples: np.ndarray) -> np.ndarray:
-    """Scale integer PCM to [-1, 1); pass floats through as float32."""
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128.0) / 128.0
-    if np.issubdtype(samples.dtype, np.signedinteger):
-        return (samples / float(-int(np.iinfo(samples.dtype).min))).astype(np.float32)
-    if np.issubdtype(samples.dtype, np.floating):
-        return samples.astype(np.float32)
-    raise AudioError(
-        f"samples of type {samples.dtype} are not audio; give float, int16, int32 or uint8"
-    )
-
-
-def _mono(samples: np.ndarray) -> np.ndarray:
-    channels, num_samples = samples.shape
-    if channels > MAX_CHANNELS or channels > max(num_samples, 2):
-        raise AudioError(
-            f"an array of shape {samples.shape} has {channels} channels; "
-            f"at most {MAX_CHANNELS} are taken, as [channels, samples] (transposed?)"
-        )
-    return samples.mean(axis=0)
-
-
-def waveforms(audio: Audio, sample_rate: int | None = None) -> list[Float[Tensor, " S"]]:
-    """Return every item of `audio` as a float32 mono waveform at 16 kHz on the CPU.
-
-    Args:
-        audio: a path; an array or tensor [S], [C, S] or [B, C, S]; or a list of these.
-        sample_rate: Hz of arrays (default 16 000); files state their own.
-    Raises:
-        AudioError: wrong shape or type, no items, NaN, or an unreadable file.
-    """
-    if isinstance(audio, (list, tuple)):
-        if not audio:
-            raise AudioError("an empty list holds no audio; give at least one item")
-        if isinstance(audio[0], (int, float)):
-            return waveforms(np.asarray(audio, dtype=np.float32), sample_rate)
-        return [wav for item in audio for wav in waveforms(item, sample_rate)]
-    if isinstance(audio, (np.ndarray, Tensor)):
-        return _array_waveforms(_to_numpy(audio), sample_rate or SAMPLE_RATE)
-    if is_path(audio):
-        return [load_audio(audio)]
-    raise AudioError(
-        f"{type(audio).__name__} is not audio; give a path, an array, a tensor, or a list of these"
-    )
-
-
-def recordings(audio: Audio, sample_rate: int | None = None) -> Iterator[Iterable[np.ndarray]]:
-    """Yield every item of `audio` as blocks of mono 16 kHz samples, files without loading them.
-
-    Args:
-        audio: as `waveforms` takes it.
-        sample_rate: Hz of arrays (default 16 000); files state their own.
-    Raises:
-        AudioError: see `waveforms`.
-    """
-    if isinstance(audio, (list, tuple)) and any(is_path(item) for item in audio):
-        for item in audio:
-            yield from recordings(item, sample_rate)
-    elif is_path(audio):
-        yield read_blocks(audio)  # type: ignore[arg-type]
-    else:
-        for wav in waveforms(audio, sample_rate):
-            yield [wav.numpy()]
-
-
-def is_path(audio: object) -> bool:
-    """Return whether `audio` names or holds a sound file rather than samples."""
-    return isinstance(audio, (str, os.PathLike, bytes)) or hasattr(audio, "read")
-
-
-def _to_numpy(audio: np.ndarray | Tensor) -> np.ndarray:
-    if isinstance(audio, Tensor):
-        # numpy knows no bfloat16.
-        tensor = audio.detach().cpu()
-        return tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy()
-    return audio
-
-
-def _array_waveforms(samples: np.ndarray, source_rate: int) -> list[Tensor]:
-    if source_rate <= 0:
-        raise AudioError(f"a sample rate of {source_rate} Hz is impossible; give a positive rate")
-    if samples.ndim == 3:
-        return [wav for item in samples for wav in _array_waveforms(item, source_rate)]
-    if samples.ndim not in (1, 2):
-        raise AudioError(
-            f"an array of shape {samples.shape} is not audio; "
-            "give [samples], [channels, samples] or [batch, channels, samples]"
-        )
-    scaled = _to_float(samples)
-    _check_finite(scaled, "the array")
-    mono = scaled if scaled.ndim == 1 else _mono(scaled)
-    blocks = list(resample_blocks([np.ascontiguousarray(mono)], source_rate))
-    return [torch.from_numpy(np.concatenate(blocks))]
-
-
 def save_audio(path: str | os.PathLike[str], wav: Tensor, sample_rate: int = SAMPLE_RATE) -> None:
     """Write a waveform [S] or [C, S] atomically as 16-bit wav or flac (by suffix).
 
@@ -303,5 +206,9 @@ def save_audio(path: str | os.PathLike[str], wav: Tensor, sample_rate: int = SAM
             f"{target.name} has the suffix '{target.suffix}'; use one of {', '.join(formats)}"
         )
     samples = wav.detach().float().cpu().reshape(-1, wav.shape[-1]).T.clamp(-1, 1).numpy()
-    with atomic_path(target) as partial:
-        soundfile.write(partial, samples, sample_rate, format=formats[target.suffix.lower()])
+    kind = formats[target.suffix.lower()]
+    with (
+        atomic_path(target) as partial,
+        open_sound_file(partial, sample_rate, samples.shape[1], kind) as sound,
+    ):
+        sound.write(samples)

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
+from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
+from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.audiomae import AudioMAEStage
 from semanticodec.training.train import Recipe
-from semanticodec.training.trainer import OptimizerConfig, TrainConfig
+from semanticodec.training.trainer import TrainConfig
 
 
 def _sizes(
@@ -46,7 +48,7 @@ def small() -> Recipe:
             batch_size=32,
             optimizers={"default": OptimizerConfig(lr=1e-3, weight_decay=0.05, warmup_steps=500)},
             ema_decay=0.999,
-            picture_every=1000,
+            sample_every=1000,
             checkpoint_every=250,
         ),
     )
@@ -67,7 +69,7 @@ def paper() -> Recipe:
             },
             ema_decay=0.9999,
             log_every=50,
-            picture_every=5000,
+            sample_every=5000,
             checkpoint_every=2000,
         ),
     )
@@ -82,15 +84,7 @@ def tiny() -> Recipe:
             width=16, depth=2, num_heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2
         ),
         crops=CropConfig(crop_samples=15 * 2560),
-        train=TrainConfig(
-            steps=4,
-            batch_size=2,
-            precision="float32",
-            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
-            log_every=1,
-            picture_every=2,
-            checkpoint_every=2,
-        ),
+        train=tiny_run(),
     )
 
 

@@ -12,20 +12,20 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from semanticodec.audio.fbank import Fbank, window_fbank
+from semanticodec.checkpoints.trained_module import export_module, restore_module
+from semanticodec.config import config_to_dict
 from semanticodec.encoder.audiomae import AudioMAE, patchify
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
-from semanticodec.errors import CheckpointError
 from semanticodec.training.data import Batch, rand_per_item
-from semanticodec.training.monitor import Picture
-from semanticodec.training.state import export_box, load_export
-from semanticodec.training.trainer import Stage, StepOutput
+from semanticodec.training.monitor import Sample
+from semanticodec.training.stage import Stage, StepOutput
 
 TARGET_EPS = 1e-6
 
 
 def random_keep(
     generators: list[torch.Generator], num_patches: int, num_visible: int
-) -> Int[Tensor, "B V"]:
+) -> Int[Tensor, "B U"]:
     """Draw for every item which patches stay visible, in ascending order."""
     scores = rand_per_item(generators, (num_patches,))
     return scores.argsort(dim=1)[:, :num_visible].sort(dim=1).values
@@ -34,7 +34,7 @@ def random_keep(
 def masked_loss(
     predictions: Float[Tensor, "B L P"],
     targets: Float[Tensor, "B L P"],
-    keep: Int[Tensor, "B V"],
+    keep: Int[Tensor, "B U"],
 ) -> Float[Tensor, ""]:
     """Return the mean squared error over the pixels of the hidden patches."""
     errors = (predictions.float() - targets.float()).square().mean(dim=-1)  # B L P -> B L
@@ -76,13 +76,7 @@ class AudioMAEStage(Stage):
 
     def initialize(self, folder: Path) -> None:
         """Start the encoder from an export of the same sizes; the decoder stays random."""
-        _, weights = load_export(folder, "audiomae")
-        try:
-            self.audiomae.load_state_dict(weights)
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"{folder} holds an AudioMAE of other sizes than the recipe's: {error}"
-            ) from error
+        restore_module(self.audiomae, folder, "audiomae")
 
     def optimizer_groups(self) -> dict[str, list[Parameter]]:
         """Return one group: encoder and decoder, without the fixed positions."""
@@ -95,7 +89,7 @@ class AudioMAEStage(Stage):
 
     def _predict(
         self, batch: Batch
-    ) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"], Int[Tensor, "B V"]]:
+    ) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"], Int[Tensor, "B U"]]:
         # Log energies need more digits than bf16 has.
         with torch.autocast(batch.wav.device.type, enabled=False), torch.no_grad():
             fbank = window_fbank(self.fbank, batch.wav)
@@ -108,15 +102,15 @@ class AudioMAEStage(Stage):
         visible = self.audiomae.encode_visible(self.audiomae.embed(fbank), keep)
         return self.decoder(visible, keep, num_patches), targets, keep
 
-    def pictures(self, batch: Batch) -> dict[str, Picture]:
+    def samples(self, batch: Batch) -> dict[str, Sample]:
         """Return target, masked input and prediction of the first item as spectrograms."""
         predictions, targets, keep = self._predict(batch)
         hidden = torch.ones_like(targets[:1, :, :1]).scatter(1, keep[:1, :, None], 0.0)
         filled = targets[:1] * (1 - hidden) + predictions[:1].float() * hidden
         return {
-            "target": Picture(spectrogram=self._unpatchify(targets[:1]), wav=batch.wav[0]),
-            "visible": Picture(spectrogram=self._unpatchify(targets[:1] * (1 - hidden))),
-            "prediction": Picture(spectrogram=self._unpatchify(filled)),
+            "target": Sample(spectrogram=self._unpatchify(targets[:1]), wav=batch.wav[0]),
+            "visible": Sample(spectrogram=self._unpatchify(targets[:1] * (1 - hidden))),
+            "prediction": Sample(spectrogram=self._unpatchify(filled)),
         }
 
     def _unpatchify(self, patches: Float[Tensor, "1 L P"]) -> Float[Tensor, "T M"]:
@@ -127,9 +121,9 @@ class AudioMAEStage(Stage):
 
     def export(self, folder: Path) -> None:
         """Write the encoder."""
-        export_box(
+        export_module(
             folder,
-            box="audiomae",
-            config=dataclasses.asdict(self.config.audiomae),
+            name="audiomae",
+            config=config_to_dict(self.config.audiomae),
             weights=self.audiomae.state_dict(),
         )
