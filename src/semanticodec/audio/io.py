@@ -101,8 +101,11 @@ def _from_here(stream: BinaryIO, name: str) -> BinaryIO:
     """Return what is still to be read of a stream, as a file of its own."""
     if isinstance(stream, io.TextIOBase):
         raise AudioError(f"{name} is open as text; open it with mode 'rb'")
-    file = seekable(stream)
-    start, size = file.tell(), size_of(file)
+    try:
+        file = seekable(stream)
+        start, size = file.tell(), size_of(file)
+    except (OSError, ValueError, TypeError) as error:  # closed, broken, no bytes
+        raise AudioError(f"{name} cannot be read ({error}); give a binary file") from error
     if start >= size:
         what = "is at its end; seek(0) before" if size else "is empty; give a sound file"
         raise AudioError(f"{name} {what}")
@@ -125,7 +128,7 @@ def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator
                 is_open = True
                 blocks = _mono_blocks(sound, name)
                 yield from resample_blocks(blocks, sound.samplerate, sample_rate)
-        except (soundfile.SoundFileError, TypeError) as error:
+        except soundfile.SoundFileError as error:
             # libsndfile's own words, without the file that soundfile puts before them.
             reason = getattr(error, "error_string", error)
             raise AudioError(
@@ -133,6 +136,8 @@ def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator
                 if is_open
                 else f"{name} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
             ) from error
+        except OSError as error:
+            raise AudioError(f"{name} cannot be read to its end ({error}); try again") from error
 
 
 @contextmanager
@@ -166,7 +171,7 @@ def _mono_blocks(sound: Sound, name: str) -> Iterator[np.ndarray]:
     remaining = sound.frames
     while remaining > 0:
         wanted = min(READ_SECONDS * sound.samplerate, remaining)
-        block = sound.read(wanted, dtype="float32", always_2d=True)
+        block = sound.next_block(wanted)
         if not len(block):
             return
         remaining -= len(block)

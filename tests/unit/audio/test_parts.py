@@ -219,6 +219,37 @@ def test_a_stream_is_read_from_where_it_stands():
         load_audio(io.StringIO("RIFF"))
 
 
+class Failing(io.BytesIO):
+    """A file on a disk that breaks."""
+
+    def __init__(self, data, error):
+        super().__init__(data)
+        self.error = error
+
+    def read(self, size=-1):
+        data = super().read(size)
+        if self.tell() > 15_000:
+            raise self.error
+        return data
+
+
+@pytest.mark.parametrize(
+    "data", [WAV, encoded("FLAC"), mp3(tone(9.0)), mp3_without_header(samples=tone(9.0))]
+)
+def test_an_error_while_reading_is_no_end_of_the_file(data):
+    with pytest.raises(AudioError, match="cannot be read"):
+        load_audio(Failing(data, OSError(5, "Input/output error")))
+    with pytest.raises(KeyboardInterrupt):
+        load_audio(Failing(data, KeyboardInterrupt()))
+
+
+def test_a_closed_file_is_no_audio(tmp_path):
+    with open(tmp_path / "a.wav", "wb") as file:
+        file.write(WAV)
+    with pytest.raises(AudioError, match="cannot be read"):
+        load_audio(file)
+
+
 def stream_at_end():
     stream = io.BytesIO()
     stream.write(WAV)
