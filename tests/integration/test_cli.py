@@ -257,7 +257,9 @@ def test_info_of_a_model(tiny_folder, tiny_codec, capfd):
     assert setting["token_rate"] == tiny_codec.token_rate
     assert setting["semantic_vocab_sizes"] == [tiny_codec.semantic_vocab_size]
     assert setting["acoustic_vocab_size"] == tiny_codec.acoustic_vocab_size
-    assert setting["num_parameters"] == sum(value.numel() for value in tiny_codec.state_dict().values())
+    assert setting["num_parameters"] == sum(
+        value.numel() for value in tiny_codec.state_dict().values()
+    )
 
 
 # --- mistakes of the user ---
