@@ -24,9 +24,9 @@ from semanticodec.checkpoints.pretrained import (
     read_setting,
     read_weights,
 )
+from semanticodec.checkpoints.trained_module import load_audiomae
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder
-from semanticodec.errors import CheckpointError
 from semanticodec.layers.stacking import stack_patches
 
 ENCODER = "encoder."
@@ -112,17 +112,7 @@ class Representations:
     @classmethod
     def of_audiomae(cls, folder: Path) -> Representations:
         """Read an export of the stage `audiomae`."""
-        from semanticodec.training.state import load_export
-
-        sizes, weights = load_export(folder, "audiomae")
-        audiomae = AudioMAE(AudioMAE.Config(**sizes))
-        try:
-            audiomae.load_state_dict(weights)
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"{folder} holds weights of other sizes than its config.json says: {error}"
-            ) from error
-        return cls(audiomae)
+        return cls(load_audiomae(folder))
 
     @torch.no_grad()
     def compute(self, fbank: Float[Tensor, "1 T M"]) -> Mapping[str, Float[Tensor, "L D"]]:
