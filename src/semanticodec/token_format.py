@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 from semanticodec.errors import ConfigError
 
@@ -41,7 +42,7 @@ class TokenGrid:
     token_rate: int
 
     def __post_init__(self) -> None:
-        if self.token_rate not in BLOCKS:
+        if not isinstance(self.token_rate, Integral) or self.token_rate not in BLOCKS:
             raise ConfigError(
                 f"token rate {self.token_rate}; choose 25, 50 or 100 tokens per second"
             )
@@ -121,9 +122,10 @@ class TokenFormat(TokenGrid):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("semantic_vocab_size", "acoustic_vocab_size", "sample_rate"):
-            if getattr(self, name) < 1:
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
                 raise ConfigError(
-                    f"{name} {getattr(self, name)}; at least 1 is allowed: "
+                    f"{name} {value!r}; at least 1 is allowed: "
                     "give the setting of the model that made the codes"
                 )
 
