@@ -6,6 +6,7 @@ from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
 from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
+from semanticodec.training.detail_loss import DetailLoss
 from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.audiomae import AudioMAEStage
 from semanticodec.training.train import Recipe
@@ -54,6 +55,17 @@ def small() -> Recipe:
     )
 
 
+def small_detail() -> Recipe:
+    """`small` with a second loss on what the features keep of their own patches."""
+    single = small()
+    visible = DetailLoss.Config(level_weight=0.3, detail_weight=0.5, loudness_power=0.1)
+    return replace(
+        single,
+        name="audiomae/small_detail",
+        stage_config=replace(single.stage_config, visible=visible),
+    )
+
+
 def paper() -> Recipe:
     """ViT-B/16 with the decoder of Masked Autoencoders that Listen, for GPUs."""
     return Recipe(
@@ -88,4 +100,4 @@ def tiny() -> Recipe:
     )
 
 
-RECIPES = {"small": small, "paper": paper, "tiny": tiny}
+RECIPES = {"small": small, "small_detail": small_detail, "paper": paper, "tiny": tiny}
