@@ -15,7 +15,7 @@ from semanticodec.cli import main
 from semanticodec.cli import progress as progress_bars
 from sound_bytes import encoded, flac_without_length, mp3, tone, wav
 
-FAST = ("--steps", "1", "--threads", "1")
+FAST = ("--num-steps", "1", "--threads", "1")
 ODD_NAMES = [
     b"caf\xe9.wav",
     b"line\nbreak.wav",
