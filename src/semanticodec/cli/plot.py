@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from jaxtyping import Float, Integer
 
-from semanticodec.container.format import positions_per_column, samples_per_position
 from semanticodec.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -195,9 +194,9 @@ def _draw_spectrogram(panel: Axes, levels: Float[np.ndarray, "rows T"], title: s
 def _draw_codes(
     panel: Axes, stream: Integer[np.ndarray, " L"], codes: Codes, name: str, colors: str
 ) -> None:
-    bands = positions_per_column(codes.token_rate)
+    bands = codes.format.positions_per_column
     grid = stream.reshape(-1, bands).T  # L -> bands T; positions are time-major
-    seconds = grid.shape[1] * bands * samples_per_position(codes.token_rate) / SAMPLE_RATE
+    seconds = grid.shape[1] * codes.format.samples_per_column / SAMPLE_RATE
     panel.imshow(
         grid.astype(np.int64) * SCATTER % SCATTER_RANGE,
         origin="lower",
