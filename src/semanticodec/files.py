@@ -263,7 +263,7 @@ def write_json(target: PathLike, value: Any) -> None:
     """Write a JSON file atomically, indented, with a line feed at its end.
 
     Raises:
-        ValueError: a number is NaN or infinite, which JSON does not know.
+        ValueError: a number is NaN or infinite, which JSON does not know; leave its key out.
     """
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 

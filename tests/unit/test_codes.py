@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticodec.codes import Codes
-from semanticodec.container.format import num_positions
 from semanticodec.errors import CodesError, ContainerError
+from semanticodec.token_format import TokenGrid
 
 ONE_SECOND = 16000
 
@@ -25,7 +25,7 @@ def random_codes(
     seed: int = 0,
 ) -> Codes:
     generator = torch.Generator().manual_seed(seed)
-    shape = (len(num_samples), num_positions(max(num_samples), token_rate))
+    shape = (len(num_samples), TokenGrid(token_rate).num_positions(max(num_samples)))
     return Codes(
         semantic=torch.randint(semantic_vocab_size, shape, generator=generator),
         acoustic=torch.randint(acoustic_vocab_size, shape, generator=generator),
@@ -114,6 +114,7 @@ def test_ids_without_their_offset_are_refused() -> None:
         Codes.from_interleaved(codes.interleaved(), offset=False, **model)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("layout", "shape", "text"),
     [
@@ -136,6 +137,7 @@ def test_wrong_layouts_are_refused(layout: str, shape: tuple[int, ...], text: st
 # --- validity ---
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

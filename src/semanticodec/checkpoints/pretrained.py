@@ -8,7 +8,6 @@ Several token rates may share weight files; nothing is ever unpickled.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -29,28 +28,38 @@ from semanticodec.checkpoints.index import (
     weight_files,
 )
 from semanticodec.config import CodecConfig, config_from_dict, config_to_dict
+from semanticodec.encoder.quantizers import QUANTIZERS
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.files import atomic_path, write_json
 
 WEIGHTS_NAME = "model.safetensors"
 CODEBOOK_KEY = "encoder.semantic.codebook_"
-FINGERPRINT_VALUES = 64
 # Stored in full whatever the precision of the rest: small, and float16 would break them (noise
 # levels near 1, counts beyond 65 504).
 FULL_PRECISION = (
     "decoder.schedule.",
     "decoder.preconditioning.",
     "decoder.latent_scale",
-    "encoder.quantizer.cluster_size",
+    *(f"encoder.quantizer.{name}" for kind in QUANTIZERS.values() for name in kind.full_precision),
 )
 
 
-def model_folder(source: str | os.PathLike[str] | None = None, revision: str | None = None) -> Path:
+def model_folder(
+    source: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> Path:
     """Return the folder that holds a model.
 
     Args:
         source: None for the built-in model, a folder, or a Hub id `owner/name`.
         revision: branch, tag or commit of a Hub model.
+        cache_dir: folder of the Hub's files (default: the Hub client's own).
+        local_files_only: take a Hub model from that folder alone.
+        token: access token of the Hub, or whether to use the one that is stored.
     Raises:
         CheckpointError: no such folder, and no Hub model that can be reached.
     """
@@ -65,7 +74,13 @@ def model_folder(source: str | os.PathLike[str] | None = None, revision: str | N
         )
     from semanticodec.checkpoints.hub import download_model
 
-    return download_model(str(source), revision=revision)
+    return download_model(
+        str(source),
+        revision=revision,
+        cache_dir=cache_dir,
+        local_files_only=local_files_only,
+        token=token,
+    )
 
 
 def _is_hub_id(source: str) -> bool:
@@ -143,23 +158,6 @@ def load_state(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
                 f"first {', '.join(keys[:3])}; do config.json and weights belong together?"
             )
     module.load_state_dict(state, assign=True)
-
-
-def fingerprint(state: dict[str, Tensor]) -> bytes:
-    """Return 8 bytes that name the weights which give codes their meaning (the encoder's).
-
-    Some values of every tensor are hashed: quick at any size, and any retraining changes them.
-    """
-    digest = hashlib.sha256()
-    for key in sorted(state):
-        if not key.startswith("encoder."):
-            continue
-        flat = state[key].detach().flatten()
-        step = max(1, flat.numel() // FINGERPRINT_VALUES)
-        values = flat[::step][:FINGERPRINT_VALUES].float().cpu().contiguous()
-        digest.update(f"{key}{tuple(state[key].shape)}".encode())
-        digest.update(values.numpy().tobytes())
-    return digest.digest()[:8]
 
 
 def write_model(

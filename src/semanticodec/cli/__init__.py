@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from semanticodec import __version__
 from semanticodec.cli import (
@@ -66,19 +66,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 where all is done, 2 after an error of the user, 130 and 128 + n when stopped by Ctrl-C or
         signal n; `evaluate` has 1 for runs of which a part failed.
     """
-    prepare_streams()
     words = roundtrip.with_plot_output(sys.argv[1:] if argv is None else argv)
+    return run_command(build_parser(), lambda args: COMMANDS[args.command].run(args), words)
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run a program's command and return its exit status; errors of the user are one line.
+
+    Args:
+        parser: parser of the program's arguments.
+        run: work of the command; returns its exit status.
+        argv: arguments without the program's name; default those of the process.
+    Returns:
+        See `main`.
+    """
+    prepare_streams()
     try:
-        return _run(words)
+        return _run(parser, run, argv)
     finally:
         drop_unwritten()
 
 
-def _run(words: Sequence[str]) -> int:
+def _run(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None,
+) -> int:
     try:
-        args = build_parser().parse_args(words)
+        args = parser.parse_args(argv)
         with termination_raises():
-            status = COMMANDS[args.command].run(args)
+            status = run(args)
             sys.stdout.flush()
             return status
     except BrokenPipeError:

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semanticodec.cli.options import AUTO_DEVICE, add_model_options, load_codec
+from semanticodec.cli.options import add_model_options, load_codec
 from semanticodec.cli.report import DONE
+from semanticodec.device import AUTO
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.files import check_writable
 
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if (folder / INDEX_NAME).exists() and not args.overwrite:
         raise ConfigError(f"{folder} holds an export already; choose another name or --overwrite")
     check_writable(folder / INDEX_NAME)
-    if args.device == AUTO_DEVICE:
+    if args.device == AUTO:
         args.device = "cpu"  # where ONNX files are made
     started = time.perf_counter()
 

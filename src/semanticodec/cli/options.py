@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from semanticodec.cli.streams import print_to_stderr
-from semanticodec.decoder.sampling import DTYPES, QUALITIES, SAMPLERS
+from semanticodec.decoder.sampling import QUALITIES, SAMPLERS
+from semanticodec.device import AUTO, DTYPES, checked_device
 from semanticodec.errors import ConfigError
 from semanticodec.runtimes import RUNTIMES, use_runtime
 
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from semanticodec import SemantiCodec
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
-AUTO_DEVICE = "auto"
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,6 +78,26 @@ def renamed(parser: argparse._ActionsContainer, current: argparse.Action, *old: 
     parser._add_action(_RenamedOption(old, current))
 
 
+def named_folders(option: str, texts: Sequence[str]) -> dict[str, Path]:
+    """Return the folders of a repeated option with values of the form NAME=FOLDER, by name.
+
+    Args:
+        option: how the option is spelled, for the message.
+        texts: all its values.
+    Raises:
+        ConfigError: a text of another form, or a name that comes twice.
+    """
+    folders: dict[str, Path] = {}
+    for text in texts:
+        name, separator, folder = text.partition("=")
+        if not (name and separator and folder):
+            raise ConfigError(f"{option} {text!r} is not understood; write NAME=FOLDER")
+        if name in folders:
+            raise ConfigError(f"{option} {name} is given twice; name one folder")
+        folders[name] = Path(folder)
+    return folders
+
+
 def add_inputs(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the positional arguments that name what to work on."""
     parser.add_argument(
@@ -126,7 +146,7 @@ def add_device_option(group: argparse._ActionsContainer) -> None:
     """Add --device."""
     group.add_argument(
         "--device",
-        default=AUTO_DEVICE,
+        default=AUTO,
         metavar="DEVICE",
         help="cpu, cuda, cuda:1, mps, or auto for the fastest one present (default: %(default)s)",
     )
@@ -246,7 +266,7 @@ def load_codec(
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     runtime = getattr(args, "runtime", "torch")  # commands that only encode have none
-    is_for_cpu = runtime == "onnx" and args.device == AUTO_DEVICE
+    is_for_cpu = runtime == "onnx" and args.device == AUTO
     codec = SemantiCodec.from_pretrained(
         args.model,
         token_rate=token_rate,
@@ -256,26 +276,3 @@ def load_codec(
     )
     use_runtime(codec, runtime)
     return codec
-
-
-def checked_device(name: str) -> str:
-    """Return a device's name; that of the fastest one present for `auto`.
-
-    Raises:
-        ConfigError: no such device, or not on this machine.
-    """
-    import torch
-
-    has_mps = torch.backends.mps.is_available()
-    if name == AUTO_DEVICE:
-        return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"'{name}' is not a device; choose cpu, cuda, cuda:N, mps or auto"
-        ) from error
-    present = {"cpu": True, "cuda": (device.index or 0) < torch.cuda.device_count(), "mps": has_mps}
-    if not present.get(device.type, False):
-        raise ConfigError(f"this machine has no device '{name}'; choose cpu or auto")
-    return name

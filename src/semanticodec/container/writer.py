@@ -14,9 +14,7 @@ from semanticodec.container.format import (
     Block,
     Header,
     count_problem,
-    num_positions,
     pack_block,
-    samples_per_position,
 )
 from semanticodec.errors import ContainerError
 from semanticodec.files import PendingFile, is_stream, open_stream, output_errors
@@ -181,14 +179,14 @@ class Writer:
                 f"num_samples {num_samples}; the header already says {known}: "
                 "give it once, in the header or here"
             )
-        token_rate = self._header.token_rate
+        grid = self._header.format
         final = num_samples if known is None else known
         if final is None:
-            final = self._num_positions * samples_per_position(token_rate)
-        if num_positions(final, token_rate) != self._num_positions:
+            final = self._num_positions * grid.samples_per_position
+        if grid.num_positions(final) != self._num_positions:
             raise ContainerError(
                 f"{self._num_positions} positions were written; {final} samples take "
-                f"{num_positions(final, token_rate)}: write them all, or give the right num_samples"
+                f"{grid.num_positions(final)}: write them all, or give the right num_samples"
             )
         return replace(self._header, num_samples=final)
 
@@ -201,7 +199,7 @@ def _check_codes(
             f"semantic codes of shape {semantic.shape} and acoustic codes of shape "
             f"{acoustic.shape}; a block takes two of the same shape [L]"
         )
-    problem = count_problem(len(semantic), header.token_rate)
+    problem = count_problem(len(semantic), header.format)
     if problem:
         raise ContainerError(f"{problem}: split the codes into windows of whole columns")
     streams = (

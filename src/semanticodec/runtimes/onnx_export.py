@@ -14,18 +14,20 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from semanticodec import __version__
-from semanticodec.codec import SemantiCodec
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.files import write_bytes, write_json
 from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs, example
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
+
+if TYPE_CHECKING:
+    from semanticodec import SemantiCodec
 
 FORMAT = 1
 OPSET = 17

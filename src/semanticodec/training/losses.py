@@ -1,4 +1,4 @@
-"""Losses of the adversarially trained boxes: spectral distances, KL divergence, GAN terms.
+"""Losses of the adversarially trained modules: spectral distances, KL divergence, GAN terms.
 
 Every loss is the mean over the batch of one value per item, so that it does not depend on how
 a batch is spread over processes. Spectra are computed in float32 whatever the autocast says.
@@ -17,27 +17,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semanticodec.audio.mel import slaney_filters
+from semanticodec.audio.spectrogram import magnitude_spectrogram, slaney_filters
 from semanticodec.errors import ConfigError
 
 GanLoss = Literal["least_squares", "hinge"]
-
-
-def magnitude_spectrogram(
-    wav: Float[Tensor, "B S"], window: Float[Tensor, " N"], hop_length: int
-) -> Float[Tensor, "B T N/2+1"]:
-    """Return the magnitude of the centred short-time Fourier transform, time before frequency.
-
-    Args:
-        wav: Waveforms longer than half a window (the ends are reflected).
-        window: Analysis window; its length is the transform's.
-        hop_length: Samples between frames.
-    """
-    size = window.numel()
-    spectrum = torch.stft(
-        wav, size, hop_length, window=window, center=True, pad_mode="reflect", return_complex=True
-    )
-    return spectrum.abs().transpose(1, 2)  # B F T -> B T F
 
 
 class MultiResolutionMelLoss(nn.Module):

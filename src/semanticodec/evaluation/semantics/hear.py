@@ -16,9 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semanticodec.codec import SAMPLE_RATE, SemantiCodec
+from semanticodec.codec import SemantiCodec
 from semanticodec.errors import AudioError, ConfigError
 from semanticodec.layers.stacking import BLOCKS, PATCH_SAMPLES, num_positions
+from semanticodec.token_format import SAMPLE_RATE
 
 LAYERS = ("all", "semantic", "acoustic", "continuous")
 
@@ -46,7 +47,7 @@ class HearModel(nn.Module):
         self.timestamp_embedding_size = self.scene_embedding_size
         self.step_ms = 1000 * PATCH_SAMPLES * BLOCKS[config.stack_factor][0] / SAMPLE_RATE
 
-    def forward(self, audio: Float[Tensor, "B S"]) -> Float[Tensor, "B T P*D"]:
+    def forward(self, audio: Float[Tensor, "B S"]) -> Float[Tensor, "B T D"]:
         """Return the features of every time step, band after band, float32 on the CPU.
 
         Args:
