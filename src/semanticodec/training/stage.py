@@ -24,7 +24,7 @@ class StepOutput:
 
 
 class Stage(nn.Module):
-    """One module in training: what is optimized, on which loss, and what is exported.
+    """One module in training: what is optimised, on which loss, and what is exported.
 
     A subclass has a frozen dataclass `Config` and takes it first. Everything that must
     survive a resume is a parameter or a buffer.
@@ -48,7 +48,7 @@ class Stage(nn.Module):
         return cls(config)
 
     def prepare(self, source: Source, *, folder: Path, is_resumed: bool) -> Source:
-        """Run once before training: may initialize codebooks or put a cache before the source."""
+        """Run once before training: may initialise codebooks or put a cache before the source."""
         return source
 
     def initialize(self, folder: Path) -> None:
