@@ -47,7 +47,7 @@ from semanticodec.errors import CodesError, ConfigError
 from semanticodec.layers.surroundings import check_fork, float32_default, trainable, undisturbed
 from semanticodec.layers.uninitialized import Uninitialized
 from semanticodec.runtimes.onednn import use_onednn
-from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat
+from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat, vocab_size_of
 from semanticodec.token_layouts import Ids
 
 
@@ -76,7 +76,7 @@ class SemantiCodec(Formatted, nn.Module):
         self.format = TokenFormat(
             config.token_rate,
             semantic_vocab_size=vocab_sizes[0],
-            acoustic_vocab_size=config.encoder.quantizer.codebook_size,
+            acoustic_vocab_size=vocab_size_of(config.encoder.quantizer.codebook_size),
         )
         self._fingerprint = CurrentFingerprint()
         with float32_default():
