@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
-
 from semanticodec.decoder.condition import Condition
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.sampling import SamplingConfig
 from semanticodec.decoder.unet import TUNet
 from semanticodec.decoder.vae import VAEConfig
-from semanticodec.decoder.vocoder import VOCODERS, VocoderConfig
+from semanticodec.decoder.vocoder import VocoderConfig
+from semanticodec.decoder.vocoders import VOCODERS
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import AudioMAE
@@ -28,12 +27,9 @@ from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
 from semanticodec.token_format import TokenGrid
 
-# A setting with one of these types holds the Config of one of several classes; in JSON the key TAG
-# has the class's name in its table. Another choice between classes is another line here.
-CHOICES: Mapping[type, Mapping[str, type[nn.Module]]] = {
-    VocoderConfig: VOCODERS,
-    QuantizerConfig: QUANTIZERS,
-}
+# A setting with one of these types holds the nested Config of one of several classes; in JSON the
+# key TAG has the class's name in its table. Another choice between classes is another line here.
+CHOICES: Mapping[type, Mapping[str, Any]] = {VocoderConfig: VOCODERS, QuantizerConfig: QUANTIZERS}
 TAG = "class"
 
 
@@ -134,7 +130,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         options = [option for option in arguments if option is not type(None)]
         return None if value is None else _value(options[0], value, where)
-    if hint in CHOICES or dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and (hint in CHOICES or dataclasses.is_dataclass(hint)):
         return config_from_dict(hint, value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 import pytest
 import torch
 from snippets import run, snippets
-from torch import nn
 
 from semanticodec.cli import main
-from semanticodec.decoder import vocoder
+from semanticodec.decoder import vocoders
 from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder import quantizers
@@ -39,10 +37,10 @@ def linear(monkeypatch):
     namespace = {"__name__": __name__}
     run(own_file, DOCUMENT, namespace)
     kind = namespace["Linear"]
-    table = {**vars(vocoder), "Linear": kind, "Mapping": Mapping, "nn": nn}
+    table = {**vars(vocoders), "Linear": kind}
     run(table_line, DOCUMENT, table)
     assert {"hifigan": HiFiGAN, "vocos": Vocos}.items() < table["VOCODERS"].items()
-    monkeypatch.setitem(vocoder.VOCODERS, "linear", table["VOCODERS"]["linear"])
+    monkeypatch.setitem(vocoders.VOCODERS, "linear", table["VOCODERS"]["linear"])
     own_recipe = {**vars(recipes), "Linear": kind}
     run(recipe, DOCUMENT, own_recipe)
     monkeypatch.setitem(recipes.RECIPES, "tiny_linear", own_recipe["tiny_linear"])

@@ -11,7 +11,8 @@ import pytest
 from semanticodec.config import CodecConfig, config_from_dict, config_to_dict, tiny
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.hifigan import HiFiGAN
-from semanticodec.decoder.vocoder import VOCODERS, VocoderConfig
+from semanticodec.decoder.vocoder import VocoderConfig
+from semanticodec.decoder.vocoders import VOCODERS
 from semanticodec.errors import ConfigError
 
 

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from semanticodec.checkpoints.pretrained import CONFIG_NAME, WEIGHTS_NAME, write_weights
 from semanticodec.config import TAG, config_from_dict, config_to_dict
 from semanticodec.decoder.vae import VAE, VAEConfig
-from semanticodec.decoder.vocoder import VOCODERS, VocoderConfig, make_vocoder
+from semanticodec.decoder.vocoder import Vocoder, VocoderConfig
+from semanticodec.decoder.vocoders import VOCODERS, make_vocoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
 from semanticodec.errors import CheckpointError, ConfigError
@@ -143,7 +144,7 @@ def load_vae(path: Path) -> VAE:
     return _frozen_module(path, "vae", VAEConfig, VAE)
 
 
-def load_vocoder(path: Path) -> nn.Module:
+def load_vocoder(path: Path) -> Vocoder:
     """Read an exported vocoder of any class, frozen and in evaluation mode.
 
     Raises:

@@ -29,7 +29,8 @@ from semanticodec.decoder.sampling import EVERYWHERE, SamplingConfig, SamplingPr
 from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.decoder.vae import VAEConfig, VAEDecoder
-from semanticodec.decoder.vocoder import VocoderConfig, make_vocoder
+from semanticodec.decoder.vocoder import VocoderConfig
+from semanticodec.decoder.vocoders import make_vocoder
 from semanticodec.layers.full_precision import FullPrecision
 
 LATENT_FRAMES = 256

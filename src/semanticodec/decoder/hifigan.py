@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semanticodec.decoder.vocoder import Vocoder
+
 LEAKY_SLOPE = 0.1
 # The reference architecture leaves the slope before the last convolution at torch's default.
 LAST_LEAKY_SLOPE = 0.01
@@ -56,7 +58,7 @@ class ResidualUnit(nn.Module):
         return features
 
 
-class HiFiGAN(nn.Module):
+class HiFiGAN(Vocoder):
     """Transposed convolutions up to the sample rate, with parallel residual units at each rate."""
 
     @dataclass(frozen=True, kw_only=True)

@@ -1,50 +1,46 @@
-"""Vocoders: what the codec and the training ask of one, and the table of all there are."""
+"""What the codec and its training ask of a vocoder.
+
+    mel [B, T, M] -> waveform [B, S]
+
+A vocoder is one file with a class derived from `Vocoder` and its nested Config, one line in the
+table of `vocoders.py`, and a recipe.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semanticodec.decoder.hifigan import HiFiGAN
-from semanticodec.decoder.vocos import Vocos
-
 
 @runtime_checkable
 class VocoderConfig(Protocol):
-    """What the Config of every vocoder holds; all other sizes are the vocoder's own."""
+    """What the Config of every vocoder holds; a frozen dataclass, as all Configs are."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def num_mel_bins(self) -> int:
-        """M, the bins of the mel spectrogram."""
+        """M, the number of mel bins: a field of this name."""
         ...
 
 
-@runtime_checkable
-class Vocoder(Protocol):
-    """An `nn.Module` that is made from its nested Config and turns log mels into waveforms."""
+class Vocoder(nn.Module):
+    """Base of all vocoders.
 
-    @property
-    def config(self) -> VocoderConfig:
-        """The Config that the vocoder was made from."""
-        ...
+    Attributes:
+        Config: class of the sizes, nested in every vocoder.
+        config: sizes that the vocoder was made from.
+    """
 
-    def __call__(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
-        """Return the waveform in [-1, 1], at least 160 samples for each frame of the mel.
+    Config: ClassVar[Any]
+    config: VocoderConfig
+
+    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
+        """Return waveforms in [-1, 1]: 160 samples for each frame, or a few more at the end.
 
         Args:
             mel: natural-log mel magnitudes, 100 frames per second.
         """
-        ...
-
-
-# Names as config.json has them.
-VOCODERS: Mapping[str, type[nn.Module]] = {"hifigan": HiFiGAN, "vocos": Vocos}
-
-
-def make_vocoder(config: VocoderConfig) -> nn.Module:
-    """Return the vocoder that a configuration describes."""
-    [kind] = [kind for kind in VOCODERS.values() if type(config) is kind.Config]
-    return kind(config)
+        raise NotImplementedError

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE
 from semanticodec.audio.spectrogram import slaney_filters
+from semanticodec.decoder.vocoder import Vocoder
 
 LAYER_NORM_EPS = 1e-6
 # Log magnitude of an STFT line: larger ones would overflow before training settles.
@@ -76,7 +77,7 @@ class InverseSTFT(nn.Module):
 class MelShortcut(nn.Module):
     """A linear map from log mel to the log magnitude of every STFT line (not in the paper).
 
-    It starts as the interpolation of the mel between the centres of its bins, so that a network
+    It starts as the interpolation of the mel between the centers of its bins, so that a network
     that has learned nothing yet already gives the right spectral envelope.
 
     Args:
@@ -104,7 +105,7 @@ class MelShortcut(nn.Module):
             return F.linear(mel.float(), weight, bias)
 
 
-class Vocos(nn.Module):
+class Vocos(Vocoder):
     """Frame-rate vocoder; exact length, no drift."""
 
     @dataclass(frozen=True, kw_only=True)

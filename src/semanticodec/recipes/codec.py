@@ -1,4 +1,4 @@
-"""Runs that train the codec on its frozen boxes."""
+"""Runs that train the codec on frozen modules."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from semanticodec.decoder.decoder import SAMPLES_PER_MEL_FRAME, Decoder
 from semanticodec.decoder.unet import PreparedContext, TUNet
+from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.decoder.vocos import InverseSTFT, Vocos
 
 MEL_FRAMES_PER_LATENT_FRAME = 4
@@ -79,7 +80,7 @@ def context_tensors(prepared: PreparedContext) -> dict[str, Tensor]:
 class WaveformGraph(nn.Module):
     """The vocoder, cut to whole mel frames and without complex numbers."""
 
-    def __init__(self, vocoder: nn.Module) -> None:
+    def __init__(self, vocoder: Vocoder) -> None:
         super().__init__()
         real_form = REAL_FORMS.get(type(vocoder))
         self.vocoder = real_form(vocoder) if real_form is not None else vocoder
@@ -123,7 +124,7 @@ class RealVocos(nn.Module):
 
 
 # Vocoders that compute with complex numbers, which no graph has, and their forms without.
-REAL_FORMS: Mapping[type[nn.Module], Callable[..., nn.Module]] = {Vocos: RealVocos}
+REAL_FORMS: Mapping[type[Vocoder], Callable[..., nn.Module]] = {Vocos: RealVocos}
 
 
 def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 taps"]:

@@ -13,6 +13,7 @@ Nothing is ever pickled.
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from semanticodec.checkpoints.pretrained import write_weights
-from semanticodec.errors import CheckpointError
+from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.files import write_json
 
 KEPT_CHECKPOINTS = 2
@@ -52,18 +53,46 @@ def _sync_file(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
+def make_run_folder(folder: Path) -> None:
+    """Make the folder of a run, before any work is done for it.
+
+    Raises:
+        ConfigError: Nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be the folder of a run ({error.strerror}); choose another --output."
+        ) from error
+
+
 def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
     """Write a checkpoint into `folder`, point to it, and remove all but the newest two.
 
     Returns:
         The checkpoint's own folder.
+    Raises:
+        OSError: It cannot be written; the checkpoints before it are as they were.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".step_{snapshot.step:08d}.partial"
+    try:
+        return _save_snapshot(folder, snapshot, partial)
+    except (OSError, SafetensorError) as error:
+        raise OSError(
+            f"The checkpoint of step {snapshot.step} cannot be written to {folder} ({error}). "
+            "Free some space; the same command resumes from the checkpoint before it."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _save_snapshot(folder: Path, snapshot: Snapshot, partial: Path) -> Path:
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     name = f"step_{snapshot.step:08d}"
-    partial = folder / f".{name}.partial"
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir()
     parts = {
         "weights": snapshot.weights,
         "averages": snapshot.averages,

@@ -22,6 +22,7 @@ from semanticodec.training.state import (
     Snapshot,
     finish_export,
     load_snapshot,
+    make_run_folder,
     save_snapshot,
 )
 from semanticodec.training.trainer import TrainConfig, Trainer
@@ -147,12 +148,13 @@ def train(recipe: Recipe, options: RunOptions) -> Path | None:
     Returns:
         The folder of the export; None in all processes but the main one, which writes it.
     Raises:
-        ConfigError: The run folder belongs to another recipe.
+        ConfigError: The run folder belongs to another recipe, or nothing can be written there.
         DataError: The data cannot be used.
     """
     if options.num_threads is not None:
         torch.set_num_threads(options.num_threads)
     device = distributed.local_device(options.device)
+    make_run_folder(options.out)
     rank = distributed.start(device)
     try:
         return _train(recipe, options, device, rank)

@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch.nn import Linear
 
-from semanticodec.errors import CheckpointError
+from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.training import state
 from semanticodec.training.state import (
     Snapshot,
     load_snapshot,
+    make_run_folder,
     optimizer_tensors,
     restore_optimizers,
     save_snapshot,
@@ -117,3 +120,26 @@ def test_optimizer_state_round_trip_by_name():
             assert torch.equal(value, restored.state[theirs][slot])
     with pytest.raises(CheckpointError, match="does not train"):
         restore_optimizers({"all/gone/step": torch.ones(1)}, {"all": restored}, names(other))
+
+
+@pytest.mark.parametrize("error", [SafetensorError("No space left"), OSError(28, "No space left")])
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch, error):
+    save_snapshot(tmp_path, snapshot_of(1))
+
+    def full(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(OSError, match=r"step 2 cannot be written .*No space left.*resumes"):
+        save_snapshot(tmp_path, snapshot_of(2))
+    assert load_snapshot(tmp_path).step == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest.json", "step_00000001"]
+
+
+def test_a_run_folder_that_takes_no_files_is_refused(tmp_path):
+    make_run_folder(tmp_path / "deep" / "run")
+    assert not list((tmp_path / "deep" / "run").iterdir())
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run", tmp_path / ("x" * 300)):
+        with pytest.raises(ConfigError, match="cannot be the folder of a run .* another --output"):
+            make_run_folder(folder)

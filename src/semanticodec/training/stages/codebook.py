@@ -33,7 +33,7 @@ from semanticodec.training.features import FeatureExtractor, stacked_features
 from semanticodec.training.kmeans import kmeans, load_faiss
 from semanticodec.training.reader import BrokenRecordings
 from semanticodec.training.sources import AudioEntry, find_entries
-from semanticodec.training.state import finish_export
+from semanticodec.training.state import finish_export, make_run_folder
 from semanticodec.training.train import RunOptions
 from semanticodec.training.windows import padded_window, read_window
 
@@ -78,6 +78,7 @@ class CodebookRecipe:
             DataError: A domain is missing, or there is too little audio.
         """
         self._check(options)
+        make_run_folder(options.out)
         load_faiss()
         if options.num_threads is not None:
             torch.set_num_threads(options.num_threads)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from semanticodec.checkpoints.trained_module import (
     CODEBOOK,
@@ -18,6 +18,7 @@ from semanticodec.checkpoints.trained_module import (
     module_digest,
 )
 from semanticodec.decoder.vae import VAE
+from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.errors import ConfigError
 
@@ -28,15 +29,14 @@ class FrozenModules(NamedTuple):
     """Everything that is trained before the codec, frozen and in evaluation mode.
 
     Attributes:
-        codebooks: semantic centroids by stack factor and vocabulary size, ascending.
-        vocoder: a `semanticodec.decoder.vocoder.Vocoder`.
-        digests: short names of the weights of AudioMAE and VAE, whose results are cached.
+    codebooks: semantic centroids by stack factor and vocabulary size, ascending.
+    digests: short names of the weights of AudioMAE and VAE, whose results are cached.
     """
 
     audiomae: AudioMAE
     codebooks: Mapping[int, Mapping[int, Float[Tensor, "K D"]]]
     vae: VAE
-    vocoder: nn.Module
+    vocoder: Vocoder
     digests: Mapping[str, str]
 
 

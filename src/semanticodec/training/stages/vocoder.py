@@ -17,7 +17,8 @@ from semanticodec.audio.mel import HOP_LENGTH, Mel
 from semanticodec.checkpoints.trained_module import export_module, load_vae, restore_module
 from semanticodec.config import config_to_dict
 from semanticodec.decoder.vae import VAE, sample_latent
-from semanticodec.decoder.vocoder import VocoderConfig, make_vocoder
+from semanticodec.decoder.vocoder import VocoderConfig
+from semanticodec.decoder.vocoders import make_vocoder
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.errors import ConfigError
 from semanticodec.training.data import Batch, rand_per_item, randn_per_item

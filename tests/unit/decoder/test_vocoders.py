@@ -9,7 +9,8 @@ import torch
 
 from semanticodec.checkpoints.trained_module import export_module, load_vocoder
 from semanticodec.config import config_to_dict
-from semanticodec.decoder.vocoder import VOCODERS, Vocoder, make_vocoder
+from semanticodec.decoder.vocoder import Vocoder, VocoderConfig
+from semanticodec.decoder.vocoders import VOCODERS, make_vocoder
 
 
 def vocoder_of(name):
@@ -21,6 +22,7 @@ def vocoder_of(name):
 def test_a_vocoder_keeps_the_config_it_is_made_from(name):
     vocoder = vocoder_of(name)
     assert isinstance(vocoder, Vocoder) and type(vocoder) is VOCODERS[name]
+    assert isinstance(vocoder.config, VocoderConfig)
     assert vocoder.config == VOCODERS[name].Config()
 
 
