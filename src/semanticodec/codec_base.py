@@ -39,7 +39,7 @@ from semanticodec.errors import ConfigError
 from semanticodec.layers.surroundings import check_fork, float32_default
 from semanticodec.layers.uninitialized import Uninitialized
 from semanticodec.runtimes.onednn import use_onednn
-from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat
+from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat, vocab_size_of
 
 CodecT = TypeVar("CodecT", bound="CodecBase")
 
@@ -67,7 +67,7 @@ class CodecBase(Formatted, nn.Module):
         self.format = TokenFormat(
             config.token_rate,
             semantic_vocab_size=vocab_sizes[0],
-            acoustic_vocab_size=config.encoder.quantizer.codebook_size,
+            acoustic_vocab_size=vocab_size_of(config.encoder.quantizer.codebook_size),
         )
         self._fingerprint = CurrentFingerprint()
         with float32_default():
