@@ -20,6 +20,7 @@ from semanticodec.audio.detail import split_detail
 from semanticodec.audio.fbank import FBANK_STD
 from semanticodec.encoder.audiomae import patchify
 
+
 def loudness_weights(level: Float[Tensor, "B L P"], power: float) -> Float[Tensor, "B L P"]:
     """Return energy to a power, with mean 1 over every item.
 

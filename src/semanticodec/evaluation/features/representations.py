@@ -45,7 +45,7 @@ def audiomae_representations(
     hooks = []
     for index, block in enumerate(audiomae.blocks):
 
-        def keep(module: torch.nn.Module, inputs: object, output: Tensor, index: int = index):  # noqa: ANN202
+        def keep(module: torch.nn.Module, inputs: object, output: Tensor, index: int = index):
             found[f"block {index + 1}"] = output[0, 1:].clone()
 
         hooks.append(block.register_forward_hook(keep))
