@@ -1,7 +1,6 @@
 """What the scripts that measure the real command share."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ def written_json(args: argparse.Namespace, benchmark: str, results: dict[str, An
     if args.json is None:
         return
     # Only here: it loads torch, and a process that starts others had better be light.
-    from semanticodec.evaluation.provenance import provenance
+    from semanticodec.files import write_json
+    from semanticodec.provenance import provenance
 
     settings = {"model": args.model or "built-in model", "threads": args.threads}
     report = {"benchmark": benchmark, **provenance(), "settings": settings, **results}
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_json(args.json, report)

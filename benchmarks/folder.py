@@ -1,7 +1,7 @@
 """A folder of short clips against the same sound in one file, through the real command.
 
-    python benchmarks/folder.py                        200 clips of 10.24, 5 and 2 s each
-    python benchmarks/folder.py --clips 20 --seconds 2
+    python -m benchmarks.folder                        200 clips of 10.24, 5 and 2 s each
+    python -m benchmarks.folder --clips 20 --seconds 2
 
 Seconds of sound per second, start of the process included. The sound is synthetic.
 """
@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import add_common_options, written_json
-
-from semanticodec.benchmark.process import Finished, run_command
-from semanticodec.benchmark.sound import SAMPLE_RATE, synthesise, write_sound
-from semanticodec.benchmark.tables import aligned, seconds_text
+from benchmarks.common import add_common_options, written_json
+from benchmarks.process import Finished, run_command
+from benchmarks.sound import write_sound
+from benchmarks.tables import seconds_text, table
+from semanticodec.benchmark.sound import SAMPLE_RATE, synthesise
 
 NUM_CLIPS = 200
 SECONDS = (10.24, 5.0, 2.0)
@@ -102,8 +102,8 @@ def main() -> None:
     rows = [row for seconds in args.seconds for row in measure(seconds, args)]
     header = ("command", "clips", "within 20 %", "folder × real time", "file × real time")
     header += ("ratio", "CPU ratio", "folder seconds", "file seconds")
-    lines = aligned(header, [table_row(row) for row in rows], num_words=3)
-    sys.stdout.write("\n".join(lines) + "\n")
+    text = table(header, [table_row(row) for row in rows], 3)
+    sys.stdout.write(text + "\n")
     written_json(args, "folder", {"goal_ratio": GOAL, "runs": rows})
 
 

@@ -1,7 +1,7 @@
 """Memory and time of encoding and decoding long recordings: constant the one, linear the other.
 
-    python benchmarks/long_recordings.py                        1, 10 and 60 minutes of sound
-    python benchmarks/long_recordings.py --minutes 0.5 1 2 --picture curve.png
+    python -m benchmarks.long_recordings                        1, 10 and 60 minutes of sound
+    python -m benchmarks.long_recordings --minutes 0.5 1 2 --picture curve.png
 
 The sound is synthetic. Every run is the real command in a process of its own.
 """
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import add_common_options, written_json
 
-from semanticodec.benchmark.process import run_command
-from semanticodec.benchmark.sound import sound_blocks, write_sound
-from semanticodec.benchmark.tables import aligned, seconds_text
+from benchmarks.common import add_common_options, written_json
+from benchmarks.process import run_command
+from benchmarks.sound import sound_blocks, write_sound
+from benchmarks.tables import seconds_text, table
 
 MINUTES = (1.0, 10.0, 60.0)
 COMMANDS = ("encode", "decode")
@@ -103,7 +103,7 @@ def describe(command: str, fit: dict[str, Any]) -> str:
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Write the curves of memory and time over length."""
-    from semanticodec.benchmark.picture import new_figure, picture_bytes
+    from benchmarks.modules.picture import new_figure, picture_bytes
 
     figure = new_figure(9.5, 3.8)
     panels: Any = figure.subplots(1, 2)
@@ -143,7 +143,7 @@ def main() -> None:
         lengths = sorted(set(args.minutes))
         rows = [row for minutes in lengths for row in measure(minutes, args, Path(folder))]
     header = ("command", "minutes", "seconds", "CPU seconds", "× real time", "memory MB")
-    sys.stdout.write("\n".join(aligned(header, [table_row(row) for row in rows])) + "\n\n")
+    sys.stdout.write(table(header, [table_row(row) for row in rows]) + "\n\n")
     summary = summarise(rows)
     for command, fit in summary.items():
         sys.stdout.write(describe(command, fit) + "\n")

@@ -1,11 +1,11 @@
-"""Compare torch with torch.compile and onnxruntime, box by box: seconds, and what the start costs.
+"""Compare torch with torch.compile and onnxruntime, module by module: seconds and start.
 
-    python benchmarks/runtimes.py                             the built-in model: about 3 minutes
-    python benchmarks/runtimes.py unet --dtype bfloat16
-    python benchmarks/runtimes.py unet --official --only onnx
+    python -m benchmarks.runtimes                             the built-in model: about 3 minutes
+    python -m benchmarks.runtimes unet --dtype bfloat16
+    python -m benchmarks.runtimes unet --official --only onnx
 
-One thread; the runtimes take turns and the best CPU time of each counts (see boxes.py). The start
-is CPU time too, compilers included, with torch.compile's caches off.
+One thread; the runtimes take turns and the best CPU time of each counts (see fast_paths.py). The
+start is CPU time too, compilers included, with torch.compile's caches off.
 """
 
 import argparse
@@ -17,9 +17,9 @@ os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 import torch
-from boxes import cpu_seconds, random_weights
 from torch import nn
 
+from benchmarks.fast_paths import cpu_seconds, random_weights
 from semanticodec import SemantiCodec
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.layers.stacking import positions_per_window
@@ -27,12 +27,12 @@ from semanticodec.runtimes.onnx_export import graph_bytes
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs
 from semanticodec.runtimes.onnx_session import open_session, run_session
 
-BOXES = ("unet", "vae", "vocoder")
+MODULES = ("unet", "vae", "vocoder")
 RUNTIMES = ("compiled", "onnx")
 
 
-def boxes_of(decoder: Decoder, graphs: dict[str, Graph], dtype: torch.dtype) -> dict[str, tuple]:
-    """Return every box and its inputs: one window, no guidance."""
+def modules_of(decoder: Decoder, graphs: dict[str, Graph], dtype: torch.dtype) -> dict[str, tuple]:
+    """Return every module and its inputs: one window, no guidance."""
     decoder.to(dtype)
     width = decoder.condition.context_width
     num_positions = graphs["unet"].inputs["keys_0"].shape[2]
@@ -46,12 +46,12 @@ def boxes_of(decoder: Decoder, graphs: dict[str, Graph], dtype: torch.dtype) -> 
     }
 
 
-def started(runtime: str, box: nn.Module, inputs: tuple, graph: Graph) -> Callable[[], object]:
-    """Return a call of the box in a runtime, after its first."""
+def started(runtime: str, module: nn.Module, inputs: tuple, graph: Graph) -> Callable[[], object]:
+    """Return a call of the module in a runtime, after its first."""
     if runtime == "onnx":
         session = open_session(graph_bytes(graph))
         return lambda: run_session(session, graph.inputs)
-    compiled = torch.compile(box)
+    compiled = torch.compile(module)
     compiled(*inputs)
     return lambda: compiled(*inputs)
 
@@ -62,14 +62,14 @@ def process_seconds() -> float:
 
 
 def compare(
-    name: str, box: nn.Module, inputs: tuple, graph: Graph, args: argparse.Namespace
+    name: str, module: nn.Module, inputs: tuple, graph: Graph, args: argparse.Namespace
 ) -> None:
     """Print a line per runtime."""
-    calls: dict[str, Callable[[], object]] = {"torch": lambda: box(*inputs)}
+    calls: dict[str, Callable[[], object]] = {"torch": lambda: module(*inputs)}
     starts = {"torch": 0.0}
     for runtime in args.only:
         before = process_seconds()
-        calls[runtime] = started(runtime, box, inputs, graph)
+        calls[runtime] = started(runtime, module, inputs, graph)
         starts[runtime] = process_seconds() - before
     times: dict[str, list[float]] = {runtime: [] for runtime in calls}
     for _ in range(args.repeats):
@@ -85,7 +85,9 @@ def compare(
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("boxes", nargs="*", default=BOXES, metavar="BOX", help=", ".join(BOXES))
+    parser.add_argument(
+        "modules", nargs="*", default=MODULES, metavar="MODULE", help=", ".join(MODULES)
+    )
     parser.add_argument("--official", action="store_true", help="official size, random weights")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--only", nargs="+", choices=RUNTIMES, default=RUNTIMES)
@@ -101,11 +103,12 @@ def main() -> None:
         decoder, stack_factor = codec.decoder, codec.config.encoder.stack_factor
     assert isinstance(decoder, Decoder)
     graphs = decoder_graphs(decoder, positions_per_window(stack_factor))
-    boxes = boxes_of(decoder, graphs, getattr(torch, args.dtype))
-    sys.stdout.write(f"{'box':8} {'runtime':9} {'best s':>8} {'gain':>6} {'start s':>8}\n")
+    modules = modules_of(decoder, graphs, getattr(torch, args.dtype))
+    sys.stdout.write(f"{'module':8} {'runtime':9} {'best s':>8} {'gain':>6} {'start s':>8}\n")
     with torch.inference_mode():
-        for name in args.boxes:
-            compare(name, *boxes[name], graphs[name], args)
+        for name in args.modules:
+            module, inputs = modules[name]
+            compare(name, module, inputs, graphs[name], args)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How long the commands take from a cold start: help, info, encode and decode of a short clip.
 
-    python benchmarks/startup.py                  five runs of each: about a minute
-    python benchmarks/startup.py --runs 9 --json startup.json
+    python -m benchmarks.startup                  five runs of each: about a minute
+    python -m benchmarks.startup --runs 9 --json startup.json
 
 Every run is a process of its own. Help and info have to answer without loading torch.
 """
@@ -13,11 +13,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import add_common_options, written_json
-
-from semanticodec.benchmark.process import run_command, run_python
-from semanticodec.benchmark.sound import SAMPLE_RATE, synthesise, write_sound
-from semanticodec.benchmark.tables import aligned, seconds_text
+from benchmarks.common import add_common_options, written_json
+from benchmarks.process import run_command, run_python
+from benchmarks.sound import write_sound
+from benchmarks.tables import seconds_text, table
+from semanticodec.benchmark.sound import SAMPLE_RATE, synthesise
 
 CLIP_S = 3.0
 # Seconds by the wall clock on two cores; decoding has no goal of its own.
@@ -91,8 +91,8 @@ def main() -> None:
             needed = model if name in ("encode", "decode") else []
             rows.append(measure(name, [*words, *needed], args.runs, args.threads))
     header = ("command", "torch", "goal", "seconds", "from", "to", "CPU seconds", "memory MB")
-    lines = aligned(header, [table_row(row) for row in rows], num_words=3)
-    sys.stdout.write("\n".join(lines) + "\n")
+    text = table(header, [table_row(row) for row in rows], 3)
+    sys.stdout.write(text + "\n")
     written_json(args, "startup", {"clip_seconds": CLIP_S, "commands": rows})
 
 

@@ -328,7 +328,7 @@ class SemantiCodec(CodecBase):
             grid=self.format,
             pads_windows=self.config.pads_windows,
             settings=self.sampling(sampling, quality=quality, **settings),
-            noise=noise or seeded_noise(seed, self.decoder.latent_shape),
+            noise=noise or seeded_noise(seed, (1, *self.config.decoder.latent_shape)),
             batch_size=batch_size,
         )
 

@@ -38,7 +38,8 @@ from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import ConfigError
 from semanticodec.layers.surroundings import check_fork, float32_default
 from semanticodec.layers.uninitialized import Uninitialized
-from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat
+from semanticodec.runtimes.onednn import use_onednn
+from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat, vocab_size_of
 
 CodecT = TypeVar("CodecT", bound="CodecBase")
 
@@ -66,14 +67,14 @@ class CodecBase(Formatted, nn.Module):
         self.format = TokenFormat(
             config.token_rate,
             semantic_vocab_size=vocab_sizes[0],
-            acoustic_vocab_size=config.encoder.quantizer.codebook_size,
+            acoustic_vocab_size=vocab_size_of(config.encoder.quantizer.codebook_size),
         )
         self._fingerprint = CurrentFingerprint()
         with float32_default():
             self.fbank = Fbank(config.encoder.audiomae.num_mel_bins)
             self.encoder = Encoder(config.encoder)
             self.decoder = Decoder(config.decoder)
-        self.eval().requires_grad_(False)
+        use_onednn(self.eval().requires_grad_(False))
 
     @classmethod
     def from_pretrained(

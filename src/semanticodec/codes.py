@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, BinaryIO
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -41,8 +41,8 @@ class Codes(Formatted):
         fingerprint: 8 bytes that name the model; zeros: unknown.
     """
 
-    semantic: Int[Tensor, "B L"]
-    acoustic: Int[Tensor, "B L"]
+    semantic: Integer[Tensor, "B L"]
+    acoustic: Integer[Tensor, "B L"]
     num_samples: tuple[int, ...]
     format: TokenFormat
     fingerprint: bytes
@@ -249,7 +249,7 @@ class Codes(Formatted):
         """Return one (semantic, acoustic) pair per position, the official class's layout."""
         return from_stacked(self.stacked(), "paired", 0).contiguous()
 
-    def interleaved(self, offset: bool = True) -> Int[Tensor, "B 2*L"]:
+    def interleaved(self, offset: bool = True) -> Int[Tensor, "B L2"]:
         """Return flat ids s0 a0 s1 a1 ... for language models.
 
         Args:

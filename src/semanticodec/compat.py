@@ -183,7 +183,8 @@ def _decode_windows(
     codec: Codec, tokens: Int[Tensor, "1 L 2"], run: Sampling
 ) -> Iterator[Float[Tensor, " S"]]:
     decoder, device = codec.decoder, codec.device
-    shape, num_positions = decoder.latent_shape, codec.format.positions_per_window
+    shape = (1, *decoder.config.latent_shape)
+    num_positions = codec.format.positions_per_window
     for window, (start, end) in enumerate(decode_ranges(tokens.shape[1], num_positions)):
         codes = tokens[:, start:end].to(device)
         acoustic, semantic = codec.encoder.quantized(
@@ -257,7 +258,7 @@ def sinc_kernels(source_rate: int, target_rate: int) -> Float[Tensor, "phases ta
 
 def resample(
     wav: Float[Tensor, " S"], source_rate: int, target_rate: int = SAMPLE_RATE
-) -> Float[Tensor, " N"]:
+) -> Float[Tensor, " S2"]:
     """Resample with the release's windowed sinc, N = ceil(S * target_rate / source_rate).
 
     Args:

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.windows import decode_ranges, overlap_add
-from semanticodec.decoder.decoder import LATENT_FRAMES, Decoder
+from semanticodec.audio.fbank import WINDOW_SAMPLES
+from semanticodec.audio.windows import STEP_SAMPLES, decode_ranges, overlap_add
+from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.noise import WindowNoise, check_noise
 from semanticodec.decoder.sampler import Noise
 from semanticodec.decoder.sampling import SamplingConfig
@@ -24,8 +25,7 @@ from semanticodec.layers.surroundings import padded, trainable, undisturbed
 from semanticodec.token_format import TokenGrid
 
 StreamFeatures = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
-# A window is a multiple of 0.32 s: of K = 4's columns, and of what the T-UNet can halve.
-STEPS_PER_WINDOW = 32
+STEPS_PER_WINDOW = WINDOW_SAMPLES // STEP_SAMPLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +106,14 @@ class WindowsDecoder:
         ]
         return padded(wavs).unsqueeze(1)
 
-    def stream(self, item: CodedRecording) -> Iterator[Float[Tensor, " N"]]:
+    def stream(self, item: CodedRecording) -> Iterator[Float[Tensor, " S"]]:
         """Yield the waveform block by block, in memory that its length does not change."""
         decoded = self._decoded([item], self._windows([item]))
         yield from overlap_add((samples for _, samples in decoded), item.num_samples)
 
     def _decoded(
         self, items: Sequence[CodedRecording], windows: Iterable[Window]
-    ) -> Iterator[tuple[Window, Float[Tensor, " N"]]]:
+    ) -> Iterator[tuple[Window, Float[Tensor, " S"]]]:
         is_cpu = self.decoder.latent_scale.device.type == "cpu"
         is_joined = self.batch_size is not None or not is_cpu
         size = self.batch_size or self.decoder.windows_at_once(self.settings)
@@ -140,12 +140,12 @@ class WindowsDecoder:
     def _noise_of(self, batch: list[Window]) -> Noise:
         """Return the noise of the windows; a shorter window takes the start of a whole one's."""
         whole = self.grid.positions_per_window
-        num_frames = LATENT_FRAMES * batch[0].num_positions // whole
+        num_frames = self.decoder.config.latent_shape[1] * batch[0].num_positions // whole
 
         def noise(draw: int) -> Float[Tensor, "B C T F"]:
             drawn = [self.noise(window.index, draw) for window in batch]
             for values in drawn:
-                check_noise(values, self.decoder.latent_shape)
+                check_noise(values, (1, *self.decoder.config.latent_shape))
             return torch.cat([values[:, :, :num_frames].float() for values in drawn])
 
         return noise

@@ -24,7 +24,8 @@ from semanticodec.errors import AudioError
 from semanticodec.layers.surroundings import undisturbed
 from semanticodec.token_format import SAMPLE_RATE, TokenFormat
 
-# More bring nothing: the recurrence, which gains most, advances as many at once (`layers.lstm`).
+# More bring nothing: the recurrence, which gains most, advances as many at once
+# (`runtimes.onednn.lstm`).
 WINDOWS_AT_ONCE = 8
 # A window that is not padded to its full length is a multiple of 0.32 s.
 STEPS_PER_WINDOW = 32

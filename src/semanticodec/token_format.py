@@ -29,6 +29,14 @@ BLOCKS = {25: (2, 2), 50: (1, 2), 100: (1, 1)}
 TOKEN_RATES = tuple(BLOCKS)
 
 
+def vocab_size_of(codebook_size: int) -> int:
+    """Return the vocabulary that holds the codes of a codebook of any size: a power of two.
+
+    `.smtc` files store whole bits; a finite scalar quantizer of 8 x 5 x 5 x 5 codes takes ten.
+    """
+    return 1 << (codebook_size - 1).bit_length()
+
+
 @dataclass(frozen=True)
 class TokenGrid:
     """Where the positions of a token rate lie in time and frequency.
@@ -109,7 +117,8 @@ class TokenFormat(TokenGrid):
 
     Attributes:
         semantic_vocab_size: entries of the semantic codebook, at least 1.
-        acoustic_vocab_size: entries of the acoustic codebook, at least 1.
+        acoustic_vocab_size: entries of the acoustic codebook, at least 1; where their number is
+            no power of two, the next one, see `vocab_size_of`.
         sample_rate: sample rate of the decoded audio in Hz.
     Raises:
         ConfigError: no such token rate, or a size below 1.

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from evaluation_fakes import open_faulty, run_here, write_clip
+from experiments.paper.numbers import TABLE_2
 from semanticodec.cli import main
 from semanticodec.evaluation import reconstruction
-from semanticodec.evaluation.paper_figures import TABLE_2
 from semanticodec.evaluation.reconstruction import Settings, evaluate, num_failures
 from semanticodec.evaluation.statistics import spearman
 from semanticodec.evaluation.suites import Suite, open_suite

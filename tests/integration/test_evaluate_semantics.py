@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from experiments.results.reader import read_result
 from probe_tasks import write_colours, write_pitches
 from semanticodec.cli import main
-from semanticodec.evaluation.result_reader import read_result
 from semanticodec.evaluation.semantics import run as semantics_run
 from semanticodec.evaluation.semantics.probe import ProbeSettings
 from semanticodec.evaluation.semantics.run import SemanticsSettings, evaluate_semantics

@@ -118,6 +118,7 @@ def test_ids_without_their_offset_are_refused() -> None:
         Codes.from_interleaved(codes.interleaved(), offset=False, **model)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("layout", "shape", "text"),
     [
@@ -220,6 +221,7 @@ def test_sparse_ids_are_taken() -> None:
 # --- validity ---
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

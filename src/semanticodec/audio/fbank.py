@@ -93,7 +93,7 @@ class Fbank(nn.Module):
         return torch.log((power @ self.triangles).clamp_min(LOG_FLOOR))
 
 
-def normalize_fbank(fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B T M"]:
+def normalize_fbank(fbank: Float[Tensor, " ..."]) -> Float[Tensor, " ..."]:
     """Return the filter bank on the scale that AudioMAE was trained with."""
     return (fbank - FBANK_MEAN) / (2 * FBANK_STD)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,10 +16,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from semanticodec.audio.parts import Sound, open_parts
+from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
+from semanticodec.files import atomic_path
+from semanticodec.reading import Pieces, seekable, size_of
 
 SAMPLE_RATE = 16_000
 READ_SECONDS = 10
+UNKNOWN_FRAMES = 1 << 62  # libsndfile says even more where it does not know
 
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO
 
@@ -53,50 +59,124 @@ def resample_blocks(
     yield np.pad(tail, (0, max(0, missing - len(tail))))[:missing]
 
 
-def _open(source: AudioSource) -> tuple[soundfile.SoundFile, str]:
-    name = str(source) if isinstance(source, (str, os.PathLike)) else "the audio stream"
-    if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        if not path.is_file():
-            kind = "is a folder" if path.is_dir() else "does not exist"
-            raise AudioError(f"{name} {kind}; give the path of a wav, flac, ogg or mp3 file")
-    handle = io.BytesIO(source) if isinstance(source, bytes) else source
+@contextmanager
+def opened(source: AudioSource) -> Iterator[tuple[BinaryIO, str]]:
+    """Give a sound file, or a copy of what a pipe gives, opened for reading from any byte.
+
+    Every way to hand over a sound file comes through here, so that all give the same samples.
+
+    Args:
+        source: path, bytes, or binary file object, which is read from where it stands.
+    Yields:
+        The file and what messages call it.
+    Raises:
+        AudioError: no such file, a folder, a text file, nothing in it.
+    """
+    name = getattr(source, "name", None) if hasattr(source, "read") else source
+    name = os.fsdecode(name) if isinstance(name, (str, os.PathLike)) else "the audio stream"
+    with ExitStack() as stack:
+        if isinstance(source, (str, os.PathLike)):
+            stream: BinaryIO = stack.enter_context(_open_path(source))
+        else:
+            stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        file = _from_here(stream, name)
+        if file is not stream:
+            stack.callback(file.close)
+        yield file, name
+
+
+def _open_path(path: str | os.PathLike[str]) -> BinaryIO:
     try:
-        return soundfile.SoundFile(handle), name
-    except (soundfile.SoundFileError, TypeError) as error:
-        # libsndfile's own words, without the file that soundfile puts before them.
-        reason = getattr(error, "error_string", error)
+        return open(path, "rb")
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        problems = {FileNotFoundError: "does not exist", IsADirectoryError: "is a folder"}
+        reason = getattr(error, "strerror", None) or str(error)
+        problem = problems.get(type(error), f"cannot be opened ({reason})")
         raise AudioError(
-            f"{name} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
+            f"{os.fsdecode(path)} {problem}; give the path of a wav, flac, ogg or mp3 file"
         ) from error
+
+
+def _from_here(stream: BinaryIO, name: str) -> BinaryIO:
+    """Return what is still to be read of a stream, as a file of its own."""
+    if isinstance(stream, io.TextIOBase):
+        raise AudioError(f"{name} is open as text; open it with mode 'rb'")
+    try:
+        file = seekable(stream)
+        start, size = file.tell(), size_of(file)
+    except (OSError, ValueError, TypeError) as error:  # closed, broken, no bytes
+        raise AudioError(f"{name} cannot be read ({error}); give a binary file") from error
+    if start >= size:
+        what = "is at its end; seek(0) before" if size else "is empty; give a sound file"
+        raise AudioError(f"{name} {what}")
+    return file if start == 0 else Pieces(file, [range(start, size)])
 
 
 def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator[np.ndarray]:
     """Yield the mono mix of a sound file block by block, float32 at `sample_rate`.
 
     Args:
-        source: path, bytes or binary file object of any format that libsndfile reads.
+        source: path, bytes or binary file object of any format that libsndfile reads; pipes too.
         sample_rate: Hz of the result.
     Raises:
         AudioError: not audio, damaged, or NaN among the samples.
     """
-    sound, name = _open(source)
-
-    def mono_blocks() -> Iterator[np.ndarray]:
-        while True:
-            block = sound.read(READ_SECONDS * sound.samplerate, dtype="float32", always_2d=True)
-            if not len(block):
-                return
-            _check_finite(block, name)
-            yield block.mean(axis=1)
-
-    with sound:
+    with opened(source) as (file, name):
+        is_open = False
         try:
-            yield from resample_blocks(mono_blocks(), sound.samplerate, sample_rate)
+            for sound in open_parts(file):
+                is_open = True
+                blocks = _mono_blocks(sound, name)
+                yield from resample_blocks(blocks, sound.samplerate, sample_rate)
         except soundfile.SoundFileError as error:
+            # libsndfile's own words, without the file that soundfile puts before them.
+            reason = getattr(error, "error_string", error)
             raise AudioError(
-                f"{name} is damaged ({error}); encode it again or repair it"
+                f"{name} is damaged ({reason}); encode it again or repair it"
+                if is_open
+                else f"{name} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
             ) from error
+        except OSError as error:
+            raise AudioError(f"{name} cannot be read to its end ({error}); try again") from error
+
+
+@contextmanager
+def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
+    """Give a sound file that tells how many samples it has and can be read from any of them.
+
+    Nearly always that is the file itself. Where it tells no length or begins with other bytes, it
+    is a copy in memory: its mono mix at 16 kHz.
+
+    Args:
+        source: see `read_blocks`.
+    Raises:
+        AudioError: see `read_blocks`.
+    """
+    with opened(source) as (file, _), ExitStack() as stack:
+        try:
+            sound = stack.enter_context(soundfile.SoundFile(file))
+            is_usable = 0 < sound.frames < UNKNOWN_FRAMES
+        except soundfile.SoundFileError:
+            is_usable = False
+        if not is_usable:
+            file.seek(0)
+            copy = io.BytesIO()
+            soundfile.write(copy, load_audio(file).numpy(), SAMPLE_RATE, "FLOAT", format="WAV")
+            copy.seek(0)
+            sound = stack.enter_context(soundfile.SoundFile(copy))
+        yield sound
+
+
+def _mono_blocks(sound: Sound, name: str) -> Iterator[np.ndarray]:
+    remaining = sound.frames
+    while remaining > 0:
+        wanted = min(READ_SECONDS * sound.samplerate, remaining)
+        block = sound.next_block(wanted)
+        if not len(block):
+            return
+        remaining -= len(block)
+        _check_finite(block, name)
+        yield block.mean(axis=1)
 
 
 def load_audio(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Float[Tensor, " S"]:
@@ -126,9 +206,9 @@ def save_audio(path: str | os.PathLike[str], wav: Tensor, sample_rate: int = SAM
             f"{target.name} has the suffix '{target.suffix}'; use one of {', '.join(formats)}"
         )
     samples = wav.detach().float().cpu().reshape(-1, wav.shape[-1]).T.clamp(-1, 1).numpy()
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        soundfile.write(partial, samples, sample_rate, format=formats[target.suffix.lower()])
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    kind = formats[target.suffix.lower()]
+    with (
+        atomic_path(target) as partial,
+        open_sound_file(partial, sample_rate, samples.shape[1], kind) as sound,
+    ):
+        sound.write(samples)

@@ -1,1 +1,1 @@
-"""How fast a model is on this machine: seconds, GFLOP/s and memory of every box."""
+"""How fast a model is on this machine: seconds of encoding and decoding, module by module."""

@@ -1,4 +1,4 @@
-"""Taking times: of repeated calls, and of the boxes inside a whole encode or decode."""
+"""Taking times: of repeated calls, and of the modules inside a whole encode or decode."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ def measure(run: Callable[[], object], num_runs: int, device: torch.device) -> T
     return Timing.of([timed(run, device) for _ in range(num_runs)])
 
 
-class BoxClock:
+class ModuleClock:
     """Shares the time of a run among the methods that are called in it.
 
     A method that another one calls takes its time away from the caller: shares add up.
 
     Attributes:
-        seconds: of every box, without the boxes that it calls.
-        shapes: of the first argument in every call of every box.
+        seconds: by module, without the modules that it calls.
+        shapes: shapes of the first argument in every call, by module.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -99,7 +99,7 @@ class BoxClock:
         self.shapes: dict[str, list[tuple[int, ...]]] = defaultdict(list)
 
     def _book(self) -> None:
-        """Give the time since the last change to the box that is at work."""
+        """Give the time since the last change to the module that is at work."""
         wait_for(self._device)
         now = time.perf_counter()
         if self._open:
@@ -124,7 +124,7 @@ class BoxClock:
         """Watch methods for a while.
 
         Args:
-            methods: box -> (object, name of its method).
+            methods: (object, name of its method) by module.
         """
         # An attribute of the object hides the method of its class, and is removed again; a runtime
         # may have put one there before.

@@ -46,7 +46,7 @@ class PeakMemory:
         """What the number is."""
         if self._device.type == "cuda":
             return "tensors on the GPU, weights included"
-        since = "since it started" if self.is_since_start else "while the box ran"
+        since = "since it started" if self.is_since_start else "while it ran"
         return f"the process with all loaded weights, {since}"
 
     def megabytes(self) -> float:

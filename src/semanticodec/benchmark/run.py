@@ -1,163 +1,117 @@
-"""The whole benchmark: peaks of the machine, single boxes, and encode and decode end to end."""
+"""The plain benchmark: encode and decode, with the seconds of every module in them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from semanticodec.benchmark import official
-from semanticodec.benchmark.boxes import SINGLE_BOXES, WHOLES, Inputs, positions, work_of
-from semanticodec.benchmark.clock import Timing, measure
-from semanticodec.benchmark.flops import FlopCount
 from semanticodec.benchmark.memory import PeakMemory
-from semanticodec.benchmark.peaks import GIGA, highest, measure_peaks
-from semanticodec.benchmark.settings import BOXES, Settings
-from semanticodec.benchmark.wholes import measure_whole
+from semanticodec.benchmark.modules import MODULES, REST
+from semanticodec.benchmark.stages import (
+    STAGES,
+    Runs,
+    StageTiming,
+    explained,
+    measure_stage,
+    stage_work,
+)
 from semanticodec.codec import SemantiCodec
-from semanticodec.errors import ConfigError
-from semanticodec.evaluation.provenance import provenance
+from semanticodec.provenance import provenance
 
 Report = dict[str, Any]
-ENCODER_DTYPE = "float32"  # codes never depend on the precision that the decoder works in
 
 
 def run_benchmark(
-    codec: SemantiCodec, settings: Settings, progress: Callable[[str], object] = lambda what: None
+    codec: SemantiCodec,
+    runs: Runs,
+    described: dict[str, Any],
+    progress: Callable[[str], object] = lambda stage: None,
 ) -> Report:
     """Return what was measured, as JSON-ready values.
 
     Args:
-        codec: the boxes that are measured have weights, on the settings' device and in their
-            dtype.
-        settings: what to measure.
-        progress: told what is measured next.
+        codec: model on the device and in the precision to measure.
+        runs: what is run, and how often.
+        described: what reports say of the model: `model`, `device`, `dtype` and `runtime`.
+        progress: called with the name of the stage that is measured next.
     Raises:
         ConfigError: the machine cannot compute in this precision, or lacks the memory.
     """
-    bench = _Bench(codec, settings)
-    with torch.inference_mode():
-        for dtype in dict.fromkeys((ENCODER_DTYPE, settings.dtype)):
-            progress(f"the machine in {dtype}")
-            bench.measure_peaks(dtype)
-        rows = []
-        for name in [name for name in BOXES if name in settings.boxes]:
-            progress(BOXES[name])
-            rows.append(bench.row(name))
+    stages = []
+    for name in STAGES:
+        progress(name)
+        memory = PeakMemory(codec.device)
+        with explained(name, described["device"], described["dtype"]):
+            work = stage_work(name, codec, runs)
+            stage = measure_stage(work, STAGES[name], codec, codec.device, runs.num_runs)
+        stages.append({"name": name, **_row(stage, runs), "peak_memory_mb": memory.megabytes()})
     return {
         **provenance(),
-        "settings": bench.described_settings(),
-        "peaks": bench.peaks,
-        "memory_is": PeakMemory(bench.device).meaning,
-        "boxes": rows,
-        "official": bench.compared(rows),
+        "settings": {
+            **described,
+            "num_runs": runs.num_runs,
+            "seconds": runs.seconds,
+            "batch_size": runs.batch_size,
+            "threads": torch.get_num_threads(),
+            "token_rate": codec.token_rate,
+            "semantic_vocab_size": codec.semantic_vocab_size,
+            "sampling": asdict(codec.sampling(**runs.decode_options)),
+        },
+        "memory_is": PeakMemory(codec.device).meaning,
+        "stages": stages,
     }
 
 
-class _Bench:
-    def __init__(self, codec: SemantiCodec, settings: Settings) -> None:
-        self.codec, self.settings = codec, settings
-        self.device = torch.device(settings.device)
-        self.sampling = codec.sampling(**settings.decode_options)
-        self.flops = FlopCount(codec.config)
-        self.peaks: dict[str, list[dict[str, Any]]] = {}
-
-    def measure_peaks(self, dtype: str) -> None:
-        work = partial(measure_peaks, self.device, getattr(torch, dtype), self.settings.num_runs)
-        self.peaks[dtype] = self._tried("the products that it is compared with", work)
-
-    def row(self, name: str) -> dict[str, Any]:
-        return self._tried(
-            BOXES[name], partial(self._whole if name in WHOLES else self._single, name)
-        )
-
-    def _tried(self, what: str, work: Callable[[], Any]) -> Any:
-        try:
-            return work()
-        except torch.OutOfMemoryError as error:
-            raise ConfigError(
-                f"{what}: {self.settings.device} has too little memory; measure fewer --boxes"
-            ) from error
-        except RuntimeError as error:
-            if "not implemented for" not in str(error):
-                raise
-            raise ConfigError(
-                f"{what}: {self.settings.device} does not compute in {self.settings.dtype} "
-                f"({error}); choose another --dtype"
-            ) from error
-
-    def _single(self, name: str) -> dict[str, Any]:
-        is_pair = name == "unet" and self.sampling.guidance_scale != 1
-        generator = torch.Generator().manual_seed(0)
-
-        def random(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=generator).to(self.device)
-
-        inputs = Inputs(
-            codec=self.codec,
-            random=random,
-            num_items=2 if is_pair else 1,
-            num_positions=positions(self.codec),
-        )
-        memory = PeakMemory(self.device)
-        timing = measure(work_of(name, inputs), self.settings.num_runs, self.device)
-        flops = inputs.num_items * self.flops.of_window(name)
-        dtype = ENCODER_DTYPE if SINGLE_BOXES[name].is_encoder else self.settings.dtype
-        row = self._figures(timing, flops, memory, dtype)
-        return {"name": name, "title": BOXES[name], "windows": inputs.num_items, **row}
-
-    def _whole(self, name: str) -> dict[str, Any]:
-        memory = PeakMemory(self.device)
-        whole = measure_whole(name, self.codec, self.settings)
-        shapes = whole.clock.shapes
-        flops = sum(self.flops.of_call(box, shape) for box in WHOLES[name] for shape in shapes[box])
-        dtype = ENCODER_DTYPE if name == "encode" else self.settings.dtype
-        row = {
+def _row(stage: StageTiming, runs: Runs) -> dict[str, Any]:
+    modules = [
+        {
             "name": name,
-            "title": BOXES[name],
-            **self._figures(whole.timing, flops, memory, dtype),
-            "shares": whole.shares,
-            "calls": {box: len(shapes[box]) for box in WHOLES[name]},
-            "windows": {box: sum(shape[0] for shape in shapes[box]) for box in WHOLES[name]},
+            "title": MODULES[name].title if name in MODULES else "everything else",
+            "seconds": seconds,
+            "share": seconds / sum(stage.shares.values()),
+            "times_real_time": runs.seconds / seconds if seconds else None,
+            "calls": len(stage.clock.shapes[name]) if name != REST else None,
         }
-        if name != "sampler":
-            row["audio_seconds"] = self.settings.seconds
-            row["times_real_time"] = self.settings.seconds / whole.timing.median
-        return row
+        for name, seconds in stage.shares.items()
+    ]
+    return {
+        "audio_seconds": runs.seconds,
+        **stage.timing.to_dict(),
+        "times_real_time": runs.seconds / stage.timing.median,
+        "modules": modules,
+    }
 
-    def _figures(
-        self, timing: Timing, flops: int, memory: PeakMemory, dtype: str
-    ) -> dict[str, Any]:
-        gflop = flops / GIGA
-        gflops = gflop / timing.median
-        return {
-            "dtype": dtype,
-            **timing.to_dict(),
-            "gflop": gflop,
-            "gflops": gflops,
-            "share_of_peak": gflops / highest(self.peaks[dtype]),
-            "peak_memory_mb": memory.megabytes(),
-        }
 
-    def described_settings(self) -> dict[str, Any]:
-        settings = {**asdict(self.settings), "boxes": list(self.settings.boxes)}
-        del settings["decode_options"]
-        return {
-            **settings,
-            "threads": torch.get_num_threads(),
-            "token_rate": self.codec.token_rate,
-            "semantic_vocab_size": self.codec.semantic_vocab_size,
-            "sampling": asdict(self.sampling),
-        }
+def text_report(report: Report) -> str:
+    """Return the report for a terminal."""
+    settings, machine = report["settings"], report["machine"]
+    sampling = settings["sampling"]
+    where = machine.get("accelerator") if settings["device"] != "cpu" else None
+    head = (
+        f"{settings['model']} ({settings['token_rate']} tokens per second) on "
+        f"{where or machine['processor']}, threads: {settings['threads']} of {machine['cores']} "
+        f"cores, {settings['dtype']} after the codes, runtime {settings['runtime']}, "
+        f"torch {report['versions']['torch']}; sampler {sampling['sampler']}, "
+        f"{sampling['num_steps']} steps, guidance {sampling['guidance_scale']:g}; "
+        f"median of {settings['num_runs']} runs; {report['date']}"
+    )
+    line = f"{'':42}{'seconds':>10}{'× real time':>14}{'share':>9}{'calls':>8}{'memory MB':>12}"
+    return "\n".join([head, "", line, *_lines(report)])
 
-    def compared(self, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-        decodes = [row for row in rows if row["name"] == "decode"]
-        if not (self.settings.is_official_size and decodes and self.codec.token_rate == 100):
-            return None
-        peaks = self.peaks[ENCODER_DTYPE] if self.device.type == "cpu" else None
-        (decode,) = decodes
-        return official.compare(decode["seconds"]["median"], decode["windows"]["vae"], peaks)
+
+def _lines(report: Report) -> Iterator[str]:
+    for stage in report["stages"]:
+        title = f"{stage['name']} {stage['audio_seconds']:g} s"
+        yield (
+            f"{title:42}{stage['seconds']['median']:>10.4g}{stage['times_real_time']:>14.4g}"
+            f"{'100 %':>9}{'':8}{stage['peak_memory_mb']:>12.0f}"
+        )
+        for module in stage["modules"]:
+            title, speed, calls = (module[key] for key in ("title", "times_real_time", "calls"))
+            yield (
+                f"  {title:40}{module['seconds']:>10.4g}{speed or 0:>14.4g}"
+                f"{module['share']:>8.1%} {calls or '':>7}"
+            ).rstrip()

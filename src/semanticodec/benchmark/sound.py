@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-
 import numpy as np
 from jaxtyping import Float
 
 SAMPLE_RATE = 16_000
-BLOCK_S = 10.0
 NUM_HARMONICS = 12
 LOWEST_HZ, HIGHEST_HZ = 100.0, 300.0
 
@@ -32,21 +28,3 @@ def synthesise(num_samples: int, seed: int = 0) -> Float[np.ndarray, " S"]:
         wav += 0.2 / number * np.sin(number * phase + rng.uniform(0, 2 * np.pi))
     envelope = 0.55 + 0.45 * np.sin(2 * np.pi * rhythm_hz * time)
     return np.clip(wav * envelope, -1, 1).astype(np.float32)
-
-
-def sound_blocks(seconds: float) -> Iterator[Float[np.ndarray, " S"]]:
-    """Yield a long sound in blocks, so that its length costs no memory."""
-    left, seed = round(seconds * SAMPLE_RATE), 0
-    while left:
-        block = synthesise(min(left, round(BLOCK_S * SAMPLE_RATE)), seed)
-        yield block
-        left, seed = left - len(block), seed + 1
-
-
-def write_sound(path: str | os.PathLike[str], blocks: Iterable[np.ndarray]) -> None:
-    """Write blocks as a 16-bit wav at 16 kHz, one after the other."""
-    import soundfile
-
-    with soundfile.SoundFile(path, "w", SAMPLE_RATE, channels=1, subtype="PCM_16") as file:
-        for block in blocks:
-            file.write(block)

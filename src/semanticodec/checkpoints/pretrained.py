@@ -8,7 +8,6 @@ Several token rates may share weight files; nothing is ever unpickled.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -21,14 +20,19 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from semanticodec.checkpoints.codebook_grid import SCALE_SUFFIX, from_int8, to_int8
+from semanticodec.checkpoints.index import (
+    CONFIG_NAME,
+    DEFAULT_MODEL,
+    FORMAT,
+    read_index,
+    weight_files,
+)
 from semanticodec.config import CodecConfig, config_from_dict, config_to_dict
+from semanticodec.encoder.quantizers import QUANTIZERS
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.files import atomic_path, write_json
 
-FORMAT = 1
-CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
-DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "default_model"
 CODEBOOK_KEY = "encoder.semantic.codebook_"
 # Stored in full whatever the precision of the rest: small, and float16 would break them (noise
 # levels near 1, counts beyond 65 504).
@@ -36,7 +40,7 @@ FULL_PRECISION = (
     "decoder.schedule.",
     "decoder.preconditioning.",
     "decoder.latent_scale",
-    "encoder.quantizer.cluster_size",
+    *(f"encoder.quantizer.{name}" for kind in QUANTIZERS.values() for name in kind.full_precision),
 )
 
 
@@ -84,30 +88,6 @@ def _is_hub_id(source: str) -> bool:
     return bool(owner and name) and "/" not in name and not source.startswith((".", "~"))
 
 
-def read_index(folder: Path) -> dict[str, Any]:
-    """Return the checked content of a model folder's `config.json`."""
-    path = folder / CONFIG_NAME
-    if not path.is_file():
-        raise CheckpointError(f"{folder} has no {CONFIG_NAME}; is it a model folder?")
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
-    if not isinstance(index, dict) or not isinstance(index.get("token_rates"), dict):
-        raise CheckpointError(f"{path} lists no token_rates; it is no model of this codec")
-    rates = index["token_rates"]
-    if not rates or not all(rate.isdecimal() for rate in rates):
-        raise CheckpointError(
-            f"{path} lists the token rates {', '.join(map(repr, rates)) or 'none'}; they are to be "
-            "numbers of tokens per second, at least one"
-        )
-    if index.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {index.get('format')!r}, this version reads {FORMAT}; upgrade"
-        )
-    return index
-
-
 def read_setting(folder: Path, token_rate: int | None = None) -> tuple[CodecConfig, list[Path]]:
     """Return configuration and weight files of one token rate of a model folder."""
     index = read_index(folder)
@@ -119,18 +99,7 @@ def read_setting(folder: Path, token_rate: int | None = None) -> tuple[CodecConf
             f"it offers {', '.join(rates) or 'none'}"
         )
     setting = rates[chosen]
-    if not isinstance(setting, dict) or not isinstance(setting.get("weights"), list):
-        raise CheckpointError(f"{folder / CONFIG_NAME} names no weights for token rate {chosen}")
-    files = []
-    for name in setting["weights"]:
-        # A name with a path in it could point anywhere on the reader's disk.
-        if (
-            not isinstance(name, str)
-            or Path(name).name != name
-            or not name.endswith(".safetensors")
-        ):
-            raise CheckpointError(f"{name!r} is no plain .safetensors file name in {CONFIG_NAME}")
-        files.append(folder / name)
+    files = weight_files(folder, chosen, setting)
     return config_from_dict(CodecConfig, setting.get("config")), files
 
 
@@ -208,7 +177,6 @@ def write_model(
             codebooks that lie on the grid of `codebook_grid` take 8, without a change of value.
     """
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     write_weights(target / WEIGHTS_NAME, state, dtype)
     rate = str(config.token_rate)
     setting = {"config": config_to_dict(config), "weights": [WEIGHTS_NAME]}
@@ -231,7 +199,6 @@ def write_models(
         dtype: precision of the stored weights, as in `write_model`.
     """
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     rates: dict[str, Any] = {}
     written: set[str] = set()
     for config, files in settings:

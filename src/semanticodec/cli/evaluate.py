@@ -1,4 +1,4 @@
-"""`semanticodec evaluate ...`: the experiments of the paper's Sections IV and V."""
+"""`semanticodec evaluate ...`: quality of decoded audio, and what features know of sounds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import argparse
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from semanticodec.cli import (
-    evaluate_ablations,
-    evaluate_figures,
-    evaluate_reconstruction,
-    evaluate_semantics,
-)
+from semanticodec.cli import evaluate_features, evaluate_reconstruction, evaluate_semantics
+from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:
     from semanticodec.cli.options import Subparsers
@@ -19,24 +15,33 @@ if TYPE_CHECKING:
 EVALUATIONS: dict[str, ModuleType] = {
     "reconstruction": evaluate_reconstruction,
     "semantics": evaluate_semantics,
-    "ablations": evaluate_ablations,
-    "figures": evaluate_figures,
-    "results": evaluate_figures,
+    "features": evaluate_features,
 }
+# What reproduces the paper is run from a clone; the old commands name the new ones.
+MOVED = ("ablations", "figures", "results")
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command and what can be evaluated."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure codecs as the paper does: quality, semantics, ablations, figures",
-        description="Measure codecs as the paper does, and draw and tabulate the results.",
+        help="measure codecs as the paper does: quality and semantics",
+        description="Measure codecs as the paper does: quality and semantics.",
     )
     evaluations = parser.add_subparsers(dest="evaluation", metavar="WHAT", required=True)
-    for module in dict.fromkeys(EVALUATIONS.values()):
+    for module in EVALUATIONS.values():
         module.add_parser(evaluations)
+    for name in MOVED:
+        # No prefix: everything that follows is taken as it is.
+        moved = evaluations.add_parser(name, add_help=False, prefix_chars="\0")
+        moved.add_argument("words", nargs="*")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one evaluation and return its exit status."""
+    if args.evaluation in MOVED:
+        raise ConfigError(
+            f"`semanticodec evaluate {args.evaluation}` is now `python -m "
+            f"experiments.{args.evaluation}`, run from a clone of the repository"
+        )
     return EVALUATIONS[args.evaluation].run(args)

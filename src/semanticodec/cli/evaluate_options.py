@@ -49,8 +49,8 @@ def measuring_settings(args: argparse.Namespace) -> Settings:
     Raises:
         ConfigError: a device that this machine lacks.
     """
-    from semanticodec.evaluation.provenance import num_cores
     from semanticodec.evaluation.reconstruction import DEFAULT_METRICS, Settings
+    from semanticodec.provenance import num_cores
 
     spoken = () if args.recogniser is None else (WER,)
     metrics = (*DEFAULT_METRICS, *spoken) if args.metrics is None else _names(args.metrics)

@@ -1,6 +1,6 @@
-"""The whole decoder: quantised features -> context -> diffusion -> VAE decoder -> vocoder.
+"""The whole decoder: quantized features -> context -> diffusion -> VAE decoder -> vocoder.
 
-acoustic, semantic [B, L, D] -> Condition -> context [B, L, C]
+acoustic, semantic [B, L, D] -> Condition -> context [B, L, E]
     -> TUNet under the sampler -> latent [B, 8, 256, 16] -> VAEDecoder -> mel [B, 1024, 64]
     -> vocoder -> wav [B, 163 840]            (a window; shorter ones are shorter everywhere)
 """
@@ -29,7 +29,8 @@ from semanticodec.decoder.sampling import EVERYWHERE, SamplingConfig, SamplingPr
 from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.decoder.vae import VAEConfig, VAEDecoder
-from semanticodec.decoder.vocos import Vocos
+from semanticodec.decoder.vocoder import VocoderConfig
+from semanticodec.decoder.vocoders import make_vocoder
 from semanticodec.layers.full_precision import FullPrecision
 
 LATENT_FRAMES = 256
@@ -46,11 +47,6 @@ MAPS_PER_WINDOW = 8
 DEFAULT_WINDOWS = 8
 
 
-def make_vocoder(config: HiFiGAN.Config | Vocos.Config) -> HiFiGAN | Vocos:
-    """Return the vocoder that a configuration describes."""
-    return Vocos(config) if isinstance(config, Vocos.Config) else HiFiGAN(config)
-
-
 class Decoder(FullPrecision):
     """Everything right of the codes in the paper's Figure 2."""
 
@@ -58,14 +54,32 @@ class Decoder(FullPrecision):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """The decoder's modules, and how it samples.
+
+        Attributes:
+            condition: sizes of the context.
+            unet: sizes of the T-UNet.
+            schedule: form of the noise schedule.
+            preconditioning: size of the latent's statistics; None does without (as the release).
+            vae: sizes of the VAE, whose decoder is used.
+            vocoder: sizes of the vocoder, of one of the classes there are.
+            sampling: how to sample where nothing else is asked for.
+            sampling_presets: how to sample for other qualities.
+        """
+
         condition: Condition.Config = field(default_factory=Condition.Config)
         unet: TUNet.Config = field(default_factory=TUNet.Config)
         schedule: Schedule.Config = field(default_factory=Schedule.Config)
         preconditioning: Preconditioning.Config | None = None
         vae: VAEConfig = field(default_factory=VAEConfig)
-        vocoder: HiFiGAN.Config | Vocos.Config = field(default_factory=HiFiGAN.Config)
+        vocoder: VocoderConfig = field(default_factory=HiFiGAN.Config)
         sampling: SamplingConfig = field(default_factory=SamplingConfig)
         sampling_presets: SamplingPresets = field(default_factory=SamplingPresets)
+
+        @property
+        def latent_shape(self) -> tuple[int, int, int]:
+            """Channels C, frames T and frequencies F of a whole window's latent."""
+            return self.unet.in_channels, self.unet.latent_frames, self.unet.latent_bins
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -83,11 +97,6 @@ class Decoder(FullPrecision):
         # Of no condition; replaced as a whole, since threads may share the decoder.
         self._prepared: tuple[object, PreparedContext] | None = None
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int, int]:
-        """Shape [1, C, T, F] of the latent of a whole window."""
-        return 1, self.config.unet.in_channels, LATENT_FRAMES, LATENT_BINS
-
     def timesteps(self, num_steps: int, shift: float | None = None) -> list[int]:
         """Return the decreasing timesteps of a run.
 
@@ -102,7 +111,7 @@ class Decoder(FullPrecision):
         self,
         latent: Float[Tensor, "B C T F"],
         timestep: Int[Tensor, " B"],
-        context: Float[Tensor, "B L C"] | PreparedContext,
+        context: Float[Tensor, "B L E"] | PreparedContext,
     ) -> Float[Tensor, "B C T F"]:
         """Return the velocity v_θ(z_n, n, E) of Eq. 9.
 
@@ -119,7 +128,7 @@ class Decoder(FullPrecision):
 
     def denoiser(
         self,
-        context: Float[Tensor, "B L C"],
+        context: Float[Tensor, "B L E"],
         guidance_scale: float,
         guidance_interval: tuple[float, float] = EVERYWHERE,
     ) -> Denoiser:
@@ -160,7 +169,7 @@ class Decoder(FullPrecision):
         return prepared[1]
 
     def sample(
-        self, context: Float[Tensor, "B L C"], noise: Noise, settings: SamplingConfig
+        self, context: Float[Tensor, "B L E"], noise: Noise, settings: SamplingConfig
     ) -> Float[Tensor, "B C T F"]:
         """Return the denoised latents of windows, in the diffusion's scale (Eq. 8, 10).
 
@@ -178,7 +187,7 @@ class Decoder(FullPrecision):
             end_at_clean=settings.timestep_shift > 0,
         )
 
-    def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
+    def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B T2 M"]:
         """Return the log mel of a sampled latent."""
         dtype = next(self.vae.parameters()).dtype
         return self.vae((latent / self.latent_scale).to(dtype))
@@ -191,7 +200,7 @@ class Decoder(FullPrecision):
     @torch.inference_mode()
     def decode_windows(
         self,
-        halves: Sequence[tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]],
+        halves: Sequence[tuple[Float[Tensor, "1 _L D"], Float[Tensor, "1 _L D"]]],
         num_positions: int,
         settings: SamplingConfig,
         noise: Noise,
@@ -222,7 +231,8 @@ class Decoder(FullPrecision):
         if device.type != "cuda":
             return DEFAULT_WINDOWS
         config = self.config.vae
-        cells = 16 * LATENT_FRAMES * LATENT_BINS
+        _, num_frames, num_bins = self.config.latent_shape
+        cells = 16 * num_frames * num_bins
         channels = config.base_channels * max(config.channel_multipliers[:2])
         num_bytes = MAPS_PER_WINDOW * cells * channels * next(self.vae.parameters()).element_size()
         free, _ = torch.cuda.mem_get_info(device)

@@ -8,22 +8,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semanticodec.layers.linear import Linear
-from semanticodec.layers.lstm import LSTM
-
 
 class AcousticEncoder(nn.Module):
     """LSTM over [features, centroids], then a linear map back to the feature width (Eq. 2)."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        """Sizes; the official ones have hidden = 2 * width and 4, 3, 2 layers for K = 1, 2, 4.
+        """Sizes; officially hidden = 2 * width, and 4, 3, 2 layers for stack factors 1, 2, 4.
 
         Attributes:
-            width: of features, centroids and output.
-            hidden: of the LSTM, per direction.
-            num_layers: of the LSTM.
-            bidirectional: False is the ablation of the paper's Table VI.
+            width: width of features, centroids and output.
+            hidden: width of the LSTM, per direction.
+            num_layers: layers of the LSTM.
+            bidirectional: whether a second direction runs back; without is the ablation of the
+                paper's Table VI.
             is_residual: add a linear map of features - centroids that starts as that difference,
                 with the LSTM joining in from nothing (not official). The codes then start as a
                 second stage of residual quantization, spread as wide as the data: without it a
@@ -39,12 +37,18 @@ class AcousticEncoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.lstm = LSTM(2 * config.width, config.hidden, config.num_layers, config.bidirectional)
+        self.lstm = nn.LSTM(
+            2 * config.width,
+            config.hidden,
+            config.num_layers,
+            batch_first=True,
+            bidirectional=config.bidirectional,
+        )
         lstm_width = (2 if config.bidirectional else 1) * config.hidden
-        self.project = Linear(lstm_width, config.width, bias=False)
+        self.project = nn.Linear(lstm_width, config.width, bias=False)
         self.residual = None
         if config.is_residual:
-            self.residual = Linear(config.width, config.width, bias=False)
+            self.residual = nn.Linear(config.width, config.width, bias=False)
             nn.init.eye_(self.residual.weight)
             nn.init.zeros_(self.project.weight)
 
@@ -53,21 +57,22 @@ class AcousticEncoder(nn.Module):
     ) -> Float[Tensor, "B L D"]:
         """Return the acoustic feature of every position, before quantization.
 
-        On a CPU without gradients an item's features never depend on its batch, to the bit.
-
         Args:
             features: stacked AudioMAE features, padded positions marked.
             quantized: their semantic centroids, padded positions marked.
         Source: paper Eq. 2; the linear map without bias is the release's.
         """
         hidden, _ = self.lstm(torch.cat([features, quantized], dim=-1))
-        if torch.is_grad_enabled() or not features.is_cpu:
-            return self._map(hidden, features - quantized)
-        rows = zip(hidden.split(1), (features - quantized).split(1))
-        return torch.cat([self._map(*item) for item in rows])
+        return self.project_out(hidden, features - quantized)
 
-    def _map(
-        self, hidden: Float[Tensor, "B L H"], difference: Float[Tensor, "B L D"]
+    def project_out(
+        self, hidden: Float[Tensor, "B L D2"], difference: Float[Tensor, "B L D"]
     ) -> Float[Tensor, "B L D"]:
+        """Return the features of the LSTM's outputs.
+
+        Args:
+            hidden: outputs of the LSTM.
+            difference: features less their centroids, for the residual map.
+        """
         acoustic = self.project(hidden)
         return acoustic if self.residual is None else acoustic + self.residual(difference)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from semanticodec.errors import ConfigError
-from semanticodec.evaluation.results import write_json, write_text
+from semanticodec.files import write_json, write_text
+from semanticodec.provenance import FORMAT
 
-FORMAT = 1
 SETTINGS_NAME = "settings.json"
 ROWS_NAME = "clips.jsonl"
 

@@ -21,16 +21,17 @@ from semanticodec.evaluation import report, systems
 from semanticodec.evaluation.bench import Bench, Task, audio_path, file_name
 from semanticodec.evaluation.journal import Journal, Row
 from semanticodec.evaluation.metrics import Metrics
-from semanticodec.evaluation.provenance import provenance, versions
-from semanticodec.evaluation.results import write_json, write_text
 from semanticodec.evaluation.statistics import NUM_RESAMPLES, SEED
 from semanticodec.evaluation.suites import Clip, Suite
 from semanticodec.evaluation.summary import summarise
 from semanticodec.evaluation.systems import System
 from semanticodec.evaluation.workers import Death, run_tasks
+from semanticodec.files import write_json, write_text
+from semanticodec.provenance import FORMAT, provenance, versions
 
 DEFAULT_METRICS = ("mel", "stft", "visqol_speech", "visqol_audio", "stoi")
 RESULTS_NAME = "results.json"
+RECONSTRUCTION = "reconstruction"  # kind of the results file
 # What scores are computed by; torch, numpy and others round differently at most.
 SCORING_PACKAGES = (
     *("semanticodec", "visqol-python", "pystoi", "jiwer", "pocketsphinx", "transformers"),
@@ -248,8 +249,8 @@ def _results(
     assert len(measured) == len(rows)
     described = [{"name": c.name, "spec": c.spec, "details": c.details} for c in contestants]
     return {
-        "format": 1,
-        "kind": "reconstruction",
+        "format": FORMAT,
+        "kind": RECONSTRUCTION,
         **provenance(),
         "suite": {
             "name": suite.name,

@@ -96,7 +96,7 @@ def estimate(
 
 def _resample(
     domain: Stratum, num_resamples: int, rng: np.random.Generator
-) -> Float[np.ndarray, " R"]:
+) -> Float[np.ndarray, " resamples"]:
     """Return the domain's figure for each set of clips drawn from it."""
     num_clips = len(domain.values)
     rows = max(1, MAX_DRAWN // num_clips)

@@ -1,8 +1,9 @@
-"""Stacking: joins K neighbouring AudioMAE patches into one position, and counts positions.
+"""Stacking: joins neighboring AudioMAE patches into one position, and counts positions.
 
-K = 1: every patch is a position
-K = 2: two bands of one time step, in the order t0f0, t0f1
-K = 4: two bands of two time steps, in the order t0f0, t0f1, t1f0, t1f1
+Stack factor (the paper's K)
+1: every patch is a position
+2: two bands of one time step, in the order t0f0, t0f1
+4: two bands of two time steps, in the order t0f0, t0f1, t1f0, t1f1
 
 Positions stay time-major: all bands of the first time step, then of the second, ...
 """
@@ -17,8 +18,10 @@ from semanticodec.errors import ConfigError
 PATCH_SAMPLES = 2560  # 16 frames of 160 samples (10 ms) at 16 kHz: 0.16 s
 PATCH_FRAMES = 16
 WINDOW_FRAMES = 1024  # 10.24 s
+# Features of positions after the end of the audio, the value that the release trained on.
+PADDING_VALUE = -1.0
 NUM_BANDS = 8  # 128 mel bins / 16 bins per patch
-# Stack factor K -> patches joined along (time, frequency).
+# Stack factor -> patches joined along (time, frequency).
 BLOCKS = {1: (1, 1), 2: (1, 2), 4: (2, 2)}
 
 
@@ -41,11 +44,11 @@ def _block(stack_factor: int, num_bands: int) -> tuple[int, int]:
 def stack_patches(
     features: Float[Tensor, "B L D"], stack_factor: int, num_bands: int = NUM_BANDS
 ) -> Float[Tensor, "B L//{stack_factor} {stack_factor}*D"]:
-    """Join neighbouring patches along the width, K at a time.
+    """Join neighboring patches along the width.
 
     Args:
         features: one row per patch, time-major, L a multiple of `num_bands`.
-        stack_factor: K, 1, 2 or 4; with 4 the number of time steps must be even.
+        stack_factor: patches to join, 1, 2 or 4; with 4 the number of time steps must be even.
         num_bands: patches along the frequency axis, num_mel_bins / 16.
     Returns:
         One row per position, time-major.
@@ -68,13 +71,13 @@ def stack_patches(
 
 
 def unstack_patches(
-    stacked: Float[Tensor, "B L {stack_factor}*D"], stack_factor: int, num_bands: int = NUM_BANDS
-) -> Float[Tensor, "B L*{stack_factor} D"]:
+    stacked: Float[Tensor, "B L D"], stack_factor: int, num_bands: int = NUM_BANDS
+) -> Float[Tensor, "B L*{stack_factor} D//{stack_factor}"]:
     """Take positions apart into patches again, the inverse of `stack_patches`.
 
     Args:
         stacked: one row per position, time-major, in whole columns.
-        stack_factor: K, 1, 2 or 4.
+        stack_factor: patches per position, 1, 2 or 4.
         num_bands: patches along the frequency axis.
     Returns:
         One row per patch, time-major.
@@ -99,7 +102,7 @@ def num_positions(num_samples: int, stack_factor: int, num_bands: int = NUM_BAND
 
     Args:
         num_samples: length at 16 kHz, 0 or more.
-        stack_factor: K, 1, 2 or 4.
+        stack_factor: patches per position, 1, 2 or 4.
         num_bands: patches along the frequency axis.
     Raises:
         ConfigError: no such stack factor.
@@ -112,10 +115,10 @@ def num_positions(num_samples: int, stack_factor: int, num_bands: int = NUM_BAND
 def positions_per_window(
     stack_factor: int, num_frames: int = WINDOW_FRAMES, num_bands: int = NUM_BANDS
 ) -> int:
-    """Return the positions of one window: 512 / K for 10.24 s and 128 mel bins.
+    """Return the positions of one window: 512 / stack factor for 10.24 s and 128 mel bins.
 
     Args:
-        stack_factor: K, 1, 2 or 4.
+        stack_factor: patches per position, 1, 2 or 4.
         num_frames: frames of 10 ms, whole columns of patches.
         num_bands: patches along the frequency axis.
     Raises:

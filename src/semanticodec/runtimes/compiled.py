@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import TYPE_CHECKING
 
-from semanticodec.codec import SemantiCodec
 from semanticodec.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from semanticodec import SemantiCodec
 
 CPU_COMPILERS = ("g++", "clang++", "cl")
 

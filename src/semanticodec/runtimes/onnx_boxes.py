@@ -8,17 +8,19 @@ Shapes: B batch · C channels · T frames · F latent frequency · L positions �
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from semanticodec.codec import SemantiCodec
 from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_export import check_exportable, graph_bytes
 from semanticodec.runtimes.onnx_graphs import context_tensors, decoder_graphs
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
+
+if TYPE_CHECKING:
+    from semanticodec import SemantiCodec
 
 
 class OnnxStep:
@@ -37,7 +39,7 @@ class OnnxStep:
         self,
         latent: Float[Tensor, "B C T F"],
         timestep: Int[Tensor, " B"],
-        context: Float[Tensor, "B L D"] | PreparedContext,
+        context: Float[Tensor, "B L E"] | PreparedContext,
     ) -> Float[Tensor, "B C T F"]:
         """Return the predicted velocity."""
         is_prepared = isinstance(context, PreparedContext)

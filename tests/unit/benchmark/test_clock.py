@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from semanticodec.benchmark.clock import BoxClock, Timing, measure, summary
+from semanticodec.benchmark.clock import ModuleClock, Timing, measure, summary
 
 CPU = torch.device("cpu")
 
@@ -29,8 +29,8 @@ def watched(machine):
     return {"outer": (machine, "outer"), "inner": (machine, "inner")}
 
 
-def test_time_belongs_to_the_innermost_box_and_adds_up():
-    machine, clock = Machine(), BoxClock(CPU)
+def test_time_belongs_to_the_innermost_module_and_adds_up():
+    machine, clock = Machine(), ModuleClock(CPU)
     start = time.perf_counter()
     with clock.watching(watched(machine)):
         machine.outer(torch.zeros(3, 2))
@@ -42,7 +42,7 @@ def test_time_belongs_to_the_innermost_box_and_adds_up():
 
 
 def test_methods_are_their_own_again_after_an_error():
-    machine, clock = Machine(), BoxClock(CPU)
+    machine, clock = Machine(), ModuleClock(CPU)
     with pytest.raises(ValueError, match="too many"), clock.watching(watched(machine)):
         machine.outer(torch.zeros(6))
     assert vars(machine) == {}
@@ -52,7 +52,7 @@ def test_methods_are_their_own_again_after_an_error():
 
 
 def test_methods_that_a_runtime_put_in_place_stay_there():
-    machine, clock = Machine(), BoxClock(CPU)
+    machine, clock = Machine(), ModuleClock(CPU)
     machine.inner = replaced = torch.clone
     with clock.watching(watched(machine)):
         machine.inner(torch.zeros(1))

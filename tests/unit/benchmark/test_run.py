@@ -1,138 +1,72 @@
-"""A report holds every box, its parts add up, and text and picture show them."""
+"""The plain benchmark: shares add up to a run, and the text shows every module."""
 
 import json
 
 import pytest
-import torch
 
-from semanticodec.benchmark import models, official
-from semanticodec.benchmark.boxes import SINGLE_BOXES, WHOLES, parts_of
-from semanticodec.benchmark.flops import FlopCount
-from semanticodec.benchmark.models import official_codec
-from semanticodec.benchmark.picture import TITLES, draw_times, picture_bytes
-from semanticodec.benchmark.report import HEADER, box_rows, markdown_report, text_report
-from semanticodec.benchmark.settings import BOXES, REST, Settings
-from semanticodec.benchmark.tables import aligned, seconds_text
-from semanticodec.checkpoints.pretrained import choose_vocabulary
-from semanticodec.config import tiny
+from semanticodec.benchmark.modules import MODULES, REST
+from semanticodec.benchmark.run import run_benchmark, text_report
+from semanticodec.benchmark.stages import STAGES, Runs
 from semanticodec.errors import ConfigError
+
+DESCRIBED = {"model": "tiny", "device": "cpu", "dtype": "float32", "runtime": "torch"}
 
 
 @pytest.fixture(scope="module")
-def rows(report):
-    return {row["name"]: row for row in report["boxes"]}
+def report(tiny_codec):
+    """Two windows to decode, with guidance at two of three steps."""
+    options = {"num_steps": 3, "guidance_scale": 2.0, "guidance_interval": (0.3, 1.0)}
+    runs = Runs(num_runs=2, seconds=11.0, decode_options=options)
+    return run_benchmark(tiny_codec, runs, DESCRIBED)
 
 
-def test_every_box_is_measured_and_survives_json(report):
-    assert [row["name"] for row in report["boxes"]] == list(BOXES)
-    assert set(BOXES) == {*SINGLE_BOXES, *WHOLES}
-    assert json.loads(json.dumps(report))["settings"]["boxes"] == list(BOXES)
-    for row in report["boxes"]:
-        assert len(row["seconds"]["runs"]) == len(row["cpu_seconds"]["runs"]) == 2
-        assert row["gflops"] == pytest.approx(row["gflop"] / row["seconds"]["median"])
-        assert row["peak_memory_mb"] > 1
+@pytest.fixture(params=STAGES)
+def stage(report, request):
+    (found,) = [row for row in report["stages"] if row["name"] == request.param]
+    return found
+
+
+def test_shares_add_up_to_a_run(stage):
+    modules = stage["modules"]
+    assert {module["name"] for module in modules} == {*STAGES[stage["name"]], REST}
+    seconds = [module["seconds"] for module in modules]
+    assert sum(seconds) == pytest.approx(min(stage["seconds"]["runs"]), rel=1e-9)
+    assert sum(module["share"] for module in modules) == pytest.approx(1)
+    assert all(value >= 0 for value in seconds)
+
+
+def test_stages_have_times_speed_and_memory(stage):
+    assert len(stage["seconds"]["runs"]) == len(stage["cpu_seconds"]["runs"]) == 2
+    assert stage["times_real_time"] == pytest.approx(11 / stage["seconds"]["median"])
+    assert stage["peak_memory_mb"] > 1
+
+
+def test_calls_are_counted(report):
+    calls = {m["name"]: m["calls"] for row in report["stages"] for m in row["modules"]}
+    assert calls["unet"] == 3 and calls["sampler"] == 1 and calls[REST] is None
+
+
+def test_the_report_survives_json_and_says_what_was_measured(report):
+    settings = json.loads(json.dumps(report))["settings"]
+    assert settings["model"] == "tiny" and settings["sampling"]["num_steps"] == 3
     assert {"date", "machine", "versions"} <= set(report)
 
 
-@pytest.mark.parametrize("name", WHOLES)
-def test_shares_add_up_to_a_run(rows, name):
-    shares = rows[name]["shares"]
-    runs = rows[name]["seconds"]["runs"]
-    assert sum(shares.values()) == pytest.approx(min(runs), rel=1e-9)
-    assert all(seconds >= 0 for seconds in shares.values())
-    assert {*WHOLES[name], "sampler" if name == "sampler" else REST} <= set(shares) <= set(TITLES)
-
-
-def test_guided_steps_count_twice_and_short_windows_less(tiny_codec, rows):
-    count = FlopCount(tiny_codec.config)
-    # Of three steps, those at 667 and 334 of 1000 are guided.
-    assert rows["sampler"]["calls"]["unet"] == 3
-    assert rows["sampler"]["windows"]["unet"] == 2 + 2 + 1
-    decode = rows["decode"]
-    assert decode["windows"]["vae"] == decode["windows"]["vocoder"] == 2
-    one = count.of_window("vae") + count.of_window("vocoder") + 5 * count.of_window("unet")
-    assert one < 1e9 * decode["gflop"] < 2.2 * one
-    assert 1e9 * rows["unet"]["gflop"] == pytest.approx(2 * count.of_window("unet"))
-    assert decode["times_real_time"] == pytest.approx(11 / decode["seconds"]["median"])
-
-
-def test_the_table_is_aligned_and_has_all_boxes(report):
+def test_the_text_has_every_module(report):
     text = text_report(report)
-    table = aligned(HEADER, box_rows(report))
-    assert "\n".join(table) in text
-    assert len({len(line) for line in table}) == 1
-    assert len(table) == len(BOXES) + 1
-    assert "sampler, 3 steps" in text and "T-UNet, one step with guidance" in text
-    assert "as fast as the official code's 122 s (with other steps" in text
-    page = markdown_report(report, "benchmark.png")
-    assert "![Where the time goes](benchmark.png)" in page
-    assert page.count("\n| ") == 2 + len(BOXES) + 2 + 4
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.00012, "0.0001"), (0.01234, "0.0123"), (0.9999, "1.00"), (9.996, "10.0"), (123.4, "123")],
-)
-def test_seconds_have_three_digits(seconds, text):
-    assert seconds_text(seconds) == text
-
-
-@pytest.mark.parametrize("kind", ["png", "svg"])
-def test_the_picture_is_the_same_for_the_same_report(report, kind):
-    figure, again = draw_times(report), draw_times(report)
-    assert figure is not None and again is not None
-    picture = picture_bytes(figure, kind)
-    assert picture == picture_bytes(again, kind)
-    assert len(picture) > 5000
-    labels = [text.get_text() for legend in figure.axes for text in legend.texts]
-    assert any(label.endswith(" s") for label in labels)
-
-
-def test_without_encode_and_decode_there_is_no_picture(report):
-    singles = [row for row in report["boxes"] if row["name"] in SINGLE_BOXES]
-    assert draw_times({**report, "boxes": singles}) is None
-
-
-def test_the_comparison_corrects_for_the_machine():
-    peaks = [{"name": name, "gflops": 2 * peak} for name, peak in official.PEAKS.items()]
-    compared = official.compare(20.0, 2, peaks)
-    assert compared["raw"] == pytest.approx(6.1)
-    assert list(compared["corrected"].values()) == [pytest.approx(3.05)] * 3
-    assert official.compare(20.0, 1, None)["corrected"] == {}
-
-
-def test_boxes_that_are_not_measured_take_no_memory(monkeypatch):
-    config = choose_vocabulary(tiny(), None)
-    monkeypatch.setattr(models, "official_config", lambda rate, vocabulary: config)
-    codec = official_codec(100, 128, parts_of(("vae", "lstm")), "cpu", torch.bfloat16)
-    assert not any(tensor.is_meta for tensor in codec.decoder.vae.state_dict().values())
-    assert not any(tensor.is_meta for tensor in codec.encoder.acoustic.state_dict().values())
-    assert all(tensor.is_meta for tensor in codec.decoder.unet.parameters())
-    assert all(tensor.is_meta for tensor in codec.encoder.audiomae.parameters())
-    assert next(codec.decoder.vae.parameters()).dtype == torch.bfloat16
-    assert next(codec.encoder.acoustic.parameters()).dtype == torch.float32
-
-
-def test_decoding_needs_the_codebooks_too():
-    assert set(parts_of(("decode",))) == {
-        "decoder.unet",
-        "decoder.vae",
-        "decoder.vocoder",
-        "encoder.semantic",
-        "encoder.quantizer",
-    }
-    assert parts_of(("fbank",)) == ()
+    assert text.startswith("tiny (100 tokens per second) on ")
+    assert "3 steps, guidance 2; median of 2 runs" in text
+    assert all(module.title in text for module in MODULES.values())
+    assert "encode 11 s" in text and "decode 11 s" in text
 
 
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"boxes": ("vae", "lungs")}, "there is no box lungs; choose from fbank, audiomae"),
-        ({"boxes": ()}, "there is no box to measure"),
         ({"seconds": 0.0}, "a sound of 0 s is not measured; give 0.1 to 3600 seconds"),
         ({"num_runs": 0}, "0 runs measure nothing"),
     ],
 )
-def test_settings_that_measure_nothing_are_refused(values, text):
+def test_runs_that_measure_nothing_are_refused(values, text):
     with pytest.raises(ConfigError, match=text):
-        Settings(model="tiny", **values)
+        Runs(**values)

@@ -13,7 +13,7 @@ from semanticodec.evaluation.systems import KINDS
 HEAVY = ("torch", "numpy", "scipy", "soundfile", "semanticodec.evaluation")
 
 
-@pytest.mark.parametrize("words", [(), ("reconstruction",), ("results",)])
+@pytest.mark.parametrize("words", [(), ("reconstruction",), ("semantics",)])
 def test_help_comes_without_torch(words):
     program = (
         "import sys; from semanticodec.cli import main\n"
@@ -40,3 +40,12 @@ def test_something_must_be_evaluated(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["evaluate"])
     assert "required: WHAT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["ablations", "figures", "results"])
+def test_commands_that_moved_name_the_new_ones(name, capsys):
+    assert main(["evaluate", name, "--out", "x", "-q", "vocabulary", "--help"]) == 2
+    err = capsys.readouterr().err
+    assert (
+        err.count("\n") == 1 and f"is now `python -m experiments.{name}`, run from a clone" in err
+    )

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
+from semanticodec.runtimes.onednn import use_onednn
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_official_acoustic_encoder_has_no_residual():
 def test_an_item_does_not_depend_on_its_batch_to_the_bit(is_residual):
     torch.manual_seed(0)
     config = AcousticEncoder.Config(width=40, hidden=24, num_layers=2, is_residual=is_residual)
-    encoder = AcousticEncoder(config)
+    encoder = use_onednn(AcousticEncoder(config))
     encoder.project.weight.normal_()
     features, quantized = torch.randn(5, 33, 40), torch.randn(5, 33, 40)
     together = encoder(features, quantized)

@@ -11,6 +11,7 @@ from semanticodec.encoder.encoder import Encoder, active_frames, mask_padding, v
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CodesError, ConfigError
+from semanticodec.runtimes.onednn import use_onednn
 
 WIDTH = 16
 FLOOR = -1.25
@@ -100,7 +101,7 @@ def test_encode_gives_codes_that_quantized_takes_back(stack_factor, vocab_size):
 
 
 def test_an_item_does_not_depend_on_its_batch():
-    encoder = small_encoder()
+    encoder = use_onednn(small_encoder())
     # Codes a rounding error apart in pairs: rows of a batch that round differently would show.
     encoder.quantizer.embed[24:] = encoder.quantizer.embed[:24] * (1 + 1e-7)
     fbank = fbank_of(128, 60, 0, 90, 128)
@@ -147,7 +148,7 @@ def test_training_starts_from_features_and_leaves_audiomae_alone():
     features = torch.randn(2, 64, WIDTH)
     generators = [torch.Generator().manual_seed(item) for item in range(2)]
     output = encoder(features, torch.tensor([64, 10]), 32, generators)
-    (output.acoustic_features.square().sum() + output.commitment_loss).backward()
+    (output.acoustic_features.square().sum() + output.losses["commitment"]).backward()
     trained = {name for name, value in encoder.named_parameters() if value.grad is not None}
     assert trained == {
         name
@@ -171,7 +172,7 @@ def test_padded_positions_teach_the_quantizer_nothing():
 
 
 def test_boxes_of_different_widths_are_refused():
-    with pytest.raises(ConfigError, match=r"semantic box is 768 wide.* semantic\.width to 1536"):
+    with pytest.raises(ConfigError, match=r"semantic module is 768 wide.* semantic\.width to 1536"):
         Encoder(Encoder.Config(stack_factor=2))
 
 

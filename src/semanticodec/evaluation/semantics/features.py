@@ -131,7 +131,7 @@ class ModelEmbedder(Embedder):
             found["continuous"] = self.codec.features(wav, "continuous")[0]
         return [self._mean_over_time(found[layers]) for layers in wanted]
 
-    def _mean_over_time(self, features: Float[Tensor, "L D"]) -> Float[Tensor, " F*D"]:
+    def _mean_over_time(self, features: Float[Tensor, "L D"]) -> Float[Tensor, " D2"]:
         return features.unflatten(0, (-1, self.num_bands)).mean(dim=0).flatten()
 
 

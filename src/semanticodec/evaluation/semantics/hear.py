@@ -47,7 +47,7 @@ class HearModel(nn.Module):
         self.timestamp_embedding_size = self.scene_embedding_size
         self.step_ms = 1000 * PATCH_SAMPLES * BLOCKS[config.stack_factor][0] / SAMPLE_RATE
 
-    def forward(self, audio: Float[Tensor, "B S"]) -> Float[Tensor, "B T P*D"]:
+    def forward(self, audio: Float[Tensor, "B S"]) -> Float[Tensor, "B T D"]:
         """Return the features of every time step, band after band, float32 on the CPU.
 
         Args:

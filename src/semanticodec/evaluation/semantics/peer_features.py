@@ -54,11 +54,11 @@ class PeerEmbedder(Embedder):
         return 1 if layers == "first" else None
 
     @abstractmethod
-    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 N T"]:
+    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 books T"]:
         """Return the codes of N books."""
 
     @abstractmethod
-    def vectors(self, codes: Int[Tensor, "1 N T"]) -> Float[Tensor, "1 D T"]:
+    def vectors(self, codes: Int[Tensor, "1 books T"]) -> Float[Tensor, "1 D T"]:
         """Return the sum of the books' vectors."""
 
 
@@ -70,12 +70,12 @@ class EncodecEmbedder(PeerEmbedder):
         num_books = system.model.quantizer.get_num_quantizers_for_bandwidth(self.kbps)
         super().__init__(system, specs, system.model.config.frame_rate, num_books)
 
-    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 N T"]:
+    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 books T"]:
         """Return the codes of as many books as the bandwidth has."""
         # 1 1 N T: this model takes a recording as one chunk.
         return self.model.encode(wav, bandwidth=self.kbps).audio_codes[0]
 
-    def vectors(self, codes: Int[Tensor, "1 N T"]) -> Float[Tensor, "1 D T"]:
+    def vectors(self, codes: Int[Tensor, "1 books T"]) -> Float[Tensor, "1 D T"]:
         """Return the sum of the books' vectors."""
         return self.model.quantizer.decode(codes.transpose(0, 1))
 
@@ -89,11 +89,11 @@ class DacEmbedder(PeerEmbedder):
         frame_rate = config.sampling_rate / config.hop_length
         super().__init__(system, specs, frame_rate, self.num_books)
 
-    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 N T"]:
+    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 books T"]:
         """Return the codes of whole frames."""
         padded = F.pad(wav, (0, -wav.shape[-1] % self.model.config.hop_length))
         return self.model.encode(padded, n_quantizers=self.num_books).audio_codes
 
-    def vectors(self, codes: Int[Tensor, "1 N T"]) -> Float[Tensor, "1 D T"]:
+    def vectors(self, codes: Int[Tensor, "1 books T"]) -> Float[Tensor, "1 D T"]:
         """Return the sum of the books' vectors, out of their low-dimensional space."""
         return self.model.quantizer.from_codes(codes)[0]

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from semanticodec.evaluation.results_tables import NOTHING, number, table
+from semanticodec.evaluation.tables import NOTHING, number, table
 
 CSV_COLUMNS = (
     "features",

@@ -22,9 +22,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from semanticodec.errors import ConfigError, DataError, SemantiCodecError
-from semanticodec.evaluation.provenance import provenance
-from semanticodec.evaluation.result_reader import FORMAT, SEMANTICS
-from semanticodec.evaluation.results import write_json, write_text
 from semanticodec.evaluation.semantics.embedding_cache import embed_task
 from semanticodec.evaluation.semantics.embeddings import group_features, open_embedder
 from semanticodec.evaluation.semantics.features import Features, FeatureSpec
@@ -36,8 +33,12 @@ from semanticodec.evaluation.semantics.probe import (
 )
 from semanticodec.evaluation.semantics.report import csv_text, markdown
 from semanticodec.evaluation.semantics.tasks import ACCURACY, Task, find_tasks, open_task, rounds
+from semanticodec.files import write_json, write_text
+from semanticodec.provenance import FORMAT, provenance
 
 DEFAULT_FEATURES = ("model:all", "model:semantic", "model:continuous", "log-mel", "log-mel-stats")
+
+SEMANTICS = "semantics"  # kind of the results file
 
 Json = dict[str, Any]
 
@@ -218,7 +219,7 @@ def _read_runs(path: Path) -> list[ProbeRun] | None:
         return None
 
 
-def _targets(task: Task) -> Float[Tensor, "N C"]:
+def _targets(task: Task) -> Float[Tensor, "N classes"]:
     targets = torch.zeros(len(task.clips), len(task.classes))
     for row, clip in enumerate(task.clips):
         targets[row, list(clip.labels)] = 1

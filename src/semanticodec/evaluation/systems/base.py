@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from semanticodec.audio.io import resample_blocks
 from semanticodec.errors import ConfigError, SemantiCodecError
@@ -247,14 +247,14 @@ class Kind:
                 )
 
 
-def fitted(wav: Float[np.ndarray, " N"], num_samples: int) -> Float[np.ndarray, " S"]:
+def fitted(wav: Num[np.ndarray, " S"], num_samples: int) -> Num[np.ndarray, " S2"]:
     """Return the first `num_samples`, with zeros at the end where there are fewer."""
     return np.pad(wav[:num_samples], (0, max(0, num_samples - len(wav))))
 
 
 def resampled(
     wav: Float[np.ndarray, " S"], source_rate: int, sample_rate: int
-) -> Float[np.ndarray, " N"]:
+) -> Float[np.ndarray, " S2"]:
     """Return ceil(S * sample_rate / source_rate) samples, filtered by soxr without delay."""
     return np.concatenate(list(resample_blocks([wav], source_rate, sample_rate)))
 

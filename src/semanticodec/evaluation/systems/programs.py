@@ -84,7 +84,7 @@ class ProgramSystem(System):
     @abstractmethod
     def round_trip(
         self, wav: Float[np.ndarray, " S"], folder: Path
-    ) -> tuple[Float[np.ndarray, " N"], int]:
+    ) -> tuple[Float[np.ndarray, " S2"], int]:
         """Return the decoded wav without delay, at least as long, and the payload's bits.
 
         Args:
@@ -137,7 +137,7 @@ class Opus(ProgramSystem):
 
     def round_trip(
         self, wav: Float[np.ndarray, " S"], folder: Path
-    ) -> tuple[Float[np.ndarray, " N"], int]:
+    ) -> tuple[Float[np.ndarray, " S2"], int]:
         """Return what `opusdec` makes of it, exactly as long, and the bits of the packets."""
         duration_s = _write_wav(folder / "clip.wav", wav)
         settings = ("--bitrate", f"{self.kbps:g}", "--hard-cbr", "--framesize", "60")
@@ -166,7 +166,7 @@ class Speex(ProgramSystem):
 
     def round_trip(
         self, wav: Float[np.ndarray, " S"], folder: Path
-    ) -> tuple[Float[np.ndarray, " N"], int]:
+    ) -> tuple[Float[np.ndarray, " S2"], int]:
         """Return what `speexdec` makes of it, and the bits of the packets."""
         duration_s = _write_wav(folder / "clip.wav", np.pad(wav, (0, self.PADDING)))
         settings = ("-w", "--quality", str(self.quality))
@@ -219,7 +219,7 @@ class Codec2(ProgramSystem):
 
     def round_trip(
         self, wav: Float[np.ndarray, " S"], folder: Path
-    ) -> tuple[Float[np.ndarray, " N"], int]:
+    ) -> tuple[Float[np.ndarray, " S2"], int]:
         """Return what `c2dec` makes of it, and the bits of the frames without byte padding."""
         narrow = resampled(wav, SAMPLE_RATE, self.SAMPLE_RATE)
         length = len(narrow) + self.mode.delay
@@ -285,7 +285,7 @@ def _read(path: Path, program: str) -> bytes:
         raise ReconstructionError(f"{program} wrote no output") from error
 
 
-def _read_wav(path: Path, program: str) -> Float[np.ndarray, " N"]:
+def _read_wav(path: Path, program: str) -> Float[np.ndarray, " S"]:
     _read(path, program)
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)

@@ -73,11 +73,11 @@ def test_every_trained_weight_gets_a_gradient():
             assert name.endswith("positions"), name
 
 
-def test_pictures_show_the_target():
+def test_samples_show_the_target():
     stage = stage_of(is_target_normalized=False)
-    pictures = stage.pictures(batch_of(1))
-    target, visible = pictures["target"].spectrogram, pictures["visible"].spectrogram
-    assert target.shape == pictures["prediction"].spectrogram.shape == (240, 128)
+    samples = stage.samples(batch_of(1))
+    target, visible = samples["target"].spectrogram, samples["visible"].spectrogram
+    assert target.shape == samples["prediction"].spectrogram.shape == (240, 128)
     _, targets, _ = stage._predict(batch_of(1))
     assert torch.equal(patchify(target.unsqueeze(0)), targets)
     assert (visible == 0).float().mean() == pytest.approx(0.8, abs=0.01)

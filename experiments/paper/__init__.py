@@ -1,0 +1,1 @@
+"""What the paper prints, apart from anything that was measured here."""

@@ -1,0 +1,1 @@
+"""The page of results, from results files of every kind."""

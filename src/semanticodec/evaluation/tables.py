@@ -1,0 +1,56 @@
+"""Markdown tables, and numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+NOTHING = "–"
+Content = Mapping[str, Any]
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, num_text_columns: int = 1
+) -> list[str]:
+    """Return the lines of a table: texts to the left, and numbers to the right behind them."""
+    num_numbers = len(header) - num_text_columns
+    rule = [*["---"] * num_text_columns, *["---:"] * num_numbers]
+    return [f"| {' | '.join(map(_cell, line))} |" for line in (header, rule, *rows)]
+
+
+def _cell(text: str) -> str:
+    """Return a text on one line that does not end its cell."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def number(value: float | None, decimals: int) -> str:
+    """Return a number with a true minus sign; a dash for None and NaN."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    # + 0.0: rounding leaves no negative zero.
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+
+
+def estimate(score: Content | None, decimals: int) -> str:
+    """Return a mean with its interval; a dash where there is none."""
+    if score is None:
+        return NOTHING
+    mean, low, high = (number(score[key], decimals) for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def plain(value: Any) -> str:
+    """Return JSON values as text for people: `steps 4, metrics (mel, stft)`."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_grouped(entry)}" for key, entry in value.items()) or NOTHING
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_grouped, value)) or NOTHING
+    if value is None:
+        return NOTHING
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _grouped(value: Any) -> str:
+    is_group = isinstance(value, (Mapping, list, tuple)) and len(value) > 1
+    return f"({plain(value)})" if is_group else plain(value)
