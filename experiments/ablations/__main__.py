@@ -24,9 +24,10 @@ from semanticodec.cli.evaluate_options import (
     add_report_options,
     measuring_settings,
 )
-from semanticodec.cli.options import checked_device, named_folders, positive_int, renamed
+from semanticodec.cli.options import named_folders, positive_int, renamed
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
+from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation.suites import open_suite
 from semanticodec.evaluation.systems.base import folder_name

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from semanticodec.cli.options import checked_device, positive_int
+from semanticodec.cli.options import positive_int
 from semanticodec.cli.progress import is_watched
+from semanticodec.device import checked_device
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.reconstruction import Settings

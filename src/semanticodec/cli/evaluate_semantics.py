@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semanticodec.cli.evaluate_options import SOME_FAILED, add_report_options
-from semanticodec.cli.options import checked_device, positive_int
+from semanticodec.cli.options import positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
+from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:

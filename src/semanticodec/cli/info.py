@@ -226,10 +226,8 @@ def _qualities(decoder: Facts) -> dict[str, Facts]:
         for name, preset in decoder.get("sampling_presets", {}).items()
         if preset is not None
     }
-    chosen = {
-        name: choose_sampling(standard, SamplingPresets(**presets), name) for name in QUALITIES
-    }
-    return {name: asdict(settings) for name, settings in chosen.items()}
+    found = qualities(standard, SamplingPresets(**presets))
+    return {name: asdict(settings) for name, settings in found.items()}
 
 
 def _num_parameters(path: Path) -> int:

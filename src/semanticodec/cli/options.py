@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from semanticodec.cli.streams import print_to_stderr
-from semanticodec.decoder.sampling import QUALITIES, SAMPLERS
-from semanticodec.device import AUTO, DTYPES, checked_device
+from semanticodec.decoder.sampling import QUALITIES, SAMPLERS, SamplingConfig
+from semanticodec.device import AUTO, DTYPES
 from semanticodec.errors import ConfigError
 from semanticodec.runtimes import RUNTIMES, use_runtime
 
@@ -152,33 +153,6 @@ def add_device_option(group: argparse._ActionsContainer) -> None:
     )
 
 
-# How each field of `SamplingConfig` that a user may set is typed; the model's own values apply
-# where an option is left out.
-SAMPLING_OPTIONS: dict[str, dict[str, Any]] = {
-    "num_steps": {
-        "type": positive_int,
-        "metavar": "N",
-        "help": "number of sampling steps: more are slower and finer",
-    },
-    "sampler": {"choices": SAMPLERS, "help": "diffusion sampler"},
-    "guidance_scale": {
-        "type": float,
-        "metavar": "W",
-        "help": "classifier-free guidance scale (1 = off)",
-    },
-    "guidance_interval": {
-        "type": float,
-        "nargs": 2,
-        "metavar": ("LOW", "HIGH"),
-        "help": "range of noise levels that are guided, 0 (clean) to 1 (pure noise); "
-        "a smaller range saves time",
-    },
-    "eta": {
-        "type": float,
-        "metavar": "E",
-        "help": "amount of noise added at each step, 0 (deterministic) to 1",
-    },
-}
 OLD_SAMPLING_OPTIONS = {"num_steps": "--steps", "guidance_scale": "--guidance"}
 
 
@@ -193,10 +167,15 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
         "ones (default: %(default)s). `semanticodec info` shows what the names stand for: one "
         "setting may have several",
     )
-    for name, settings in SAMPLING_OPTIONS.items():
-        option = group.add_argument(f"--{name.replace('_', '-')}", **settings)
-        if name in OLD_SAMPLING_OPTIONS:
-            renamed(group, option, OLD_SAMPLING_OPTIONS[name])
+    for setting in fields(SamplingConfig):
+        option = group.add_argument(
+            f"--{setting.name.replace('_', '-')}",
+            **_argument(setting.name, setting.default),
+            help=setting.metadata["help"],
+            metavar=setting.metadata["metavar"],
+        )
+        if setting.name in OLD_SAMPLING_OPTIONS:
+            renamed(group, option, OLD_SAMPLING_OPTIONS[setting.name])
     group.add_argument(
         "--seed",
         type=int,
@@ -221,11 +200,19 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _argument(name: str, default: Any) -> dict[str, Any]:
+    """Return how argparse reads a setting with such a default; without the option it is None."""
+    if name == "sampler":
+        return {"choices": tuple(SAMPLERS)}
+    if isinstance(default, tuple):
+        return {"type": float, "nargs": len(default)}
+    return {"type": positive_int if isinstance(default, int) else float}
+
+
 def sampling_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return what the decode options ask of `SemantiCodec.sampling`."""
-    values = {name: getattr(args, name) for name in SAMPLING_OPTIONS}
-    tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return {"quality": args.quality, **values, **tuples}
+    values = {setting.name: getattr(args, setting.name) for setting in fields(SamplingConfig)}
+    return {"quality": args.quality, **values}
 
 
 def add_output_options(parser: argparse.ArgumentParser, output_help: str) -> None:
@@ -271,8 +258,8 @@ def load_codec(
         args.model,
         token_rate=token_rate,
         semantic_vocab_size=semantic_vocab_size,
-        device="cpu" if is_for_cpu else checked_device(args.device),
-        dtype=getattr(torch, args.dtype),
+        device="cpu" if is_for_cpu else args.device,
+        dtype=args.dtype,
     )
     use_runtime(codec, runtime)
     return codec
