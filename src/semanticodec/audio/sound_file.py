@@ -33,7 +33,12 @@ def open_sound_file(
         sink = _Sink(file)
         try:
             with soundfile.SoundFile(
-                sink, "w", sample_rate, channels, subtype=subtype, format=sound_format
+                sink,  # type: ignore[arg-type]
+                "w",
+                sample_rate,
+                channels,
+                subtype=subtype,
+                format=sound_format,
             ) as sound:
                 yield sound
         except soundfile.LibsndfileError:

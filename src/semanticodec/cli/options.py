@@ -48,7 +48,7 @@ class _RenamedOption(argparse.Action):
             nargs=current.nargs,
             const=current.const,
             default=argparse.SUPPRESS,
-            type=current.type,
+            type=current.type,  # type: ignore[arg-type]
             choices=current.choices,
             help=argparse.SUPPRESS,
         )
