@@ -42,13 +42,14 @@ class _RenamedOption(argparse.Action):
     """An option's old spelling: works as the new one and says so in one line."""
 
     def __init__(self, option_strings: Sequence[str], current: argparse.Action) -> None:
+        convert: Any = current.type  # argparse's stubs know types that `Action` does not take
         super().__init__(
             option_strings,
             dest=current.dest,
             nargs=current.nargs,
             const=current.const,
             default=argparse.SUPPRESS,
-            type=current.type,
+            type=convert,
             choices=current.choices,
             help=argparse.SUPPRESS,
         )
