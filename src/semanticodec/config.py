@@ -29,10 +29,7 @@ from semanticodec.token_format import TokenGrid
 
 # A setting with one of these types holds the nested Config of one of several classes; in JSON the
 # key TAG has the class's name in its table. Another choice between classes is another line here.
-CHOICES: Mapping[type, Mapping[str, Any]] = {
-    VocoderConfig: VOCODERS,
-    QuantizerConfig: QUANTIZERS,
-}
+CHOICES: Mapping[type, Mapping[str, Any]] = {VocoderConfig: VOCODERS, QuantizerConfig: QUANTIZERS}
 TAG = "class"
 
 

@@ -156,22 +156,24 @@ class RecordingEncoder:
             return RecordingLatents(torch.cat(acoustic), torch.cat(semantic), num_samples)
 
     def quantize(
-        self, acoustic: Float[Tensor, "L D"], semantic: Float[Tensor, "L D"]
-    ) -> tuple[Int[Tensor, "1 L"], Int[Tensor, "1 L"]]:
-        """Return the semantic and the acoustic codes of a recording's latents, on the CPU.
+        self, acoustic: Float[Tensor, "L D"], semantic: Float[Tensor, "L D"], num_samples: int
+    ) -> RecordingCodes:
+        """Return the codes of a recording's latents, on the CPU.
 
         The latents of a recording give the codes that `encode` gives it: matrix products round
         by their size, so windows are searched one by one, as large as `encode` has them.
 
         Args:
-            acoustic: the acoustic encoder's output, one row per position.
-            semantic: AudioMAE's features, one row per position.
+            acoustic: the acoustic encoder's output, one row per position; padding may follow.
+            semantic: AudioMAE's features, likewise.
+            num_samples: length of the recording.
         """
+        total = self.format.num_positions(num_samples)
         whole = self.format.positions_per_window
         step = whole // STEPS_PER_WINDOW
         codes = []
-        for start in range(0, len(acoustic), whole):
-            length = min(whole, len(acoustic) - start)
+        for start in range(0, total, whole):
+            length = min(whole, total - start)
             size = whole if self.pads_windows else -(-length // step) * step
             rows = [
                 F.pad(latent[start : start + length], (0, 0, 0, size - length))[None]
@@ -183,8 +185,8 @@ class RecordingEncoder:
                     self.format.semantic_vocab_size,
                 )
                 codes.append([stream[:, :length].cpu() for stream in found])
-        first, second = (torch.cat(stream, dim=1) for stream in zip(*codes, strict=True))
-        return first, second
+        streams = (torch.cat(stream, dim=1) for stream in zip(*codes, strict=True))
+        return RecordingCodes(*streams, num_samples)
 
     @property
     def device(self) -> torch.device:

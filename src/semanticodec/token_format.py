@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 from semanticodec.errors import ConfigError
 
@@ -26,6 +27,14 @@ NUM_BANDS = 8  # 128 mel bins in patches of 16
 # Token rate -> how many patches one position joins along time and along frequency.
 BLOCKS = {25: (2, 2), 50: (1, 2), 100: (1, 1)}
 TOKEN_RATES = tuple(BLOCKS)
+
+
+def vocab_size_of(codebook_size: int) -> int:
+    """Return the vocabulary that holds the codes of a codebook of any size: a power of two.
+
+    `.smtc` files store whole bits; a finite scalar quantizer of 8 x 5 x 5 x 5 codes takes ten.
+    """
+    return 1 << (codebook_size - 1).bit_length()
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class TokenGrid:
     token_rate: int
 
     def __post_init__(self) -> None:
-        if self.token_rate not in BLOCKS:
+        if not isinstance(self.token_rate, Integral) or self.token_rate not in BLOCKS:
             raise ConfigError(
                 f"token rate {self.token_rate}; choose 25, 50 or 100 tokens per second"
             )
@@ -108,7 +117,8 @@ class TokenFormat(TokenGrid):
 
     Attributes:
         semantic_vocab_size: entries of the semantic codebook, at least 1.
-        acoustic_vocab_size: entries of the acoustic codebook, at least 1.
+        acoustic_vocab_size: entries of the acoustic codebook, at least 1; where their number is
+            no power of two, the next one, see `vocab_size_of`.
         sample_rate: sample rate of the decoded audio in Hz.
     Raises:
         ConfigError: no such token rate, or a size below 1.
@@ -121,9 +131,10 @@ class TokenFormat(TokenGrid):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("semantic_vocab_size", "acoustic_vocab_size", "sample_rate"):
-            if getattr(self, name) < 1:
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
                 raise ConfigError(
-                    f"{name} {getattr(self, name)}; at least 1 is allowed: "
+                    f"{name} {value!r}; at least 1 is allowed: "
                     "give the setting of the model that made the codes"
                 )
 

@@ -12,9 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from semanticodec import SemantiCodec
+from semanticodec import Codes, SemantiCodec
 from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.cli import main
+from semanticodec.errors import CodesError
 from semanticodec.recipes import codec as recipes
 from semanticodec.training.data import Batch, Rank, draw_batch
 from semanticodec.training.stages.codec import CodecStage
@@ -146,6 +147,39 @@ def test_the_frozen_boxes_may_run_inside_the_step(data, boxes, tmp_path):
     assert codec.token_rate == 50
     codes = codec.encode(np.random.default_rng(0).normal(0, 0.1, 3000).astype(np.float32))
     assert codec.decode(codes).shape == (1, 1, 3000)
+
+
+def test_a_codec_may_have_another_quantizer(data, boxes, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(arguments(data, run, boxes, "--steps", "2", recipe="tiny_fsq")) == 0
+    for record in records(run):
+        assert record["loss"] == record["reconstruction"]
+        assert 1 <= record["perplexity"] <= record["num_used_codes"] <= 4 * 3 * 2
+    quantizer = json.loads((run / "export" / "config.json").read_text())["token_rates"]["100"][
+        "config"
+    ]["encoder"]["quantizer"]
+    assert quantizer == {"class": "finite_scalar", "width": 16, "levels": [4, 3, 2]}
+    codec = SemantiCodec.from_pretrained(run / "export")
+    assert codec.acoustic_vocab_size == 32  # 24 codes take 5 bits
+    wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
+    codes = codec.encode(wav)
+    codes.save(tmp_path / "a.smtc")
+    loaded = Codes.load(tmp_path / "a.smtc")
+    assert loaded == codes and loaded.acoustic.max() < 24
+    assert torch.equal(codec.decode(loaded, seed=1), codec.decode(codes, seed=1))
+    foreign = codec.codes_from(torch.stack([codes.semantic, codes.acoustic.clamp_min(24)], dim=1))
+    with pytest.raises(CodesError, match="run from 24 to 24, but this codebook holds 24 entries"):
+        codec.decode(foreign)
+    capsys.readouterr()
+    assert main(["info", str(run / "export"), "--json"]) == 0
+    [setting] = json.loads(capsys.readouterr().out)["settings"]
+    assert setting["acoustic_vocab_size"] == 32
+    again = ("--init", str(run / "export"), "--steps", "0")
+    assert main(arguments(data, tmp_path / "again", boxes, *again, recipe="tiny_fsq")) == 0
+    started, earlier = (
+        load_file(folder / "export" / "model.safetensors") for folder in (tmp_path / "again", run)
+    )
+    assert all(torch.equal(started[name], earlier[name]) for name in earlier)
 
 
 def test_missing_boxes_are_named(data, boxes, tmp_path, capsys):

@@ -30,7 +30,7 @@ class Mel(nn.Module):
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, wav: Float[Tensor, "B S"]) -> Float[Tensor, "B T 64"]:
-        """Return the log-mel spectrogram, T = S // 160; frame t is centred at sample 160 t + 80.
+        """Return the log-mel spectrogram, T = S // 160; frame t is centered at sample 160 t + 80.
 
         Args:
             wav: 16 kHz waveform in [-1, 1].

@@ -25,13 +25,13 @@ def _frequency_hz(mels: Tensor) -> Tensor:
 def slaney_filters(
     sample_rate: int, fft_size: int, num_mel_bins: int, highest_hz: float
 ) -> Float[Tensor, "F M"]:
-    """Return area-normalised triangles on Slaney's mel scale from 0 Hz to `highest_hz`."""
+    """Return area-normalized triangles on Slaney's mel scale from 0 Hz to `highest_hz`."""
     lines_hz = torch.linspace(0, sample_rate / 2, fft_size // 2 + 1, dtype=torch.float64)
     top = _mel_scale(torch.tensor(highest_hz, dtype=torch.float64))
     edges_hz = _frequency_hz(torch.linspace(0, 1, num_mel_bins + 2, dtype=torch.float64) * top)
-    left, centre, right = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
-    rising = (lines_hz[:, None] - left) / (centre - left)
-    falling = (right - lines_hz[:, None]) / (right - centre)
+    left, center, right = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
+    rising = (lines_hz[:, None] - left) / (center - left)
+    falling = (right - lines_hz[:, None]) / (right - center)
     triangles = torch.minimum(rising, falling).clamp_min(0)
     return (triangles * 2.0 / (right - left)).float()
 
@@ -39,7 +39,7 @@ def slaney_filters(
 def magnitude_spectrogram(
     wav: Float[Tensor, "B S"], window: Float[Tensor, " N"], hop_length: int
 ) -> Float[Tensor, "B T N/2+1"]:
-    """Return the magnitude of the centred short-time Fourier transform, time before frequency.
+    """Return the magnitude of the centered short-time Fourier transform, time before frequency.
 
     Args:
         wav: Waveforms longer than half a window (the ends are reflected).

@@ -43,7 +43,11 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--fit", required=True, metavar="DIR", help="recordings to fit maps on")
     parser.add_argument("--test", required=True, metavar="DIR", help="recordings to test them on")
     parser.add_argument(
-        "--fit-limit", type=positive_int, default=120, metavar="N", help="clips per domain (120)"
+        "--fit-limit",
+        type=positive_int,
+        default=120,
+        metavar="N",
+        help="fit on N clips per domain (120)",
     )
     parser.add_argument(
         "--limit", type=positive_int, metavar="N", help="test on the first N clips per domain"
@@ -63,7 +67,11 @@ def run(args: argparse.Namespace) -> int:
 
     from semanticodec.evaluation.features.report import feature_table
     from semanticodec.evaluation.features.representations import Representations
-    from semanticodec.evaluation.features.run import FeatureSettings, evaluate_features
+    from semanticodec.evaluation.features.run import (
+        FeatureSettings,
+        evaluate_features,
+        spread_clips,
+    )
     from semanticodec.evaluation.suites import open_suite
     from semanticodec.files import write_json
 
@@ -75,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         representations = Representations.of_audiomae(args.audiomae)
     results = evaluate_features(
         representations,
-        fit=open_suite(args.fit, limit=args.fit_limit),
+        fit=spread_clips(open_suite(args.fit), args.fit_limit),
         test=open_suite(args.test, limit=args.limit),
         settings=FeatureSettings(loud_only=args.loud_only),
         show_progress=is_watched(args.quiet),

@@ -26,13 +26,9 @@ from semanticodec.cli.report import (
     error_text,
     print_error,
 )
-from semanticodec.decoder.sampling import (
-    QUALITIES,
-    SamplingConfig,
-    SamplingPresets,
-    choose_sampling,
-)
+from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets, qualities
 from semanticodec.errors import CheckpointError, ContainerError, SemantiCodecError
+from semanticodec.token_format import vocab_size_of
 
 if TYPE_CHECKING:
     from semanticodec.cli.options import Subparsers
@@ -199,11 +195,22 @@ def _setting_facts(folder: Path, token_rate: str, setting: Facts) -> Facts:
     return {
         "token_rate": int(token_rate),
         "semantic_vocab_sizes": encoder["semantic"]["vocab_sizes"],
-        "acoustic_vocab_size": encoder["quantizer"]["codebook_size"],
+        "acoustic_vocab_size": vocab_size_of(_codebook_size(encoder["quantizer"])),
         "num_parameters": sum(map(_num_parameters, files)),
         "weight_bytes": sum(file.stat().st_size for file in files),
         "qualities": _qualities(decoder),
     }
+
+
+def _codebook_size(quantizer: Facts) -> int:
+    """Return how many codes a quantizer has, from its settings in config.json."""
+    if "codebook_size" in quantizer:
+        return quantizer["codebook_size"]
+    # It follows from other settings, which only the quantizer's class knows (and that needs torch).
+    from semanticodec.config import config_from_dict
+    from semanticodec.encoder.quantizer import QuantizerConfig
+
+    return config_from_dict(QuantizerConfig, quantizer).codebook_size
 
 
 def _qualities(decoder: Facts) -> dict[str, Facts]:
@@ -214,9 +221,7 @@ def _qualities(decoder: Facts) -> dict[str, Facts]:
         for name, preset in decoder.get("sampling_presets", {}).items()
         if preset is not None
     }
-    chosen = {
-        name: choose_sampling(standard, SamplingPresets(**presets), name) for name in QUALITIES
-    }
+    chosen = qualities(standard, SamplingPresets(**presets))
     return {name: asdict(settings) for name, settings in chosen.items()}
 
 

@@ -30,9 +30,10 @@ class WatchedFile(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill `buffer` and return how many bytes came."""
-        count = self._file.readinto(buffer)  # type: ignore[attr-defined]  # BinaryIO lacks it
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
         self._bar.update(self._file.tell() - self._bar.n)
-        return count
+        return len(data)
 
     def readable(self) -> bool:
         """Return True."""

@@ -77,7 +77,7 @@ class InverseSTFT(nn.Module):
 class MelShortcut(nn.Module):
     """A linear map from log mel to the log magnitude of every STFT line (not in the paper).
 
-    It starts as the interpolation of the mel between the centres of its bins, so that a network
+    It starts as the interpolation of the mel between the centers of its bins, so that a network
     that has learned nothing yet already gives the right spectral envelope.
 
     Args:

@@ -63,12 +63,15 @@ class Quantizer(nn.Module):
     """Base of all acoustic quantizers; works in float32, also under autocast.
 
     Attributes:
+        Config: class of the sizes, nested in every quantizer.
+        config: sizes that the quantizer was made from.
         full_precision: names of buffers that a model file stores in float32 whatever the
             precision of the rest.
     """
 
-    full_precision: ClassVar[tuple[str, ...]] = ()
+    Config: ClassVar[Any]
     config: QuantizerConfig
+    full_precision: ClassVar[tuple[str, ...]] = ()
 
     @property
     def starts_from_vectors(self) -> bool:

@@ -1,4 +1,4 @@
-"""Runs that train the codec on its frozen boxes."""
+"""Runs that train the codec on frozen modules."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from semanticodec.decoder.decoder import SamplingConfig
 from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import TUNet
 from semanticodec.encoder.finite_scalar_quantizer import FiniteScalarQuantizer
+from semanticodec.encoder.quantizer import QuantizerConfig
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
@@ -93,14 +94,14 @@ def small_rates() -> Recipe:
 
 def small_fsq() -> Recipe:
     """`small` with a finite scalar quantizer of about as many codes (8000)."""
-    return _with_fsq(small(), name="codec/small_fsq", levels=(8, 8, 5, 5, 5))
-
-
-def _with_fsq(recipe: Recipe, *, name: str, levels: tuple[int, ...]) -> Recipe:
-    quantizer = FiniteScalarQuantizer.Config(levels=levels)
-    return replace(
-        recipe, name=name, stage_config=replace(recipe.stage_config, quantizer=quantizer)
+    return _with_quantizer(
+        small(), "small_fsq", FiniteScalarQuantizer.Config(levels=(8, 8, 5, 5, 5))
     )
+
+
+def _with_quantizer(recipe: Recipe, name: str, quantizer: QuantizerConfig) -> Recipe:
+    stage_config = replace(recipe.stage_config, quantizer=quantizer)
+    return replace(recipe, name=f"codec/{name}", stage_config=stage_config)
 
 
 def _paper(stack_factor: int) -> Recipe:
@@ -215,7 +216,7 @@ def tiny_50() -> Recipe:
 
 def tiny_fsq() -> Recipe:
     """`tiny` with a finite scalar quantizer."""
-    return _with_fsq(tiny(), name="codec/tiny_fsq", levels=(4, 3, 2))
+    return _with_quantizer(tiny(), "tiny_fsq", FiniteScalarQuantizer.Config(levels=(4, 3, 2)))
 
 
 RECIPES = {

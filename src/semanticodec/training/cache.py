@@ -27,6 +27,7 @@ from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.audio.io import SAMPLE_RATE
 from semanticodec.errors import ConfigError
 from semanticodec.files import atomic_folder, write_json
+from semanticodec.layers.processes import world_size
 from semanticodec.training import distributed
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
@@ -130,10 +131,10 @@ def build_cache(
     shards = range(num_shards(num_windows))
     missing = [shard for shard in shards if not _shard_folder(folder, shard).exists()]
     distributed.barrier()
-    rank = dist.get_rank() if distributed.world_size() > 1 else 0
+    rank = dist.get_rank() if world_size() > 1 else 0
     own = [
         range(shard * SHARD_WINDOWS, min((shard + 1) * SHARD_WINDOWS, num_windows))
-        for shard in missing[rank :: distributed.world_size()]
+        for shard in missing[rank :: world_size()]
     ]
     with tqdm(
         total=sum(map(len, own)),

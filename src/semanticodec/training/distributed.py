@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from semanticodec.errors import ConfigError
+from semanticodec.layers.processes import sum_over_processes, world_size
 from semanticodec.training.data import Rank
 
 BUCKET_ELEMENTS = 8_000_000
@@ -69,25 +70,11 @@ def is_main() -> bool:
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
-def world_size() -> int:
-    """Return the number of processes that train together."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def all_reduce_sum(tensor: Tensor) -> Tensor:
-    """Return the sum of `tensor` over all processes (the tensor itself when alone)."""
-    if world_size() == 1:
-        return tensor
-    total = tensor.detach().clone()
-    dist.all_reduce(total)
-    return total
-
-
 def any_process(flag: bool, device: torch.device) -> bool:
     """Say whether `flag` is set in at least one process, the same answer everywhere."""
     if world_size() == 1:
         return flag
-    return bool(all_reduce_sum(torch.tensor(float(flag), device=device)).item() > 0)
+    return bool(sum_over_processes(torch.tensor(float(flag), device=device)).item() > 0)
 
 
 def barrier() -> None:

@@ -96,7 +96,7 @@ class MultiResolutionStftLoss(nn.Module):
 
         Attributes:
             window_lengths: Samples per window, one entry per resolution; the hop is a quarter.
-            floor: Smallest normalised magnitude told apart from silence.
+            floor: Smallest normalized magnitude told apart from silence.
             magnitude_weight: Weight of the linear term beside the logarithmic one.
         """
 
@@ -148,7 +148,7 @@ def discriminator_loss(
     generated: Sequence[Float[Tensor, "B ..."]],
     kind: GanLoss,
 ) -> Float[Tensor, ""]:
-    """Return what a set of discriminators minimises, averaged over the set.
+    """Return what a set of discriminators minimizes, averaged over the set.
 
     Args:
         real: Logits for recordings, one tensor per discriminator.
@@ -167,7 +167,7 @@ def discriminator_loss(
 
 
 def generator_loss(generated: Sequence[Float[Tensor, "B ..."]], kind: GanLoss) -> Float[Tensor, ""]:
-    """Return what the generator minimises against a set of discriminators, averaged over it.
+    """Return what the generator minimizes against a set of discriminators, averaged over it.
 
     Args:
         generated: Logits for generated items, one tensor per discriminator.

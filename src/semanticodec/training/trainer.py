@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from semanticodec.errors import CheckpointError, ConfigError, SemantiCodecError
+from semanticodec.layers.processes import sum_over_processes, world_size
 from semanticodec.training import distributed
 from semanticodec.training.data import Batch, Loader, Rank, item_seed
 from semanticodec.training.ema import WeightAverage
@@ -174,7 +175,7 @@ class Trainer:
         distributed.average_gradients(parameters)
         norm = nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
         stacked = torch.stack([*totals.values()])
-        mean = distributed.all_reduce_sum(stacked) / distributed.world_size()
+        mean = sum_over_processes(stacked) / world_size()
         values = dict(zip(totals, mean.tolist(), strict=True))
         # Loss and norm are sums over all processes: every process decides alike.
         is_finite = math.isfinite(values[loss_name]) and math.isfinite(norm.item())

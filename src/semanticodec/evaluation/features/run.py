@@ -7,7 +7,7 @@ recordings -> windows -> fbank -> representations -> maps -> R^2 of energies and
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from semanticodec.audio.windows import encode_windows
 from semanticodec.encoder.audiomae import patchify
 from semanticodec.evaluation.features.regression import ExplainedVariance, LinearMaps
 from semanticodec.evaluation.features.representations import Representations
-from semanticodec.evaluation.suites import Suite
+from semanticodec.evaluation.suites import Clip, Suite
 from semanticodec.layers.stacking import BLOCKS, PATCH_SAMPLES, num_positions, stack_patches
 
 TARGETS = ("energies", "detail")
@@ -142,6 +142,18 @@ class FeatureProbe:
             {name: rows[chosen] for name, rows in targets.items()},
             bands[chosen],
         )
+
+
+def spread_clips(suite: Suite, limit: int) -> Suite:
+    """Return at most `limit` clips of each domain, evenly spread over their names.
+
+    The first ones by name often come from one source, and maps fitted on them know no other.
+    """
+    chosen: list[Clip] = []
+    for domain in suite.domains:
+        clips = [clip for clip in suite.clips if clip.domain == domain]
+        chosen += clips[:: -(-len(clips) // limit)]
+    return replace(suite, clips=tuple(chosen))
 
 
 def evaluate_features(

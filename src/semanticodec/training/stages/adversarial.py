@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from semanticodec.training import distributed
+from semanticodec.layers.processes import sum_over_processes
 from semanticodec.training.data import Batch
 from semanticodec.training.discriminators import DiscriminatorOutput
 from semanticodec.training.losses import (
@@ -196,5 +196,5 @@ def adaptive_weight(
         torch.autograd.grad(loss, last_weight, retain_graph=True)[0].float()
         for loss in (reconstruction, adversarial)
     ]
-    ours, theirs = distributed.all_reduce_sum(torch.stack(gradients)).flatten(1).norm(dim=1)
+    ours, theirs = sum_over_processes(torch.stack(gradients)).flatten(1).norm(dim=1)
     return (ours / theirs.clamp_min(1e-8)).clamp_max(LARGEST_ADAPTIVE_WEIGHT).detach()

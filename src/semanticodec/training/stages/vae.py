@@ -21,7 +21,7 @@ from semanticodec.audio.mel import Mel
 from semanticodec.checkpoints.trained_module import export_module, restore_module
 from semanticodec.config import config_to_dict
 from semanticodec.decoder.vae import VAE, VAEConfig, sample_latent
-from semanticodec.training import distributed
+from semanticodec.layers.processes import sum_over_processes, world_size
 from semanticodec.training.data import Batch, randn_per_item
 from semanticodec.training.discriminators import MEL_MEAN, PatchDiscriminator
 from semanticodec.training.losses import kl_divergence
@@ -146,5 +146,5 @@ class VAEStage(AdversarialStage):
 def _deviation(latent: Float[Tensor, "B C T F"]) -> Float[Tensor, ""]:
     """Return the standard deviation of the latents of all processes."""
     moments = torch.stack([latent.mean(), latent.square().mean()])
-    mean, mean_square = distributed.all_reduce_sum(moments) / distributed.world_size()
+    mean, mean_square = sum_over_processes(moments) / world_size()
     return (mean_square - mean.square()).clamp_min(0).sqrt()
