@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tiny_boxes import export_audiomae, write_audio
 
 from semanticodec.cli import main
 from semanticodec.encoder.audiomae import AudioMAE
@@ -9,7 +10,6 @@ from semanticodec.evaluation.features.representations import (
     Representations,
     audiomae_representations,
 )
-from tiny_boxes import export_audiomae, write_audio
 
 
 def test_representations_are_those_of_the_forward_pass():
