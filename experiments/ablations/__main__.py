@@ -24,10 +24,9 @@ from semanticodec.cli.evaluate_options import (
     add_report_options,
     measuring_settings,
 )
-from semanticodec.cli.options import checked_device, positive_int, renamed
+from semanticodec.cli.options import checked_device, named_folders, positive_int, renamed
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
-from semanticodec.cli.train import parse_boxes
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation.suites import open_suite
 from semanticodec.evaluation.systems.base import folder_name
@@ -260,7 +259,7 @@ def _training(args: argparse.Namespace) -> Training:
     return Training(
         out=args.output,
         data=tuple(args.data),
-        boxes=parse_boxes(args.module),
+        modules=named_folders("--module", args.module),
         size=args.recipe or "small",
         steps=args.steps,
         device=checked_device(args.device),

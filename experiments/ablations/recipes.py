@@ -32,14 +32,15 @@ def base(size: str, token_rate: int) -> Recipe:
     if size == "paper":
         return codec.RECIPES[f"paper_{token_rate}"]()
     recipe = codec.tiny() if size == "tiny" else _short(codec.small())
-    return replace(_with(recipe, stack_factor=100 // token_rate), name=f"codec/{size}_{token_rate}")
+    single = _with(recipe, stack_factors=(100 // token_rate,))
+    return replace(single, name=f"codec/{size}_{token_rate}")
 
 
 def _short(recipe: Recipe) -> Recipe:
     """Return a run cut down to minutes: enough to tell variants apart, not to sound well."""
     return replace(
         _with(recipe, cached_windows=640),
-        train=replace(recipe.train, steps=400, picture_every=400, checkpoint_every=100),
+        train=replace(recipe.train, steps=400, sample_every=400, checkpoint_every=100),
     )
 
 

@@ -106,7 +106,7 @@ def stage_work(name: str, codec: SemantiCodec, runs: Runs) -> Callable[[], Any]:
     shape = (1, num_positions(num_samples, codec.config.encoder.stack_factor))
     codes = Codes(
         semantic=torch.randint(codec.semantic_vocab_size, shape),
-        acoustic=torch.randint(codec.acoustic_vocab_size, shape),
+        acoustic=torch.randint(codec.config.encoder.quantizer.codebook_size, shape),
         num_samples=(num_samples,),
         token_rate=codec.token_rate,
         semantic_vocab_size=codec.semantic_vocab_size,

@@ -16,12 +16,10 @@ from torch import Tensor
 
 from semanticodec.decoder.condition import Condition
 from semanticodec.decoder.hifigan import HiFiGAN
-from semanticodec.decoder.multistep import dpm_solver_2m, unipc
 from semanticodec.decoder.preconditioning import Preconditioning
 from semanticodec.decoder.sampler import (
     Denoiser,
     Noise,
-    ddim,
     even_timesteps,
     guided,
     guided_within,
@@ -31,7 +29,8 @@ from semanticodec.decoder.sampling import EVERYWHERE, SamplingConfig, SamplingPr
 from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.decoder.vae import VAEConfig, VAEDecoder
-from semanticodec.decoder.vocos import Vocos
+from semanticodec.decoder.vocoder import VocoderConfig
+from semanticodec.decoder.vocoders import make_vocoder
 from semanticodec.layers.full_precision import FullPrecision
 
 LATENT_FRAMES = 256
@@ -46,13 +45,6 @@ MEMORY_SHARE = 0.5
 MAPS_PER_WINDOW = 8
 # Where free memory cannot be asked for.
 DEFAULT_WINDOWS = 8
-# The functions behind the names in `sampling.SAMPLERS`.
-SOLVERS = {"ddim": ddim, "dpm++2m": dpm_solver_2m, "unipc": unipc}
-
-
-def make_vocoder(config: HiFiGAN.Config | Vocos.Config) -> HiFiGAN | Vocos:
-    """Return the vocoder that a configuration describes."""
-    return Vocos(config) if isinstance(config, Vocos.Config) else HiFiGAN(config)
 
 
 class Decoder(FullPrecision):
@@ -80,7 +72,7 @@ class Decoder(FullPrecision):
         schedule: Schedule.Config = field(default_factory=Schedule.Config)
         preconditioning: Preconditioning.Config | None = None
         vae: VAEConfig = field(default_factory=VAEConfig)
-        vocoder: HiFiGAN.Config | Vocos.Config = field(default_factory=HiFiGAN.Config)
+        vocoder: VocoderConfig = field(default_factory=HiFiGAN.Config)
         sampling: SamplingConfig = field(default_factory=SamplingConfig)
         sampling_presets: SamplingPresets = field(default_factory=SamplingPresets)
 
@@ -102,7 +94,8 @@ class Decoder(FullPrecision):
         self.vocoder = make_vocoder(config.vocoder)
         # The diffusion works on latents of about unit variance: latent = VAE latent * scale.
         self.register_buffer("latent_scale", torch.ones(()))
-        self._prepared: tuple[object, PreparedContext] | None = None  # of no condition
+        # Of no condition; replaced as a whole, since threads may share the decoder.
+        self._prepared: tuple[object, PreparedContext] | None = None
 
     def timesteps(self, num_steps: int, shift: float | None = None) -> list[int]:
         """Return the decreasing timesteps of a run.
@@ -169,64 +162,28 @@ class Decoder(FullPrecision):
         weights = self.unet.parameters()
         state = [(weight.data_ptr(), _version(weight)) for weight in weights]
         key = num_positions, hash(tuple(state))
-        if self._prepared is None or self._prepared[0] != key:
+        prepared = self._prepared
+        if prepared is None or prepared[0] != key:
             context = self.condition.unconditional(1, num_positions)
-            self._prepared = key, self.unet.prepare_context(context)
-        return self._prepared[1]
+            self._prepared = prepared = key, self.unet.prepare_context(context)
+        return prepared[1]
 
-    def sample_latent(
-        self,
-        context: Float[Tensor, "B L E"],
-        noise: Noise,
-        *,
-        timesteps: list[int],
-        guidance_scale: float,
-        eta: float,
-        sampler: str = "ddim",
-        guidance_interval: tuple[float, float] = EVERYWHERE,
-        end_at_clean: bool | None = None,
+    def sample(
+        self, context: Float[Tensor, "B L E"], noise: Noise, settings: SamplingConfig
     ) -> Float[Tensor, "B C T F"]:
         """Return the denoised latents of windows, in the diffusion's scale (Eq. 8, 10).
 
         Args:
             context: output of `condition`.
-            noise: start latent (draw 0) and the noise of every step (draw i + 1), float32.
-            timesteps: decreasing, as `timesteps(num_steps)` gives them.
-            guidance_scale: see `SamplingConfig`.
-            eta: see `SamplingConfig`.
-            sampler: see `SamplingConfig`.
-            guidance_interval: see `SamplingConfig`.
-            end_at_clean: see `ddim` (None: as the model's standard `timestep_shift` says).
-        """
-        if end_at_clean is None:
-            end_at_clean = self.config.sampling.timestep_shift > 0
-        return SOLVERS[sampler](
-            self.denoiser(context, guidance_scale, guidance_interval),
-            self.schedule,
-            timesteps,
-            noise,
-            eta=eta,
-            end_at_clean=end_at_clean,
-        )
-
-    def sample(
-        self, context: Float[Tensor, "B L E"], noise: Noise, settings: SamplingConfig
-    ) -> Float[Tensor, "B C T F"]:
-        """Return the denoised latents of windows; see `sample_latent`.
-
-        Args:
-            context: output of `condition`.
-            noise: of all windows together, on any device.
+            noise: start latent (draw 0) and the noise of every step (draw i + 1), float32 on any
+                device, of all windows together.
             settings: how to sample.
         """
-        return self.sample_latent(
-            context,
+        return settings.solver()(
+            self.denoiser(context, settings.guidance_scale, settings.guidance_interval),
+            self.schedule,
+            self.timesteps(settings.num_steps, settings.timestep_shift),
             lambda draw: noise(draw).to(context.device),
-            timesteps=self.timesteps(settings.num_steps, settings.timestep_shift),
-            guidance_scale=settings.guidance_scale,
-            eta=settings.eta,
-            sampler=settings.sampler,
-            guidance_interval=settings.guidance_interval,
             end_at_clean=settings.timestep_shift > 0,
         )
 
@@ -254,7 +211,7 @@ class Decoder(FullPrecision):
             halves: quantized acoustic and semantic features of every window.
             num_positions: of every window with its padding.
             settings: how to sample.
-            noise: of all windows together, see `sample_latent`.
+            noise: noise of all windows together, see `sample`.
         """
         device = self.latent_scale.device
         contexts = [

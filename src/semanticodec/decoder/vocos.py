@@ -17,12 +17,14 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE, slaney_filters
+from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE
+from semanticodec.audio.spectrogram import slaney_filters
+from semanticodec.decoder.vocoder import Vocoder
 
 LAYER_NORM_EPS = 1e-6
-# Of an STFT line: larger ones would overflow before training settles.
+# Log magnitude of an STFT line: larger ones would overflow before training settles.
 LARGEST_LOG_MAGNITUDE = math.log(1e2)
-# Of natural-log mels, over recordings.
+# Mean and standard deviation of natural-log mels over recordings.
 TYPICAL_LOG_MEL = -6.0
 TYPICAL_SPREAD = 3.0
 
@@ -73,13 +75,13 @@ class InverseSTFT(nn.Module):
 
 
 class MelShortcut(nn.Module):
-    """A linear way from log mel to the log magnitude of every STFT line (not in the paper).
+    """A linear map from log mel to the log magnitude of every STFT line (not in the paper).
 
-    It starts as the interpolation of the mel between the centres of its bins, so that a network
+    It starts as the interpolation of the mel between the centers of its bins, so that a network
     that has learned nothing yet already gives the right spectral envelope.
 
     Args:
-        config: of the vocoder.
+        config: sizes of the vocoder.
     """
 
     def __init__(self, config: Vocos.Config) -> None:
@@ -103,7 +105,7 @@ class MelShortcut(nn.Module):
             return F.linear(mel.float(), weight, bias)
 
 
-class Vocos(nn.Module):
+class Vocos(Vocoder):
     """Frame-rate vocoder; exact length, no drift."""
 
     @dataclass(frozen=True, kw_only=True)
@@ -111,14 +113,14 @@ class Vocos(nn.Module):
         """Sizes.
 
         Attributes:
-            num_mel_bins: M.
-            width: of the features of a frame.
+            num_mel_bins: bins of the mel spectrogram.
+            width: width of the features of a frame.
             hidden: width inside the feed-forward part of a block.
-            num_layers: blocks.
-            kernel_size: frames that a block's depthwise convolution sees.
-            fft_size: of the inverse STFT.
+            num_layers: number of ConvNeXt blocks.
+            kernel_size: number of frames that a block's depthwise convolution sees.
+            fft_size: window length of the inverse STFT in samples.
             hop_length: samples per frame.
-            mel_shortcut: see `MelShortcut`.
+            mel_shortcut: add a linear map from the mel to the log magnitudes, see `MelShortcut`.
         """
 
         num_mel_bins: int = 64

@@ -92,10 +92,10 @@ class NearestSearch(nn.Module):
 
 
 def check_codes(codes: Tensor, codebook_size: int, stream: str) -> None:
-    """Refuse codes that no row of the codebook answers to.
+    """Refuse out-of-range codes.
 
     Args:
-        codes: what the caller wants to decode, of any shape.
+        codes: codes to decode, of any shape.
         codebook_size: K.
         stream: "semantic" or "acoustic", for the message.
     Raises:

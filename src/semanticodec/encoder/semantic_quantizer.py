@@ -25,6 +25,13 @@ class SemanticQuantizer(nn.Module):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """Sizes of the codebooks.
+
+        Attributes:
+            width: D of the stacked features, and of every centroid.
+            vocab_sizes: number of centroids K of every codebook that the model holds.
+        """
+
         width: int = 768
         vocab_sizes: tuple[int, ...] = (4096,)
 
@@ -55,7 +62,7 @@ class SemanticQuantizer(nn.Module):
 
         Args:
             features: stacked AudioMAE features.
-            vocab_size: which vocabulary.
+            vocab_size: size of the vocabulary to use.
         Raises:
             ConfigError: unknown vocabulary.
         Source: paper Eq. 1.
@@ -66,8 +73,8 @@ class SemanticQuantizer(nn.Module):
         """Return the centroid of every code.
 
         Args:
-            codes: in [0, vocab_size).
-            vocab_size: which vocabulary.
+            codes: semantic codes in [0, vocab_size).
+            vocab_size: size of the vocabulary to use.
         Raises:
             ConfigError: unknown vocabulary.
             CodesError: a code outside the vocabulary.

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from semanticodec.errors import DataError
+from semanticodec.listing import AUDIO_SUFFIXES, walk
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
 TRANSCRIPTS = "transcripts.tsv"
 NO_DOMAIN = "all"
 SPEECH = "speech"
@@ -94,13 +94,7 @@ def open_suite(spec: str | Path, *, limit: int | None = None, show_progress: boo
 
 def find_recordings(folder: Path) -> list[Path]:
     """Return the sound files below a folder, ordered by name, hidden ones left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    return sorted(walk(folder, AUDIO_SUFFIXES))
 
 
 def _first(clips: Sequence[Clip], limit: int) -> tuple[Clip, ...]:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from semanticodec import __version__
 from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.files import write_bytes, write_json
 from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs, example
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
@@ -47,11 +48,10 @@ def export_decoder(codec: SemantiCodec, folder: str | os.PathLike[str]) -> Path:
     """
     graphs = _graphs(codec)
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     (target / INDEX_NAME).unlink(missing_ok=True)  # it would describe files that are being replaced
     files = {}
     for name, graph in graphs.items():
-        _write_whole(graph_bytes(graph), target / f"{name}.onnx")
+        write_bytes(target / f"{name}.onnx", graph_bytes(graph))
         files[name] = {
             "file": f"{name}.onnx",
             "inputs": {key: _axes(graph, key, tensor) for key, tensor in graph.inputs.items()},
@@ -67,7 +67,7 @@ def export_decoder(codec: SemantiCodec, folder: str | os.PathLike[str]) -> Path:
         "weights": weights_digest(codec.decoder),
         "graphs": files,
     }
-    _write_whole((json.dumps(index, indent=2) + "\n").encode(), target / INDEX_NAME)
+    write_json(target / INDEX_NAME, index)
     return target
 
 
@@ -165,15 +165,6 @@ def _graphs(codec: SemantiCodec) -> dict[str, Graph]:
     check_exportable(codec)
     num_positions = positions_per_window(codec.config.encoder.stack_factor)
     return decoder_graphs(codec.decoder, num_positions)
-
-
-def _write_whole(content: bytes, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _axes(graph: Graph, name: str, tensor: Tensor) -> list[int | str]:

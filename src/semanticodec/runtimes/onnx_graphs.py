@@ -13,7 +13,7 @@ N FFT size · L positions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +22,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from semanticodec.decoder.decoder import SAMPLES_PER_MEL_FRAME, Decoder
-from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.unet import PreparedContext, TUNet
+from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.decoder.vocos import InverseSTFT, Vocos
 
 MEL_FRAMES_PER_LATENT_FRAME = 4
@@ -78,11 +78,12 @@ def context_tensors(prepared: PreparedContext) -> dict[str, Tensor]:
 
 
 class WaveformGraph(nn.Module):
-    """The vocoder, cut to whole mel frames; Vocos without complex numbers."""
+    """The vocoder, cut to whole mel frames and without complex numbers."""
 
-    def __init__(self, vocoder: HiFiGAN | Vocos) -> None:
+    def __init__(self, vocoder: Vocoder) -> None:
         super().__init__()
-        self.vocoder = RealVocos(vocoder) if isinstance(vocoder, Vocos) else vocoder
+        real_form = REAL_FORMS.get(type(vocoder))
+        self.vocoder = real_form(vocoder) if real_form is not None else vocoder
 
     def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
         """Return 160 samples per frame."""
@@ -120,6 +121,10 @@ class RealVocos(nn.Module):
         stft = self.vocos.inverse_stft
         edge = (stft.fft_size - stft.hop_length) // 2
         return F.conv_transpose1d(frames, waves, stride=stft.hop_length)[:, 0, edge:-edge]
+
+
+# Vocoders that compute with complex numbers, which no graph has, and their forms without.
+REAL_FORMS: Mapping[type[Vocoder], Callable[..., nn.Module]] = {Vocos: RealVocos}
 
 
 def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 taps"]:

@@ -1,6 +1,6 @@
 """Discriminators: multi-period and multi-resolution on waveforms, patches on mel spectrograms.
 
-None of them normalises over the batch, so a logit depends on its own item only.
+None of them normalizes over the batch, so a logit depends on its own item only.
 
 Legend: B batch · S samples · T frames · M mel bins · C channels · F frequency lines · P period.
 """
@@ -45,7 +45,7 @@ class MultiPeriodDiscriminator(nn.Module):
         """Sizes; the defaults are HiFi-GAN's.
 
         Attributes:
-            periods: Samples between neighbours in a row, one per discriminator.
+            periods: Samples between neighbors in a row, one per discriminator.
             channels: Output channels of the layers; all but the last shorten time by 3.
         """
 
@@ -154,7 +154,7 @@ class PatchDiscriminator(nn.Module):
     """Discriminator that scores overlapping patches of a mel spectrogram.
 
     Source: pix2pix (arXiv 1611.07004) Sec. 3.2.2, as used by latent diffusion's autoencoders
-    (arXiv 2112.10752) Sec. 3.1, with weight instead of batch normalisation.
+    (arXiv 2112.10752) Sec. 3.1, with weight instead of batch normalization.
     """
 
     @dataclass(frozen=True, kw_only=True)

@@ -148,7 +148,7 @@ def test_training_starts_from_features_and_leaves_audiomae_alone():
     features = torch.randn(2, 64, WIDTH)
     generators = [torch.Generator().manual_seed(item) for item in range(2)]
     output = encoder(features, torch.tensor([64, 10]), 32, generators)
-    (output.acoustic_features.square().sum() + output.commitment_loss).backward()
+    (output.acoustic_features.square().sum() + output.losses["commitment"]).backward()
     trained = {name for name, value in encoder.named_parameters() if value.grad is not None}
     assert trained == {
         name
@@ -172,7 +172,7 @@ def test_padded_positions_teach_the_quantizer_nothing():
 
 
 def test_boxes_of_different_widths_are_refused():
-    with pytest.raises(ConfigError, match=r"semantic box is 768 wide.* semantic\.width to 1536"):
+    with pytest.raises(ConfigError, match=r"semantic module is 768 wide.* semantic\.width to 1536"):
         Encoder(Encoder.Config(stack_factor=2))
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.mel import slaney_filters
+from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.errors import AudioError
 from semanticodec.evaluation.metrics.pair import SAMPLE_RATE, check_pair
 

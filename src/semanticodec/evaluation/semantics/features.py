@@ -116,7 +116,8 @@ class ModelEmbedder(Embedder):
             "continuous": [],
         }
         self.features = tuple(
-            coded(spec, details, self.codec.frame_rate, vocabularies[spec.layers]) for spec in specs
+            coded(spec, details, self.codec.positions_per_second, vocabularies[spec.layers])
+            for spec in specs
         )
 
     def embed(self, wav: Float[Tensor, " S"]) -> list[Float[Tensor, " D"]]:

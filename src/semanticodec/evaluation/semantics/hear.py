@@ -16,9 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semanticodec.codec import SAMPLE_RATE, SemantiCodec
+from semanticodec.codec import SemantiCodec
 from semanticodec.errors import AudioError, ConfigError
 from semanticodec.layers.stacking import BLOCKS, PATCH_SAMPLES, num_positions
+from semanticodec.token_format import SAMPLE_RATE
 
 LAYERS = ("all", "semantic", "acoustic", "continuous")
 

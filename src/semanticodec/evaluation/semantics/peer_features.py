@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from semanticodec.checkpoints.pretrained import fingerprint
+from semanticodec.checkpoints.fingerprint import fingerprint
 from semanticodec.evaluation.semantics.features import Embedder, FeatureSpec, coded
 from semanticodec.evaluation.systems.base import SAMPLE_RATE, resampled
 from semanticodec.evaluation.systems.peers import Dac, Encodec, Peer

@@ -45,7 +45,7 @@ class DecodedMels:
 
         Args:
             wav: a multiple of 0.32 s, at most a window.
-            generator: of the rate and of the noise.
+            generator: random numbers for the rate and the noise.
         Raises:
             ConfigError: another length.
         """

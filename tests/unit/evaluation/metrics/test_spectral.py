@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from semanticodec.audio.mel import slaney_filters
+from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.errors import AudioError
 from semanticodec.evaluation.metrics.spectral import mel_distance, stft_distance
 

@@ -1,17 +1,15 @@
-"""Exports of untrained boxes in tiny sizes, and noise to train on, for the stages' tests."""
-
-import dataclasses
-import json
+"""Exports of untrained modules in tiny sizes, and noise to train on, for the stages' tests."""
 
 import numpy as np
 import soundfile
 import torch
 
 from semanticodec.checkpoints.codebook_grid import round_to_grid
+from semanticodec.checkpoints.trained_module import export_module
+from semanticodec.config import config_to_dict
 from semanticodec.decoder.vae import VAE, VAEConfig
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder.audiomae import AudioMAE
-from semanticodec.training.state import export_box, write_json
 
 WIDTH = 16
 
@@ -20,7 +18,7 @@ def export_audiomae(folder):
     torch.manual_seed(1)
     config = AudioMAE.Config(width=WIDTH, depth=3, num_heads=2)
     weights = AudioMAE(config).state_dict()
-    export_box(folder, box="audiomae", config=dataclasses.asdict(config), weights=weights)
+    export_module(folder, name="audiomae", config=config_to_dict(config), weights=weights)
     return folder
 
 
@@ -28,9 +26,7 @@ def export_vae(folder):
     torch.manual_seed(2)
     config = VAEConfig(base_channels=8, num_res_blocks=1, num_groups=4)
     weights = VAE(config).state_dict()
-    export_box(folder, box="vae", config=dataclasses.asdict(config), weights=weights)
-    description = json.loads((folder / "config.json").read_text())
-    write_json(folder / "config.json", {**description, "latent_scale": 1.0})
+    export_module(folder, name="vae", config=config_to_dict(config), weights=weights)
     return folder
 
 
@@ -38,7 +34,7 @@ def export_vocoder(folder):
     torch.manual_seed(3)
     config = Vocos.Config(width=16, hidden=16, num_layers=1)
     weights = Vocos(config).state_dict()
-    export_box(folder, box="vocos", config=dataclasses.asdict(config), weights=weights)
+    export_module(folder, name="vocoder", config=config_to_dict(config), weights=weights)
     return folder
 
 
@@ -47,7 +43,7 @@ def export_codebook(folder, *, stack_factor=1, vocab_sizes=(8, 16)):
     width = stack_factor * WIDTH
     config = {"vocab_sizes": list(vocab_sizes), "stack_factor": stack_factor, "width": width}
     weights = {f"codebook_{size}": round_to_grid(torch.randn(size, width)) for size in vocab_sizes}
-    export_box(folder, box="codebook", config=config, weights=weights)
+    export_module(folder, name="codebook", config=config, weights=weights)
     return folder
 
 
