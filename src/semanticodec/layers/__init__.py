@@ -1,4 +1,4 @@
-"""Network parts that several boxes share: attention, residual blocks and fixed embeddings."""
+"""Network parts that several modules share: attention, residual blocks and fixed embeddings."""
 
 from semanticodec.layers.attention import Attention, SpatialTransformer
 from semanticodec.layers.residual import Downsample, ResidualBlock, Upsample
