@@ -60,7 +60,7 @@ class OnnxModule:
         self._name = name
         self._session = session
 
-    def __call__(self, features: Tensor) -> Tensor:
+    def __call__(self, features: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         """Return what the module returns."""
         return run_session(self._session, {self._name: features})
 
