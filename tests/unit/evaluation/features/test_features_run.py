@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny_boxes import export_audiomae, write_audio
 
 from semanticodec.cli import main
 from semanticodec.encoder.audiomae import AudioMAE
@@ -10,6 +9,7 @@ from semanticodec.evaluation.features.representations import (
     Representations,
     audiomae_representations,
 )
+from tiny_modules import export_audiomae, write_audio
 
 
 def test_representations_are_those_of_the_forward_pass():
