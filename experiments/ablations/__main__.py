@@ -30,12 +30,12 @@ from semanticodec.cli.report import DONE
 from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation.suites import open_suite
-from semanticodec.evaluation.systems.base import folder_name
 from semanticodec.evaluation.systems.model import BUILT_IN
+from semanticodec.evaluation.systems.specs import folder_name
 
 TRAINED = ("variable-vocabulary", "acoustic-codebook", "lstm-direction", "learnable-semantic")
 _TRAINING = ("data", "module", "recipe", "steps", "token_rate")
-_QUALITY = ("suite", "limit", "metrics", "recogniser")
+_QUALITY = ("suite", "limit", "metrics", "recognizer")
 # The options of each ablation, beside those that all have.
 OPTIONS: dict[str, tuple[str, ...]] = {
     "guidance-steps": ("model", "token_rate", "guidance", "num_steps", *_QUALITY),
@@ -146,7 +146,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("measuring")
     group.add_argument(
         "--suite",
-        metavar="FOLDER|paper",
+        metavar="FOLDER",
         help="clips to reconstruct, as `evaluate reconstruction` takes them",
     )
     add_metric_options(group)
@@ -237,8 +237,7 @@ def run(args: argparse.Namespace) -> int:
 def _ablation(args: argparse.Namespace) -> Ablation:
     suite = None
     if args.suite is not None:
-        is_shown = is_watched(args.quiet)
-        suite = open_suite(args.suite, limit=args.limit, show_progress=is_shown)
+        suite = open_suite(args.suite, limit=args.limit)
     if "model" in OPTIONS[args.name]:
         training = None
         origin = {"model": BUILT_IN if args.model is None else folder_name(args.model)}

@@ -28,8 +28,8 @@ from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError, DataError
 from semanticodec.evaluation.suites import Clip, Suite, open_suite
 from semanticodec.evaluation.systems import open_system
-from semanticodec.evaluation.systems.base import folder_name
 from semanticodec.evaluation.systems.model import BUILT_IN
+from semanticodec.evaluation.systems.specs import folder_name
 from semanticodec.files import write_json
 
 if TYPE_CHECKING:

@@ -282,8 +282,8 @@ class SemantiCodec(CodecBase):
         lengths = [num_samples] * len(acoustic) if is_one else list(num_samples)
         self._check_rows(acoustic, semantic, lengths)
         items = [
-            CodedRecording.of_features(*rows, self.format.num_positions(length), length)
-            for *rows, length in zip(acoustic, semantic, lengths, strict=True)
+            CodedRecording.of_features(one, other, self.format.num_positions(length), length)
+            for one, other, length in zip(acoustic, semantic, lengths, strict=True)
         ]
         return self._windows_decoder(sampling, **options).decode(items)
 

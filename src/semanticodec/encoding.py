@@ -175,18 +175,21 @@ class RecordingEncoder:
         for start in range(0, total, whole):
             length = min(whole, total - start)
             size = whole if self.pads_windows else -(-length // step) * step
-            rows = [
-                F.pad(latent[start : start + length], (0, 0, 0, size - length))[None]
+            window_semantic, window_acoustic = (
+                F.pad(latent[start : start + length], (0, 0, 0, size - length))[None].to(
+                    self.device, torch.float32
+                )
                 for latent in (semantic, acoustic)
-            ]
+            )
             with undisturbed(self.device):
                 found = self.encoder.quantize(
-                    *(row.to(self.device, torch.float32) for row in rows),
-                    self.format.semantic_vocab_size,
+                    window_semantic, window_acoustic, self.format.semantic_vocab_size
                 )
                 codes.append([stream[:, :length].cpu() for stream in found])
-        streams = (torch.cat(stream, dim=1) for stream in zip(*codes, strict=True))
-        return RecordingCodes(*streams, num_samples)
+        semantic_codes, acoustic_codes = (
+            torch.cat(stream, dim=1) for stream in zip(*codes, strict=True)
+        )
+        return RecordingCodes(semantic_codes, acoustic_codes, num_samples)
 
     @property
     def device(self) -> torch.device:

@@ -104,12 +104,12 @@ def _from_here(stream: BinaryIO, name: str) -> BinaryIO:
     try:
         file = seekable(stream)
         start, size = file.tell(), size_of(file)
-    except (OSError, ValueError, TypeError) as error:  # closed, broken, no bytes
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # closed, no bytes, ...
         raise AudioError(f"{name} cannot be read ({error}); give a binary file") from error
     if start >= size:
         what = "is at its end; seek(0) before" if size else "is empty; give a sound file"
         raise AudioError(f"{name} {what}")
-    return file if start == 0 else Pieces(file, [range(start, size)])
+    return file if start == 0 else Pieces(file, [range(start, size)])  # type: ignore[return-value]
 
 
 def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator[np.ndarray]:

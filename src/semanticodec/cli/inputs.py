@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from semanticodec.cli.streams import print_to_stderr
 from semanticodec.errors import ConfigError
 from semanticodec.listing import AUDIO_SUFFIXES, has_suffix, walk
 from semanticodec.reading import seekable
@@ -173,7 +174,7 @@ def _without_results(items: list[Input], is_folder: bool) -> list[Input]:
     if not results or not kept:
         return items
     more = f" and {len(results) - 1} more are results" if len(results) > 1 else " is the result"
-    print(f"semanticodec: {results[0].name}{more} of an earlier run: left out", file=sys.stderr)
+    print_to_stderr(f"semanticodec: {results[0].name}{more} of an earlier run: left out")
     return kept
 
 

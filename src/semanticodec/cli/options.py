@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from semanticodec.cli.streams import print_to_stderr
 from semanticodec.decoder.sampling import QUALITIES, SAMPLERS, SamplingConfig
-from semanticodec.device import AUTO, DTYPES
+from semanticodec.device import AUTO, DTYPES, checked_device
 from semanticodec.errors import ConfigError
 from semanticodec.runtimes import RUNTIMES, use_runtime
 
@@ -43,13 +43,14 @@ class _RenamedOption(argparse.Action):
     """An option's old spelling: works as the new one and says so in one line."""
 
     def __init__(self, option_strings: Sequence[str], current: argparse.Action) -> None:
+        convert: Any = current.type  # argparse's stubs know types that `Action` does not take
         super().__init__(
             option_strings,
             dest=current.dest,
             nargs=current.nargs,
             const=current.const,
             default=argparse.SUPPRESS,
-            type=current.type,
+            type=convert,
             choices=current.choices,
             help=argparse.SUPPRESS,
         )
@@ -156,6 +157,21 @@ def add_device_option(group: argparse._ActionsContainer) -> None:
 OLD_SAMPLING_OPTIONS = {"num_steps": "--steps", "guidance_scale": "--guidance"}
 
 
+def _add_sampling_option(group: argparse._ActionsContainer, setting: Field[Any]) -> None:
+    """Add the option of one field of `SamplingConfig`; left out, the model's own value applies."""
+    kind = type(setting.default)
+    settings: dict[str, Any] = dict(setting.metadata)
+    if setting.name == "sampler":
+        settings["choices"] = tuple(SAMPLERS)
+    elif kind is tuple:
+        settings.update(type=float, nargs=len(setting.default))
+    else:
+        settings["type"] = positive_int if kind is int else kind
+    option = group.add_argument(f"--{setting.name.replace('_', '-')}", **settings)
+    if setting.name in OLD_SAMPLING_OPTIONS:
+        renamed(group, option, OLD_SAMPLING_OPTIONS[setting.name])
+
+
 def add_decode_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of sampling, the runtime and the batch size."""
     group = parser.add_argument_group("decoding")
@@ -168,14 +184,7 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
         "setting may have several",
     )
     for setting in fields(SamplingConfig):
-        option = group.add_argument(
-            f"--{setting.name.replace('_', '-')}",
-            **_argument(setting.name, setting.default),
-            help=setting.metadata["help"],
-            metavar=setting.metadata["metavar"],
-        )
-        if setting.name in OLD_SAMPLING_OPTIONS:
-            renamed(group, option, OLD_SAMPLING_OPTIONS[setting.name])
+        _add_sampling_option(group, setting)
     group.add_argument(
         "--seed",
         type=int,
@@ -200,19 +209,11 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _argument(name: str, default: Any) -> dict[str, Any]:
-    """Return how argparse reads a setting with such a default; without the option it is None."""
-    if name == "sampler":
-        return {"choices": tuple(SAMPLERS)}
-    if isinstance(default, tuple):
-        return {"type": float, "nargs": len(default)}
-    return {"type": positive_int if isinstance(default, int) else float}
-
-
 def sampling_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return what the decode options ask of `SemantiCodec.sampling`."""
     values = {setting.name: getattr(args, setting.name) for setting in fields(SamplingConfig)}
-    return {"quality": args.quality, **values}
+    tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return {"quality": args.quality, **values, **tuples}
 
 
 def add_output_options(parser: argparse.ArgumentParser, output_help: str) -> None:
@@ -258,8 +259,8 @@ def load_codec(
         args.model,
         token_rate=token_rate,
         semantic_vocab_size=semantic_vocab_size,
-        device="cpu" if is_for_cpu else args.device,
-        dtype=args.dtype,
+        device="cpu" if is_for_cpu else checked_device(args.device),
+        dtype=getattr(torch, args.dtype),
     )
     use_runtime(codec, runtime)
     return codec

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from semanticodec.errors import MissingDependencyError
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from semanticodec import Codes
 
-SAMPLE_RATE = 16_000
 MAX_SAMPLES = 30 * SAMPLE_RATE  # more would be too fine to see
 FFT_SIZE = 1024
 HOP_LENGTH = 160

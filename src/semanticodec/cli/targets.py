@@ -7,12 +7,12 @@ a/x.wav b/x.wav       out/a/x.smtc out/b/x.smtc     else the folders below the c
 from __future__ import annotations
 
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from semanticodec.cli.inputs import Input
+from semanticodec.cli.streams import print_to_stderr
 
 ROUNDS = 3  # folders, then whole names, then the whole names of others that these have met
 
@@ -38,9 +38,8 @@ def kept_apart(
     changed = [number for number, target in enumerate(apart) if target != targets[number]]
     if changed:
         examples = " and ".join(str(apart[number]) for number in changed[:2])
-        print(
-            f"semanticodec: inputs of one name give results of different names, such as {examples}",
-            file=sys.stderr,
+        print_to_stderr(
+            f"semanticodec: inputs of one name give results of different names, such as {examples}"
         )
     return apart
 

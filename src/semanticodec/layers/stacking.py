@@ -54,7 +54,7 @@ def stack_patches(
         One row per position, time-major.
     Raises:
         ConfigError: no such stack factor, or it does not divide the patches.
-    Source: paper Sec. III-B; which neighbours are joined follows the release.
+    Source: paper Sec. III-B; which neighbors are joined follows the release.
     """
     times, bands = _block(stack_factor, num_bands)
     batch, num_patches, width = features.shape

@@ -62,9 +62,9 @@ class LinearMaps:
         width = self._sums.shape[1]
         squares, products = self._sums[:, :, :width], self._sums[:, :, width:]
         penalty = RIDGE * squares.diagonal(dim1=1, dim2=2)
-        # A constant feature would otherwise make the sums singular.
+        # Constant features, and bands without a position, would otherwise make the sums singular.
         penalty = penalty.clamp_min(1e-12 * float(penalty.max()))
-        penalty[:, -1] = 0.0
+        penalty[:, -1] = 1e-9
         return torch.linalg.solve(squares + penalty.diag_embed(), products)
 
 

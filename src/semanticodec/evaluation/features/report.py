@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from semanticodec.evaluation.results_tables import number, table
+from semanticodec.evaluation.tables import number, table
 
 
 def feature_table(results: Mapping[str, Any]) -> list[str]:

@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.audio.fbank import Fbank
-from semanticodec.evaluation.systems.base import Detail, Spec, bits_per_code
+from semanticodec.evaluation.systems.base import Detail, bits_per_code
 from semanticodec.evaluation.systems.model import Model
+from semanticodec.evaluation.systems.specs import Spec
 from semanticodec.layers.stacking import num_positions
 
 NUM_MEL_BINS = 128
