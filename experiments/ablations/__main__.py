@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.ablations import sweeps
-from experiments.ablations.recipes import PAPER_RATE, TOKEN_RATES
+from experiments.ablations.recipes import PAPER_RATE
 from experiments.ablations.run import Ablation
 from experiments.ablations.trained import centroid_variants, trained_variants
 from experiments.ablations.training import Training
@@ -32,6 +32,7 @@ from semanticodec.errors import ConfigError
 from semanticodec.evaluation.suites import open_suite
 from semanticodec.evaluation.systems.model import BUILT_IN
 from semanticodec.evaluation.systems.specs import folder_name
+from semanticodec.token_format import TOKEN_RATES
 
 TRAINED = ("variable-vocabulary", "acoustic-codebook", "lstm-direction", "learnable-semantic")
 _TRAINING = ("data", "module", "recipe", "steps", "token_rate")
@@ -281,7 +282,7 @@ def _variants(args: argparse.Namespace, training: Training | None) -> Outcome:
     if args.token_rate is not None:
         rates = (args.token_rate,)
     elif args.name == "variable-vocabulary":
-        rates = TOKEN_RATES
+        rates = TOKEN_RATES[::-1]
     else:
         rates = (training.given_rate() or PAPER_RATE,)
 

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES, window_fbank
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, window_fbank
 from semanticodec.audio.io import seekable_sound
 from semanticodec.audio.windows import OVERLAP_SAMPLES, decode_ranges, overlap_add
 from semanticodec.checkpoints.hub import download_official, find_official
@@ -30,7 +30,7 @@ from semanticodec.decoder.noise import WindowNoise
 from semanticodec.decoder.sampler import ddim, release_timesteps
 from semanticodec.device import AUTO
 from semanticodec.errors import AudioError, CodesError
-from semanticodec.token_format import SAMPLE_RATE, TokenGrid
+from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 
 PATCH_SECONDS = 0.16
 # The vocoder emits 32 samples more than a window has, and the release joins them all: its seams

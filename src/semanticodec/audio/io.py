@@ -21,8 +21,8 @@ from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
 from semanticodec.files import atomic_path
 from semanticodec.reading import Pieces, seekable, size_of
+from semanticodec.token_format import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
 READ_SECONDS = 10
 UNKNOWN_FRAMES = 1 << 62  # libsndfile says even more where it does not know
 

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from semanticodec import __version__
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.files import write_bytes, write_json
-from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs, example
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
 
@@ -163,8 +162,7 @@ def graph_bytes(graph: Graph) -> bytes:
 def _graphs(codec: SemantiCodec) -> dict[str, Graph]:
     """Return the modules by the names of their files."""
     check_exportable(codec)
-    num_positions = positions_per_window(codec.config.encoder.stack_factor)
-    return decoder_graphs(codec.decoder, num_positions)
+    return decoder_graphs(codec.decoder, codec.format.positions_per_window)
 
 
 def _axes(graph: Graph, name: str, tensor: Tensor) -> list[int | str]:

@@ -14,7 +14,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from semanticodec.decoder.unet import PreparedContext, TUNet
-from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_export import check_exportable, graph_bytes
 from semanticodec.runtimes.onnx_graphs import context_tensors, decoder_graphs
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
@@ -77,7 +76,7 @@ def use_onnxruntime(codec: SemantiCodec) -> None:
     require("onnxruntime", "running ONNX graphs")
     check_exportable(codec)
     decoder = codec.decoder
-    graphs = decoder_graphs(decoder, positions_per_window(codec.config.encoder.stack_factor))
+    graphs = decoder_graphs(decoder, codec.format.positions_per_window)
     sessions = {name: open_session(graph_bytes(graph)) for name, graph in graphs.items()}
     _replace_forward(decoder.unet, OnnxStep(decoder.unet, sessions["unet"]))
     _replace_forward(decoder.vae, OnnxModule("latent", sessions["vae"]))

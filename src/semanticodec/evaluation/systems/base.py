@@ -19,7 +19,6 @@ from semanticodec.files import file_digest
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
 
-SAMPLE_RATE = 16_000
 
 # What a report can hold; deeper than this no system describes itself.
 Detail = str | int | float | bool | None | list[float] | dict[str, str]

@@ -22,7 +22,6 @@ from semanticodec.errors import (
     SemantiCodecError,
 )
 from semanticodec.evaluation.systems.base import (
-    SAMPLE_RATE,
     Detail,
     Reconstruction,
     System,
@@ -40,6 +39,7 @@ from semanticodec.evaluation.systems.specs import (
     number,
     read_options,
 )
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip

@@ -22,7 +22,6 @@ from jaxtyping import Float
 from semanticodec.errors import DataError, MissingDependencyError
 from semanticodec.evaluation.systems import ogg
 from semanticodec.evaluation.systems.base import (
-    SAMPLE_RATE,
     Detail,
     Reconstruction,
     ReconstructionError,
@@ -31,6 +30,7 @@ from semanticodec.evaluation.systems.base import (
     resampled,
 )
 from semanticodec.evaluation.systems.specs import Spec, SystemOptions, limited, one_of, read_options
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip

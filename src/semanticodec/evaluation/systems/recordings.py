@@ -14,12 +14,7 @@ from jaxtyping import Float
 from semanticodec.audio.io import load_audio, seekable_sound
 from semanticodec.errors import AudioError, ConfigError, DataError
 from semanticodec.evaluation.suites import AUDIO_SUFFIXES, find_recordings
-from semanticodec.evaluation.systems.base import (
-    SAMPLE_RATE,
-    Reconstruction,
-    System,
-    fitted,
-)
+from semanticodec.evaluation.systems.base import Reconstruction, System, fitted
 from semanticodec.evaluation.systems.specs import (
     Spec,
     SystemOptions,
@@ -27,6 +22,7 @@ from semanticodec.evaluation.systems.specs import (
     limited,
     read_options,
 )
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
