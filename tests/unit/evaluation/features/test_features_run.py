@@ -9,7 +9,7 @@ from semanticodec.evaluation.features.representations import (
     Representations,
     audiomae_representations,
 )
-from tiny_boxes import export_audiomae, write_audio
+from tiny_modules import export_audiomae, write_audio
 
 
 def test_representations_are_those_of_the_forward_pass():

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from semanticodec.checkpoints.trained_module import read_module
 from semanticodec.encoder.audiomae import AudioMAE, patchify
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.recipes.audiomae import RECIPES, tiny
@@ -16,7 +17,6 @@ from semanticodec.training.stages.audiomae import (
     normalize_patches,
     random_keep,
 )
-from semanticodec.training.state import load_export
 
 
 def generators(*seeds):
@@ -137,5 +137,5 @@ def test_the_second_loss_reaches_the_encoder_and_leaves_the_first_as_it_was():
 def test_the_second_loss_is_exported_with_the_run_but_not_the_box(tmp_path):
     stage = stage_of(visible=DetailLoss.Config())
     stage.export(tmp_path)
-    _, weights = load_export(tmp_path, "audiomae")
+    _, weights = read_module(tmp_path, "audiomae")
     assert set(weights) == set(stage.audiomae.state_dict())
