@@ -56,13 +56,30 @@ def small() -> Recipe:
 
 
 def small_detail() -> Recipe:
-    """`small` with a second loss on what the features keep of their own patches."""
+    """`small` gone on from with a second loss on what features keep of their own patches.
+
+    Meant for `--init` with the built-in model's AudioMAE: sixty steps from there move the detail
+    found again in the averaged features (R^2, bands 1 to 3 of speech) from .21 .11 .03 to
+    .34 .28 .17, where a weight of 0.05 took a thousand steps to .29 .22 .14.
+    """
     single = small()
-    visible = DetailLoss.Config(level_weight=0.3, detail_weight=0.5, loudness_power=0.1)
+    default = replace(single.train.optimizers["default"], lr=5e-4, warmup_steps=100)
     return replace(
         single,
         name="audiomae/small_detail",
-        stage_config=replace(single.stage_config, visible=visible),
+        stage_config=replace(
+            single.stage_config,
+            visible=DetailLoss.Config(level_weight=0.3, detail_weight=1.0),
+            visible_share=0.5,
+        ),
+        train=replace(
+            single.train,
+            steps=3000,
+            batch_size=16,
+            optimizers={"default": default},
+            ema_decay=0.99,
+            checkpoint_every=40,
+        ),
     )
 
 

@@ -26,13 +26,13 @@ class LinearMaps:
 
     def __init__(self, num_bands: int) -> None:
         self.num_bands = num_bands
-        self._sums: Tensor | None = None  # bands, D + 1, D + 1 + E
+        self._sums: Tensor | None = None  # bands, D + 1, D + 1 + targets
         self._maps: Tensor | None = None
 
     def add(
         self,
         features: Float[Tensor, "N D"],
-        targets: Float[Tensor, "N E"],
+        targets: Float[Tensor, "N targets"],
         bands: Int[Tensor, " N"],
     ) -> None:
         """Count positions in."""
@@ -47,7 +47,7 @@ class LinearMaps:
 
     def predict(
         self, features: Float[Tensor, "N D"], bands: Int[Tensor, " N"]
-    ) -> Float[Tensor, "N E"]:
+    ) -> Float[Tensor, "N targets"]:
         """Return what the maps find again of the targets."""
         if self._maps is None:
             self._maps = self._solve().float()
@@ -57,7 +57,7 @@ class LinearMaps:
             found[bands == band] = rows[bands == band] @ solution
         return found
 
-    def _solve(self) -> Float[Tensor, "bands D+1 E"]:
+    def _solve(self) -> Float[Tensor, "bands D2 targets"]:
         assert self._sums is not None, "no position was counted in"
         width = self._sums.shape[1]
         squares, products = self._sums[:, :, :width], self._sums[:, :, width:]
@@ -102,7 +102,7 @@ class ExplainedVariance:
         """Return R^2 over all bands together."""
         return float(1 - self._errors.sum() / self._variances().sum())
 
-    def _variances(self) -> Float[Tensor, " N"]:
+    def _variances(self) -> Float[Tensor, " bands"]:
         assert self._sums is not None and self._squares is not None, "no patch was counted in"
         means = self._sums.square() / self._counts.clamp_min(1).unsqueeze(1)
         return (self._squares - means).sum(dim=1)

@@ -24,7 +24,7 @@ from semanticodec.checkpoints.pretrained import (
     read_setting,
     read_weights,
 )
-from semanticodec.checkpoints.trained_module import load_audiomae
+from semanticodec.checkpoints.trained_module import read_module, restore_module
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.layers.stacking import stack_patches
@@ -34,7 +34,7 @@ ENCODER = "encoder."
 
 def audiomae_representations(
     audiomae: AudioMAE, fbank: Float[Tensor, "1 T M"]
-) -> Mapping[str, Float[Tensor, "L D"]]:
+) -> Mapping[str, Float[Tensor, "L _D"]]:
     """Return what AudioMAE makes of a window, one row per patch.
 
     Args:
@@ -61,7 +61,7 @@ def audiomae_representations(
 
 def code_representations(
     encoder: Encoder, fbank: Float[Tensor, "1 T M"], features: Float[Tensor, "1 L D"]
-) -> Mapping[str, Float[Tensor, "L E"]]:
+) -> Mapping[str, Float[Tensor, "L _D"]]:
     """Return what the quantizers make of a window, one row per position.
 
     Args:
@@ -70,7 +70,8 @@ def code_representations(
         features: stacked AudioMAE features of it.
     """
     vocab_size = encoder.config.semantic.vocab_sizes[0]
-    output = encoder(features, encoder.valid_positions(fbank), vocab_size)
+    num_valid, patches = encoder.valid_positions(fbank), encoder.patches(fbank)
+    output = encoder(features, num_valid, vocab_size, patches=patches)
     centroids, acoustic = output.semantic_features[0], output.acoustic_features[0]
     unquantized = encoder.quantizer.bypass(output.vectors)[0]
     return {
@@ -112,10 +113,13 @@ class Representations:
     @classmethod
     def of_audiomae(cls, folder: Path) -> Representations:
         """Read an export of the stage `audiomae`."""
-        return cls(load_audiomae(folder))
+        sizes, _ = read_module(folder, "audiomae")
+        audiomae = AudioMAE(AudioMAE.Config(**sizes))
+        restore_module(audiomae, folder, "audiomae")
+        return cls(audiomae)
 
     @torch.no_grad()
-    def compute(self, fbank: Float[Tensor, "1 T M"]) -> Mapping[str, Float[Tensor, "L D"]]:
+    def compute(self, fbank: Float[Tensor, "1 T M"]) -> Mapping[str, Float[Tensor, "L _D"]]:
         """Return every representation of a window, one row per position.
 
         Args:

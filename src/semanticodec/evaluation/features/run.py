@@ -51,8 +51,8 @@ class Patches(NamedTuple):
         bands: of the positions.
     """
 
-    features: Mapping[str, Float[Tensor, "L D"]]
-    targets: Mapping[str, Float[Tensor, "L P"]]
+    features: Mapping[str, Float[Tensor, "L _D"]]
+    targets: Mapping[str, Float[Tensor, "L pixels"]]
     bands: Int[Tensor, " L"]
 
 
@@ -104,8 +104,8 @@ class FeatureProbe:
 
     def _by_patch(
         self,
-        found: Float[Tensor, "L KP"],
-        targets: Float[Tensor, "L KP"],
+        found: Float[Tensor, "L pixels"],
+        targets: Float[Tensor, "L pixels"],
         bands: Int[Tensor, " L"],
     ) -> tuple[Float[Tensor, "N P"], Float[Tensor, "N P"], Int[Tensor, " N"]]:
         """Take positions apart into patches, which have bands of their own."""
