@@ -159,12 +159,13 @@ OLD_SAMPLING_OPTIONS = {"num_steps": "--steps", "guidance_scale": "--guidance"}
 
 def _add_sampling_option(group: argparse._ActionsContainer, setting: Field[Any]) -> None:
     """Add the option of one field of `SamplingConfig`; left out, the model's own value applies."""
-    kind = type(setting.default)
+    default: Any = setting.default
+    kind = type(default)
     settings: dict[str, Any] = dict(setting.metadata)
     if setting.name == "sampler":
         settings["choices"] = tuple(SAMPLERS)
     elif kind is tuple:
-        settings.update(type=float, nargs=len(setting.default))
+        settings.update(type=float, nargs=len(default))
     else:
         settings["type"] = positive_int if kind is int else kind
     option = group.add_argument(f"--{setting.name.replace('_', '-')}", **settings)
