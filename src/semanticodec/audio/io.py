@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import soundfile
@@ -109,7 +109,7 @@ def _from_here(stream: BinaryIO, name: str) -> BinaryIO:
     if start >= size:
         what = "is at its end; seek(0) before" if size else "is empty; give a sound file"
         raise AudioError(f"{name} {what}")
-    return file if start == 0 else Pieces(file, [range(start, size)])
+    return file if start == 0 else cast(BinaryIO, Pieces(file, [range(start, size)]))
 
 
 def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator[np.ndarray]:
