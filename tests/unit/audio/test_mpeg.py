@@ -3,9 +3,9 @@
 import io
 
 import pytest
-from sound_bytes import id3, mp3
 
 from semanticodec.audio.mpeg import after_id3, mpeg_parts, parse_header
+from sound_bytes import id3, mp3
 
 
 @pytest.mark.parametrize(
