@@ -212,8 +212,11 @@ def load_first_channel(path: str | os.PathLike[str]) -> Float[Tensor, " S"]:
     try:
         with seekable_sound(path) as sound:
             samples, source_rate = sound.read(dtype="float32", always_2d=True), sound.samplerate
-    except soundfile.SoundFileError as error:
-        raise AudioError(f"{path} is damaged ({error}); encode it again or repair it") from error
+    except (AudioError, soundfile.SoundFileError) as error:
+        reason = error.__cause__ or error
+        raise AudioError(
+            f"{path} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
+        ) from error
     first = torch.from_numpy(np.ascontiguousarray(samples[:, 0]))
     if not first.isfinite().all():
         raise AudioError(f"{path} holds NaN or infinite samples; replace them before encoding")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import soundfile
@@ -16,13 +16,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.parts import Sound, open_parts
+from semanticodec.audio.mpeg import tells_length
+from semanticodec.audio.parts import MPEG, Sound, open_parts
 from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
 from semanticodec.files import atomic_path
 from semanticodec.reading import Pieces, seekable, size_of
-from semanticodec.token_format import SAMPLE_RATE
 
+SAMPLE_RATE = 16_000
 READ_SECONDS = 10
 UNKNOWN_FRAMES = 1 << 62  # libsndfile says even more where it does not know
 
@@ -109,7 +110,7 @@ def _from_here(stream: BinaryIO, name: str) -> BinaryIO:
     if start >= size:
         what = "is at its end; seek(0) before" if size else "is empty; give a sound file"
         raise AudioError(f"{name} {what}")
-    return file if start == 0 else Pieces(file, [range(start, size)])  # type: ignore[return-value]
+    return file if start == 0 else cast(BinaryIO, Pieces(file, [range(start, size)]))
 
 
 def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator[np.ndarray]:
@@ -144,8 +145,8 @@ def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator
 def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
     """Give a sound file that tells how many samples it has and can be read from any of them.
 
-    Nearly always that is the file itself. Where it tells no length or begins with other bytes, it
-    is a copy in memory: its mono mix at 16 kHz.
+    Nearly always that is the file itself. Where it does not tell its length or begins with other
+    bytes, it is a copy in memory: its mono mix at 16 kHz.
 
     Args:
         source: see `read_blocks`.
@@ -156,6 +157,7 @@ def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
         try:
             sound = stack.enter_context(soundfile.SoundFile(file))
             is_usable = 0 < sound.frames < UNKNOWN_FRAMES
+            is_usable &= sound.format != MPEG or tells_length(file)
         except soundfile.SoundFileError:
             is_usable = False
         if not is_usable:

@@ -72,7 +72,7 @@ class Sound(soundfile.SoundFile):
     def __init__(self, part: Pieces) -> None:
         self._source = _Source(part)
         try:
-            super().__init__(self._source)  # type: ignore[arg-type]
+            super().__init__(cast(BinaryIO, self._source))  # as much of one as soundfile needs
         except soundfile.SoundFileError:
             self._raise_error()
             raise

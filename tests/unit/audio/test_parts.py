@@ -266,8 +266,19 @@ def test_names_of_any_bytes_are_opened(tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "seconds"),
-    [(WAV, 1.0), (flac_without_length(), 1.0), (wav(0, 0), 1.0), (bytes(500) + mp3(), 2.0)],
-    ids=["wav", "flac unknown", "wav 0", "mp3 behind zeros"],
+    [
+        (WAV, 1.0),
+        (flac_without_length(), 1.0),
+        (wav(0, 0), 1.0),
+        (mp3(), 2.0),
+        (bytes(500) + mp3(), 2.0),
+        (mp3_without_header(mode="CONSTANT"), 2.088),
+        (mp3_without_header(), 2.088),
+    ],
+    ids=[
+        *("wav", "flac unknown", "wav 0", "mp3", "mp3 behind zeros"),
+        *("constant mp3 without header", "variable mp3 without header"),
+    ],
 )
 def test_a_file_to_seek_in_knows_its_length(data, seconds):
     with seekable_sound(io.BytesIO(data)) as sound:
