@@ -62,7 +62,11 @@ class CachedSource:
 
     def draw(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return the arrays of a random window."""
-        return self.window(int(rng.integers(self._num_windows)))
+        return self.window(self.choose(rng))
+
+    def choose(self, rng: np.random.Generator) -> int:
+        """Return the number of a random window."""
+        return int(rng.integers(self._num_windows))
 
     def window(self, index: int) -> dict[str, np.ndarray]:
         """Return the arrays of one window."""

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import Parameter
+from tqdm import tqdm
 
 from semanticodec.audio.mel import Mel
 from semanticodec.checkpoints.pretrained import read_setting, read_weights, write_models
@@ -28,6 +29,7 @@ from semanticodec.decoder.schedule import shift_time
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import CheckpointError
 from semanticodec.token_format import WINDOW_SAMPLES
+from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.features import FeatureExtractor
@@ -143,7 +145,14 @@ class CodecStage(Stage):
             self._measure_latents(windows)
             for rate in self.rates:
                 examples = self._examples(windows, CODE_WINDOWS * rate.stack_factor)
-                rate.start_codes(examples, config.cache_seed)
+                with tqdm(
+                    examples,
+                    desc=f"windows that the acoustic codes{self._suffix(rate)} start from",
+                    unit="window",
+                    # None: no bar where stderr is no terminal.
+                    disable=None if show_progress and distributed.is_main() else True,
+                ) as bar:
+                    rate.start_codes(bar, config.cache_seed)
         return windows
 
     def _cache(self, source: WindowSource, folder: Path, show_progress: bool) -> CachedSource:
@@ -171,23 +180,26 @@ class CodecStage(Stage):
             mean, _ = self.vae_encoder(self.mel(wav[:, :WINDOW_SAMPLES]))
         return {**self.features(wav, num_samples)._asdict(), "latent": mean}
 
-    def _examples(self, windows: Source, count: int) -> Iterator[dict[str, Tensor]]:
-        """Yield the frozen modules' results of some windows, one at a time.
+    def _examples(self, windows: Source, count: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        """Yield the frozen modules' results of random windows with the windows' numbers.
 
         Args:
             windows: the cache, or recordings.
             count: how many; fewer come where each costs the frozen modules' time.
         """
         device = self.decoder.latent_scale.device
-        for draw in range(count if self.config.cached_windows else UNCACHED_WINDOWS):
-            item = windows.draw(np.random.default_rng([self.config.cache_seed, draw]))
+        is_cached = isinstance(windows, CachedSource)
+        for draw in range(count if is_cached else UNCACHED_WINDOWS):
+            rng = np.random.default_rng([self.config.cache_seed, draw])
+            number = windows.choose(rng) if is_cached else draw
+            item = windows.window(number) if is_cached else windows.draw(rng)
             tensors = {name: torch.from_numpy(item[name])[None].to(device) for name in item}
-            yield tensors if "latent" in tensors else self._frozen(**tensors)
+            yield number, tensors if is_cached else self._frozen(**tensors)
 
     def _measure_latents(self, windows: Source) -> None:
         """Set the latent's scale, and its statistics, to those of some windows."""
         examples = self._examples(windows, SCALE_WINDOWS)
-        latents = torch.cat([inputs["latent"] for inputs in examples]).float()
+        latents = torch.cat([inputs["latent"] for _, inputs in examples]).float()
         scale = 1.0 / latents.std().clamp_min(1e-6)
         self.decoder.latent_scale.copy_(scale)
         if self.decoder.preconditioning is not None:

@@ -74,17 +74,24 @@ class CodecRate(nn.Module):
         return {**inputs, **stacked_features(patches, self.stack_factor)._asdict()}
 
     @torch.no_grad()
-    def start_codes(self, examples: Iterable[Mapping[str, Tensor]], seed: int) -> None:
+    def start_codes(self, examples: Iterable[tuple[int, Mapping[str, Tensor]]], seed: int) -> None:
         """Start the acoustic quantizer on what the untrained acoustic encoder makes of examples.
 
         Args:
-            examples: results of the frozen modules for K = 1, one window at a time.
+            examples: numbered results of the frozen modules for K = 1, one window at a time; a
+                number that comes again stands for the same window.
             seed: random seed of the quantizer's choice among them.
         """
-        if self.encoder.quantizer.starts_from_vectors:
-            vectors = torch.cat([self._vectors(self.stacked(inputs)) for inputs in examples])
-            generator = torch.Generator().manual_seed(seed)
-            self.encoder.quantizer.start_from(vectors, generator)
+        if not self.encoder.quantizer.starts_from_vectors:
+            return
+        numbers: list[int] = []
+        known: dict[int, Tensor] = {}
+        for number, inputs in examples:
+            if number not in known:
+                known[number] = self._vectors(self.stacked(inputs))
+            numbers.append(number)
+        vectors = torch.cat([known[number] for number in numbers])
+        self.encoder.quantizer.start_from(vectors, torch.Generator().manual_seed(seed))
 
     def _vectors(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N D"]:
         """Return the acoustic encoder's output for windows, without padding."""
