@@ -139,3 +139,14 @@ def test_the_second_loss_is_exported_with_the_run_but_not_the_box(tmp_path):
     stage.export(tmp_path)
     _, weights = read_module(tmp_path, "audiomae")
     assert set(weights) == set(stage.audiomae.state_dict())
+
+
+def test_the_encoder_may_start_later_than_decoder_and_head():
+    stage = stage_of(visible=DetailLoss.Config(), visible_share=1.0, encoder_start=1)
+    stage.training_step(batch_of(1, 2), "audiomae").loss.backward()
+    assert all(parameter.grad is None for parameter in stage.audiomae.parameters())
+    assert stage.visible.head.weight.grad.abs().sum() > 0
+    assert stage.decoder.prediction.weight.grad.abs().sum() > 0
+    later = dataclasses.replace(batch_of(1, 2), step=1)
+    stage.training_step(later, "audiomae").loss.backward()
+    assert stage.audiomae.patch_embedding.weight.grad.abs().sum() > 0
