@@ -80,7 +80,7 @@ def test_samples_show_the_target():
     samples = stage.samples(batch_of(1))
     target, visible = samples["target"].spectrogram, samples["visible"].spectrogram
     assert target.shape == samples["prediction"].spectrogram.shape == (240, 128)
-    _, targets, _ = stage._predict(batch_of(1))
+    _, targets, _ = stage._predict(batch_of(1), is_encoder_trained=False)
     assert torch.equal(patchify(target.unsqueeze(0)), targets)
     assert (visible == 0).float().mean() == pytest.approx(0.8, abs=0.01)
 
