@@ -100,7 +100,7 @@ def semantics(**accuracies):
                 "task": task,
                 "metric": "accuracy",
                 "mean": mean,
-                "deviation": 1.5,
+                "std": 1.5,
                 "runs": [mean - 1.5, mean + 1.5],
                 "bits_per_second": 1300.0,
                 "details": {

@@ -18,7 +18,7 @@ from experiments.ablations.report import csv_text, markdown
 from experiments.ablations.variant import Failure, Outcome, Variant
 from experiments.results.reader import ABLATIONS
 from semanticodec.errors import ConfigError
-from semanticodec.evaluation.metrics import Metrics
+from semanticodec.evaluation.metrics import Metrics, Resources
 from semanticodec.evaluation.reconstruction import Settings
 from semanticodec.evaluation.semantics.tasks import find_tasks
 from semanticodec.evaluation.suites import Suite
@@ -76,7 +76,9 @@ class Ablation:
         self._claim()
         # What measuring would stumble over is said before hours of training.
         if self.suite is not None:
-            Metrics(self.reconstruction.metrics, recogniser=self.reconstruction.recogniser)
+            Metrics(
+                self.reconstruction.metrics, Resources(recognizer=self.reconstruction.recognizer)
+            )
         find_tasks(self.tasks)
         outcome = self.make_variants()
         variants, failures = outcome.variants, list(outcome.failures)

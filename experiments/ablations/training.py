@@ -21,6 +21,7 @@ from experiments.ablations import recipes as ablations
 from semanticodec.checkpoints.pretrained import CONFIG_NAME, WEIGHTS_NAME
 from semanticodec.checkpoints.trained_module import CODEBOOK, read_module
 from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.token_format import TokenGrid
 from semanticodec.training.stages.codebook import CodebookRecipe
 from semanticodec.training.stages.modules import SHARED_MODULES
 from semanticodec.training.train import Recipe, RunOptions
@@ -100,7 +101,7 @@ class Training:
         if CODEBOOK not in self.modules:
             return None
         config, _ = read_module(self.modules[CODEBOOK], CODEBOOK)
-        return 100 // config["stack_factor"]
+        return TokenGrid.from_stack_factor(config["stack_factor"]).token_rate
 
     def codebook(self, token_rate: int) -> Path:
         """Return the export of the codebooks for a token rate: the given one, or a new one."""
@@ -139,7 +140,8 @@ class Training:
         if not _is_finished(_recorded(export), complete):
             stage = recipe.stage_config
             if stage.cached_windows:
-                _share_cache(folder, self.out / f"cache_{100 // stage.stack_factors[0]}")
+                rate = TokenGrid.from_stack_factor(stage.stack_factors[0]).token_rate
+                _share_cache(folder, self.out / f"cache_{rate}")
             recipe.run(options)
         record = _recorded(export)
         if not _is_finished(record, complete):

@@ -18,18 +18,18 @@ from experiments.results.reader import ABLATIONS, CODE_USE, Result, read_result,
 from semanticodec.cli import run_command
 from semanticodec.cli.options import (
     add_model_options,
-    checked_device,
     load_codec,
     positive_int,
     renamed,
 )
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE, print_warning
+from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError, DataError
 from semanticodec.evaluation.suites import Clip, Suite, open_suite
 from semanticodec.evaluation.systems import open_system
-from semanticodec.evaluation.systems.base import folder_name
 from semanticodec.evaluation.systems.model import BUILT_IN
+from semanticodec.evaluation.systems.specs import folder_name
 from semanticodec.files import write_json
 
 if TYPE_CHECKING:

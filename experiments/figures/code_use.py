@@ -19,7 +19,7 @@ from jaxtyping import Integer
 from experiments.figures.style import GREY, PALETTE, new_figure, tidy
 from experiments.results.reader import CODE_USE
 from semanticodec.errors import DataError, SemantiCodecError
-from semanticodec.evaluation.suites import NO_DOMAIN
+from semanticodec.evaluation.suites import ALL
 from semanticodec.provenance import FORMAT, provenance
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def measure_code_use(
         first = f", first {failures[0]['clip']}: {failures[0]['error']}" if failures else ""
         raise DataError(f"none of the clips of {suite_name} could be encoded{first}")
     if len(domains) > 1:
-        domains[NO_DOMAIN] = [codes for group in domains.values() for codes in group]
+        domains[ALL] = [codes for group in domains.values() for codes in group]
     return {
         "format": FORMAT,
         "kind": CODE_USE,
@@ -262,4 +262,4 @@ def _draw_bits(axes: Axes, uses: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _color(domain: str, index: int) -> str:
-    return TOTAL_COLOR if domain == NO_DOMAIN else PALETTE[index % len(PALETTE)]
+    return TOTAL_COLOR if domain == ALL else PALETTE[index % len(PALETTE)]

@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.audio.windows import STEP_SAMPLES, decode_ranges, overlap_add
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.noise import WindowNoise, check_noise
@@ -25,7 +24,6 @@ from semanticodec.layers.surroundings import padded, trainable, undisturbed
 from semanticodec.token_format import TokenGrid
 
 StreamFeatures = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
-STEPS_PER_WINDOW = WINDOW_SAMPLES // STEP_SAMPLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +129,7 @@ class WindowsDecoder:
 
     def _windows(self, items: Sequence[CodedRecording]) -> Iterator[Window]:
         whole = self.grid.positions_per_window
-        step = whole // STEPS_PER_WINDOW
+        step = STEP_SAMPLES // self.grid.samples_per_position
         for number, item in enumerate(items):
             for index, (start, end) in enumerate(decode_ranges(item.num_positions, whole)):
                 needed = -(-(end - start) // step) * step

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from semanticodec.audio.fbank import FRAME_LENGTH, Fbank, window_fbank
 from semanticodec.audio.waveforms import Recording
-from semanticodec.audio.windows import encode_windows
+from semanticodec.audio.windows import STEP_SAMPLES, encode_windows
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import AudioError
 from semanticodec.layers.surroundings import undisturbed
@@ -27,8 +27,6 @@ from semanticodec.token_format import SAMPLE_RATE, TokenFormat
 # More bring nothing: the recurrence, which gains most, advances as many at once
 # (`runtimes.onednn.lstm`).
 WINDOWS_AT_ONCE = 8
-# A window that is not padded to its full length is a multiple of 0.32 s.
-STEPS_PER_WINDOW = 32
 
 
 class WindowFbank(NamedTuple):
@@ -170,7 +168,7 @@ class RecordingEncoder:
         """
         total = self.format.num_positions(num_samples)
         whole = self.format.positions_per_window
-        step = whole // STEPS_PER_WINDOW
+        step = STEP_SAMPLES // self.format.samples_per_position
         codes = []
         for start in range(0, total, whole):
             length = min(whole, total - start)

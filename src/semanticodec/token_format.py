@@ -71,20 +71,25 @@ class TokenGrid:
         )
 
     @property
+    def block(self) -> tuple[int, int]:
+        """Patches that one position joins along time and along frequency."""
+        return BLOCKS[self.token_rate]
+
+    @property
     def stack_factor(self) -> int:
         """Patches that one position joins: 1, 2 or 4."""
-        times, bands = BLOCKS[self.token_rate]
+        times, bands = self.block
         return times * bands
 
     @property
     def samples_per_column(self) -> int:
         """Samples of one time step: 2560 or 5120."""
-        return PATCH_SAMPLES * BLOCKS[self.token_rate][0]
+        return PATCH_SAMPLES * self.block[0]
 
     @property
     def positions_per_column(self) -> int:
         """Positions of one time step: 8 or 4."""
-        return NUM_BANDS // BLOCKS[self.token_rate][1]
+        return NUM_BANDS // self.block[1]
 
     @property
     def samples_per_position(self) -> int:

@@ -1,15 +1,22 @@
 """The table of token rates, and what follows from a format."""
 
+import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from golden_weights import GOLDEN
 from semanticodec.errors import ConfigError
 from semanticodec.token_format import TOKEN_RATES, TokenFormat, TokenGrid
 
 RATES = st.sampled_from(TOKEN_RATES)
+
+
+def positions(num_samples: int, stack_factor: int) -> int:
+    return TokenGrid.from_stack_factor(stack_factor).num_positions(num_samples)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +88,30 @@ def test_wrong_settings_are_named(settings: dict, message: str) -> None:
         TokenFormat.of(None, {"token_rate": 100, "semantic_vocab_size": 4})
     assert TokenFormat.of(known, {"token_rate": 25}).token_rate == 25
     assert TokenFormat.of(known, {}) is known
+
+
+def test_positions_of_known_lengths():
+    assert [positions(n, 1) for n in (0, 1, 2560, 2561, 163840)] == [0, 8, 8, 16, 512]
+    assert [positions(n, 2) for n in (0, 1, 2560, 2561, 163840)] == [0, 4, 4, 8, 256]
+    assert [positions(n, 4) for n in (0, 1, 5120, 5121, 163840)] == [0, 4, 4, 8, 128]
+    with pytest.raises(ConfigError, match="stack factor of 8"):
+        positions(1, 8)
+
+
+@pytest.mark.parametrize("stack_factor", [1, 2, 4])
+def test_positions_cover_the_audio_and_no_column_more(stack_factor):
+    column = 8 if stack_factor == 1 else 4
+    samples_per_column = 5120 if stack_factor == 4 else 2560
+    generator = np.random.default_rng(0)
+    for samples in generator.integers(1, 2_000_000, size=300).tolist():
+        columns, rest = divmod(positions(samples, stack_factor), column)
+        assert rest == 0
+        assert (columns - 1) * samples_per_column < samples <= columns * samples_per_column
+
+
+def test_positions_are_at_most_the_release_s_rounded_to_columns():
+    table = json.loads((GOLDEN / "length_table.json").read_text())
+    for row in table:
+        if row["samples"] % 2560:
+            # The release cuts at single positions and sometimes rounds one up.
+            assert 0 <= row["K1"]["tokens"] - positions(row["samples"], 1) <= 1

@@ -21,8 +21,8 @@ from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
 from semanticodec.files import atomic_path
 from semanticodec.reading import Pieces, seekable, size_of
+from semanticodec.token_format import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
 READ_SECONDS = 10
 UNKNOWN_FRAMES = 1 << 62  # libsndfile says even more where it does not know
 
@@ -104,7 +104,7 @@ def _from_here(stream: BinaryIO, name: str) -> BinaryIO:
     try:
         file = seekable(stream)
         start, size = file.tell(), size_of(file)
-    except (OSError, ValueError, TypeError) as error:  # closed, broken, no bytes
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # closed, no bytes, ...
         raise AudioError(f"{name} cannot be read ({error}); give a binary file") from error
     if start >= size:
         what = "is at its end; seek(0) before" if size else "is empty; give a sound file"

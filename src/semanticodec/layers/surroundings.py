@@ -89,6 +89,6 @@ def trainable(tensor: Tensor) -> Tensor:
         return tensor.clone() if tensor.is_inference() else tensor
 
 
-def padded(rows: Sequence[Shaped[Tensor, ...]]) -> Shaped[Tensor, "B ..."]:
+def padded(rows: Sequence[Shaped[Tensor, " ..."]]) -> Shaped[Tensor, "B ..."]:
     """Return results of several items as one ordinary tensor, the shorter ones padded with 0."""
     return trainable(nn.utils.rnn.pad_sequence(list(rows), batch_first=True))

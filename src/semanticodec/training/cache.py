@@ -23,11 +23,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES
-from semanticodec.audio.io import SAMPLE_RATE
 from semanticodec.errors import ConfigError
 from semanticodec.files import atomic_folder, write_json
 from semanticodec.layers.processes import world_size
+from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 

@@ -1,7 +1,7 @@
 """The decoding options reach the sampler, and mistakes in them are told in one line."""
 
 import argparse
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -157,3 +157,12 @@ def test_no_option_takes_an_input_for_its_value():
         for name, action in options_of(command).items():
             if action.option_strings:
                 assert action.nargs not in ("?", "*", "+", argparse.REMAINDER), f"{command} {name}"
+
+
+def test_every_sampling_setting_is_an_option():
+    """They come from the fields of `SamplingConfig`; left out, the model's own values apply."""
+    for command in ("decode", "roundtrip", "benchmark"):
+        options = options_of(command)
+        for setting in fields(SamplingConfig):
+            option = options[f"--{setting.name.replace('_', '-')}"]
+            assert option.default is None and option.help == setting.metadata["help"]

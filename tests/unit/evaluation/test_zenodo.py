@@ -11,11 +11,11 @@ import zipfile
 from itertools import count
 
 import pytest
+from semanticodec.evaluation.zenodo import API_URL, open_url, paper_suite
 
 from semanticodec.errors import DataError
 from semanticodec.evaluation import archives
 from semanticodec.evaluation.suites import open_suite
-from semanticodec.evaluation.zenodo import API_URL, open_url, paper_suite
 
 
 class Response(io.BytesIO):

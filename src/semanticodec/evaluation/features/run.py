@@ -25,7 +25,8 @@ from semanticodec.encoder.audiomae import patchify
 from semanticodec.evaluation.features.regression import ExplainedVariance, LinearMaps
 from semanticodec.evaluation.features.representations import Representations
 from semanticodec.evaluation.suites import Clip, Suite
-from semanticodec.layers.stacking import BLOCKS, PATCH_SAMPLES, num_positions, stack_patches
+from semanticodec.layers.stacking import stack_patches
+from semanticodec.token_format import TokenGrid
 
 TARGETS = ("energies", "detail")
 
@@ -68,7 +69,8 @@ class FeatureProbe:
         self.settings = settings
         config = representations.audiomae.config
         self.num_bands = config.num_bands
-        self.rows = num_positions(1, representations.stack_factor, config.num_bands)
+        self.grid = TokenGrid.from_stack_factor(representations.stack_factor)
+        self.rows = config.num_bands // self.grid.block[1]
         self.fbank = Fbank(config.num_mel_bins)
         self._maps: dict[str, LinearMaps] = {}
         self._scores: dict[tuple[str, str], ExplainedVariance] = {}
@@ -130,7 +132,7 @@ class FeatureProbe:
             for name, part in zip(TARGETS, (fbank, detail), strict=True)
         }
         # Whole columns with sound: the last one may hold zeros.
-        count = num_samples // (PATCH_SAMPLES * BLOCKS[factor][0]) * self.rows
+        count = num_samples // self.grid.samples_per_column * self.rows
         bands = torch.arange(len(targets["detail"])) % self.rows
         chosen = torch.arange(len(bands)) < count
         if self.settings.loud_only:

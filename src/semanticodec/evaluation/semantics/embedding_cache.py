@@ -5,9 +5,6 @@ FOLDER/{task}/{key}.npy     one chunk of clips, one kind of features; never pick
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +20,7 @@ from semanticodec.audio.io import load_audio
 from semanticodec.errors import AudioError
 from semanticodec.evaluation.semantics.features import Embedder
 from semanticodec.evaluation.semantics.tasks import LabelledClip, Task
+from semanticodec.files import atomic_path, json_digest
 
 CHUNK = 64  # clips per file: what a stopped run loses
 
@@ -112,8 +110,8 @@ def _chunk_paths(folder: Path, clips: Sequence[LabelledClip], embedder: Embedder
         embedder.fingerprint,
         [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats],
     ]
-    keys = [json.dumps([*content, features.key]) for features in embedder.features]
-    return [folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy" for key in keys]
+    keys = [json_digest([*content, features.key]) for features in embedder.features]
+    return [folder / f"{key[:24]}.npy" for key in keys]
 
 
 def _read_chunk(paths: Sequence[Path], num_clips: int) -> Vectors | None:
@@ -131,8 +129,5 @@ def _read_chunk(paths: Sequence[Path], num_clips: int) -> Vectors | None:
 
 def _write_chunk(paths: Sequence[Path], vectors: Vectors) -> None:
     for path, array in zip(paths, vectors):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        with open(partial, "wb") as file:
+        with atomic_path(path) as partial, partial.open("wb") as file:
             np.save(file, array, allow_pickle=False)
-        os.replace(partial, path)

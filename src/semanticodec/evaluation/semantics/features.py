@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.audio.fbank import Fbank
-from semanticodec.evaluation.systems.base import Detail, Spec, bits_per_code
+from semanticodec.evaluation.systems.base import Detail, bits_per_code
 from semanticodec.evaluation.systems.model import Model
-from semanticodec.layers.stacking import num_positions
+from semanticodec.evaluation.systems.specs import Spec
 
 NUM_MEL_BINS = 128
 MEAN, MEAN_AND_DEVIATION = "mean", "mean and deviation"
@@ -106,7 +106,7 @@ class ModelEmbedder(Embedder):
 
     def __init__(self, system: Model, specs: Sequence[FeatureSpec]) -> None:
         self.codec = system.codec
-        self.num_bands = num_positions(1, self.codec.config.encoder.stack_factor)
+        self.num_bands = self.codec.format.positions_per_column
         details = {key: system.details[key] for key in MODEL_DETAILS}
         self.fingerprint = "/".join(map(str, [*details.values(), "bands side by side"]))
         vocabularies = {

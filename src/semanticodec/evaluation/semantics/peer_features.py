@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from semanticodec.checkpoints.fingerprint import fingerprint
 from semanticodec.evaluation.semantics.features import Embedder, FeatureSpec, coded
-from semanticodec.evaluation.systems.base import SAMPLE_RATE, resampled
+from semanticodec.evaluation.systems.base import resampled
 from semanticodec.evaluation.systems.peers import Dac, Encodec, Peer
+from semanticodec.token_format import SAMPLE_RATE
 
 PEER_LAYERS = ("all", "first")
 

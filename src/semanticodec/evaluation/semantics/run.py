@@ -31,12 +31,18 @@ from semanticodec.evaluation.semantics.probe import (
     majority_score,
     probe,
 )
-from semanticodec.evaluation.semantics.report import csv_text, markdown
+from semanticodec.evaluation.semantics.report import markdown, results_csv
 from semanticodec.evaluation.semantics.tasks import ACCURACY, Task, find_tasks, open_task, rounds
 from semanticodec.files import write_json, write_text
 from semanticodec.provenance import FORMAT, provenance
 
-DEFAULT_FEATURES = ("model:all", "model:semantic", "model:continuous", "log-mel", "log-mel-stats")
+DEFAULT_FEATURES = (
+    "model:layers=all",
+    "model:layers=semantic",
+    "model:layers=continuous",
+    "log-mel",
+    "log-mel-stats",
+)
 
 SEMANTICS = "semantics"  # kind of the results file
 
@@ -88,7 +94,7 @@ def evaluate_semantics(
     evaluation = _Evaluation(out, settings or SemanticsSettings(), show_progress)
     results = evaluation.run(find_tasks(tasks), groups)
     write_json(out / "results.json", results)
-    write_text(out / "results.csv", csv_text(results))
+    write_text(out / "results.csv", results_csv(results))
     write_text(out / "report.md", markdown(results))
     return results
 
@@ -110,7 +116,7 @@ class _Evaluation:
         return {
             "format": FORMAT,
             "kind": SEMANTICS,
-            **provenance(),
+            **provenance("scikit-learn"),
             "settings": {"probe": asdict(self.settings.probe), "limit": self.settings.limit},
             "tasks": [_describe_task(task) for task in tasks],
             "scores": self.scores,
@@ -179,7 +185,7 @@ class _Evaluation:
                 "task": task.name,
                 "metric": task.metric,
                 "mean": statistics.fmean(scores),
-                "deviation": statistics.stdev(scores) if len(scores) > 1 else 0.0,
+                "std": statistics.stdev(scores) if len(scores) > 1 else 0.0,
                 "runs": scores,
                 "probes": [asdict(run) for run in runs],
             }
