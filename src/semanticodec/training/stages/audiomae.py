@@ -67,6 +67,8 @@ class AudioMAEStage(Stage):
         for what is around a hidden patch, so features forget most of their own.
         `visible_share`: of the items of a batch, for the second loss, which costs five times
         as much as the first.
+        `encoder_start`: first step that trains the encoder. Where it starts from an export, a
+        decoder and a head that know nothing yet would undo what it knows.
         """
 
         audiomae: AudioMAE.Config = dataclasses.field(default_factory=AudioMAE.Config)
@@ -75,6 +77,7 @@ class AudioMAEStage(Stage):
         is_target_normalized: bool = True
         visible: DetailLoss.Config | None = None
         visible_share: float = 0.25
+        encoder_start: int = 0
 
     def __init__(self, config: Config):
         super().__init__()
@@ -97,19 +100,22 @@ class AudioMAEStage(Stage):
 
     def training_step(self, batch: Batch, group: str) -> StepOutput:
         """Return the reconstruction error of the hidden patches, and of the visible if asked."""
-        predictions, targets, keep = self._predict(batch)
+        is_trained = torch.is_grad_enabled() and batch.step >= self.config.encoder_start
+        predictions, targets, keep = self._predict(batch, is_trained)
         masked = masked_loss(predictions, targets, keep)
         if self.visible is None:
             return StepOutput(loss=masked)
         num_items = max(1, round(len(batch.wav) * self.config.visible_share))
         fbank = self._fbank(batch.wav[:num_items])
-        errors = self.visible(self.audiomae(fbank), fbank)
+        with torch.set_grad_enabled(is_trained):
+            features = self.audiomae(fbank)
+        errors = self.visible(features, fbank)
         return StepOutput(
             loss=masked + self.visible.total(errors), scalars={"masked": masked, **errors}
         )
 
     def _predict(
-        self, batch: Batch
+        self, batch: Batch, is_encoder_trained: bool
     ) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"], Int[Tensor, "B U"]]:
         fbank = self._fbank(batch.wav)
         targets = patchify(fbank, self.config.audiomae.patch_size)
@@ -118,7 +124,8 @@ class AudioMAEStage(Stage):
         num_patches = targets.shape[1]
         num_visible = max(1, round(num_patches * (1.0 - self.config.mask_ratio)))
         keep = random_keep(batch.generators, num_patches, num_visible).to(fbank.device)
-        visible = self.audiomae.encode_visible(self.audiomae.embed(fbank), keep)
+        with torch.set_grad_enabled(is_encoder_trained):
+            visible = self.audiomae.encode_visible(self.audiomae.embed(fbank), keep)
         return self.decoder(visible, keep, num_patches), targets, keep
 
     def _fbank(self, wav: Float[Tensor, "B S"]) -> Float[Tensor, "B T M"]:
@@ -128,7 +135,7 @@ class AudioMAEStage(Stage):
 
     def samples(self, batch: Batch) -> dict[str, Sample]:
         """Return target, masked input and prediction of the first item as spectrograms."""
-        predictions, targets, keep = self._predict(batch)
+        predictions, targets, keep = self._predict(batch, is_encoder_trained=False)
         hidden = torch.ones_like(targets[:1, :, :1]).scatter(1, keep[:1, :, None], 0.0)
         filled = targets[:1] * (1 - hidden) + predictions[:1].float() * hidden
         return {

@@ -80,7 +80,7 @@ def test_samples_show_the_target():
     samples = stage.samples(batch_of(1))
     target, visible = samples["target"].spectrogram, samples["visible"].spectrogram
     assert target.shape == samples["prediction"].spectrogram.shape == (240, 128)
-    _, targets, _ = stage._predict(batch_of(1))
+    _, targets, _ = stage._predict(batch_of(1), is_encoder_trained=False)
     assert torch.equal(patchify(target.unsqueeze(0)), targets)
     assert (visible == 0).float().mean() == pytest.approx(0.8, abs=0.01)
 
@@ -139,3 +139,14 @@ def test_the_second_loss_is_exported_with_the_run_but_not_the_box(tmp_path):
     stage.export(tmp_path)
     _, weights = read_module(tmp_path, "audiomae")
     assert set(weights) == set(stage.audiomae.state_dict())
+
+
+def test_the_encoder_may_start_later_than_decoder_and_head():
+    stage = stage_of(visible=DetailLoss.Config(), visible_share=1.0, encoder_start=1)
+    stage.training_step(batch_of(1, 2), "audiomae").loss.backward()
+    assert all(parameter.grad is None for parameter in stage.audiomae.parameters())
+    assert stage.visible.head.weight.grad.abs().sum() > 0
+    assert stage.decoder.prediction.weight.grad.abs().sum() > 0
+    later = dataclasses.replace(batch_of(1, 2), step=1)
+    stage.training_step(later, "audiomae").loss.backward()
+    assert stage.audiomae.patch_embedding.weight.grad.abs().sum() > 0
