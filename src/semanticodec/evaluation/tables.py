@@ -55,8 +55,9 @@ def number(value: float | None, decimals: int, sign: str = "") -> str:
     """
     if value is None or math.isnan(value):
         return NOTHING
-    # + 0.0: rounding leaves no negative zero.
-    return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}".replace("-", "−")
+    # + 0.0: rounding leaves no negative zero, save where signs tell on which side of it a bound is.
+    shown = value if sign else round(value, decimals) + 0.0
+    return f"{shown:{sign}.{decimals}f}".replace("-", "−")
 
 
 def estimate(score: Content | None, decimals: int, sign: str = "") -> str:
