@@ -24,9 +24,9 @@ from semanticodec.decoder.unet import TUNet
 from semanticodec.decoder.vae import VAEConfig, VAEDecoder
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder.audiomae import AudioMAE
-from semanticodec.encoder.nearest import nearest_codes
-from semanticodec.layers.linear import linear
-from semanticodec.layers.lstm import LSTM
+from semanticodec.encoder.nearest import NearestSearch
+from semanticodec.runtimes.onednn import use_onednn
+from semanticodec.runtimes.onednn.products import linear
 
 LSTM_WIDTH, LSTM_HIDDEN, POSITIONS = 3072, 1536, 512  # a layer at 100 tokens per second
 
@@ -36,7 +36,7 @@ def random_weights(module: nn.Module) -> nn.Module:
     for parameter in module.parameters():
         if parameter.dim() > 1:
             nn.init.normal_(parameter, std=0.7 / parameter[0].numel() ** 0.5)
-    return module.eval().requires_grad_(False)
+    return use_onednn(module.eval().requires_grad_(False))
 
 
 def tunet(dtype: torch.dtype) -> Callable[[], Tensor]:
@@ -56,7 +56,7 @@ def audiomae() -> Callable[[], Tensor]:
 
 def lstm(num_windows: int) -> Callable[[], Tensor]:
     """One layer, both directions."""
-    network = random_weights(LSTM(LSTM_WIDTH, LSTM_HIDDEN, 1, bidirectional=True))
+    network = random_weights(nn.LSTM(LSTM_WIDTH, LSTM_HIDDEN, batch_first=True, bidirectional=True))
     features = torch.randn(num_windows, POSITIONS, LSTM_WIDTH)
     return lambda: network(features)[0]
 
@@ -64,7 +64,8 @@ def lstm(num_windows: int) -> Callable[[], Tensor]:
 def nearest() -> Callable[[], Tensor]:
     """The largest semantic vocabulary, one window."""
     codebook, features = torch.randn(32768, 768), torch.randn(1, POSITIONS, 768)
-    return lambda: nearest_codes(features, codebook)
+    search = use_onednn(NearestSearch())
+    return lambda: search(features, codebook)
 
 
 def vae(dtype: torch.dtype) -> Callable[[], Tensor]:
@@ -105,7 +106,7 @@ def cpu_seconds(run: Callable[[], object]) -> float:
 
 def torch_only(run: Callable[[], object]) -> object:
     """Call with oneDNN's products switched off."""
-    with patch("semanticodec.layers.linear._product", lambda _: None):
+    with patch("semanticodec.runtimes.onednn.products._product", lambda _: None):
         return run()
 
 

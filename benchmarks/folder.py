@@ -16,8 +16,9 @@ from benchmarks.common import add_common_options, written_json
 from benchmarks.process import Finished, run_command
 from benchmarks.sound import write_sound
 from benchmarks.tables import seconds_text
-from semanticodec.benchmark.sound import SAMPLE_RATE, synthesise
+from semanticodec.benchmark.sound import synthesise
 from semanticodec.evaluation.tables import plain_table
+from semanticodec.token_format import SAMPLE_RATE
 
 NUM_CLIPS = 200
 SECONDS = (10.24, 5.0, 2.0)

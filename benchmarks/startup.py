@@ -17,8 +17,9 @@ from benchmarks.common import add_common_options, written_json
 from benchmarks.process import run_command, run_python
 from benchmarks.sound import write_sound
 from benchmarks.tables import seconds_text
-from semanticodec.benchmark.sound import SAMPLE_RATE, synthesise
+from semanticodec.benchmark.sound import synthesise
 from semanticodec.evaluation.tables import plain_table
+from semanticodec.token_format import SAMPLE_RATE
 
 CLIP_S = 3.0
 # Seconds by the wall clock on two cores; decoding has no goal of its own.

@@ -1,9 +1,15 @@
-"""Fixtures that several tests share: a tiny codec with random weights, and its folder."""
+"""Shapes are checked in all tests; and what several share: a tiny codec, and its folder."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
+
+# Before the package's first import: the hook decorates functions as their modules are loaded. Only
+# in this process, since the start of those that tests open is itself tested for being quick.
+jaxtyping.install_import_hook("semanticodec", "shape_checks.checked")
 
 from semanticodec import SemantiCodec
 from semanticodec.checkpoints.pretrained import choose_vocabulary
@@ -31,3 +37,11 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_codec(tiny_folder: Path) -> SemantiCodec:
     """The tiny codec as users load it."""
     return SemantiCodec.from_pretrained(tiny_folder)
+
+
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """Let a test hand over arrays of wrong shapes, to see what the package itself answers."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

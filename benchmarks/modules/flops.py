@@ -18,6 +18,7 @@ from benchmarks.modules.inputs import Inputs, length_of, positions, work_of
 from benchmarks.modules.random_models import weightless
 from semanticodec.codec import SemantiCodec
 from semanticodec.config import CodecConfig
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
 
 NUM_GATES = 4  # of an LSTM
 
@@ -43,9 +44,8 @@ class FlopCount:
         length = positions(self._codec) if num_positions is None else num_positions
         key = name, length
         if key not in self._counted:
-            by_formula = BY_FORMULA.get(name)
-            count = by_formula(self._codec) * length if by_formula else self._traced(*key)
-            self._counted[key] = count
+            by_formula = BY_FORMULA.get(name, lambda codec: None)(self._codec)
+            self._counted[key] = self._traced(*key) if by_formula is None else by_formula * length
         return self._counted[key]
 
     def of_call(self, name: str, shape: Sequence[int]) -> int:
@@ -87,9 +87,11 @@ def _semantic(codec: SemantiCodec) -> int:
     return 2 * codec.semantic_vocab_size * codec.config.encoder.width
 
 
-def _acoustic(codec: SemantiCodec) -> int:
-    """Return the products with every code, and of the map into their space."""
+def _acoustic(codec: SemantiCodec) -> int | None:
+    """Return the products with every code of a table, and of the map into their space."""
     quantizer = codec.encoder.quantizer
+    if not isinstance(quantizer, VectorQuantizer):
+        return None  # what has no table can be traced
     products = quantizer.embed.numel() + _maps(quantizer.project_in)
     return 2 * products
 

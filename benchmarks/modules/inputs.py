@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES
 from semanticodec.benchmark.modules import MODULES
 from semanticodec.codec import SemantiCodec
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
-from semanticodec.layers.stacking import positions_per_window
+from semanticodec.decoder.decoder import LATENT_FRAMES
+from semanticodec.token_format import WINDOW_SAMPLES
 
 ANY_TIMESTEP = 500
 MEL_FRAMES_PER_LATENT_FRAME = 4
@@ -76,7 +76,8 @@ class Inputs:
 
     def latent(self) -> tuple[Any, ...]:
         """Return a latent."""
-        shape = self.codec.config.decoder.unet.in_channels, self.scaled(LATENT_FRAMES), LATENT_BINS
+        channels, num_frames, num_bins = self.codec.config.decoder.latent_shape
+        shape = channels, self.scaled(num_frames), num_bins
         dtype = next(self.codec.decoder.vae.parameters()).dtype
         return (self.random(self.num_items, *shape).to(dtype),)
 
@@ -127,7 +128,7 @@ WHOLES = MappingProxyType(
 
 def positions(codec: SemantiCodec) -> int:
     """Return the positions of a whole window."""
-    return positions_per_window(codec.config.encoder.stack_factor)
+    return codec.format.positions_per_window
 
 
 def parts_of(names: tuple[str, ...]) -> tuple[str, ...]:

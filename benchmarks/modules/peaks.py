@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.modules.settings import CHANNELS_LAST, CONVOLUTION, ONEDNN_PRODUCT, PRODUCT
 from semanticodec.benchmark.clock import measure, timed
-from semanticodec.layers.linear import linear, uses_onednn
+from semanticodec.runtimes.onednn.products import linear, uses_onednn
 
 GIGA = 1e9
 PRODUCT_SIZE = 2048

@@ -20,7 +20,6 @@ from semanticodec.benchmark.memory import PeakMemory
 from semanticodec.benchmark.modules import ENCODE, MODULES, REST, SAMPLER
 from semanticodec.benchmark.stages import STAGES, explained, measure_stage, stage_work
 from semanticodec.codec import SemantiCodec
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
 from semanticodec.decoder.noise import seeded_noise
 from semanticodec.provenance import provenance
 
@@ -130,7 +129,7 @@ class _Bench:
         codec, decoder = self.codec, self.codec.decoder
         features = torch.randn(1, positions(codec), codec.config.encoder.width).to(self.device)
         context = decoder.condition(features, features, positions(codec))
-        shape = (1, codec.config.decoder.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
+        shape = (1, *codec.config.decoder.latent_shape)
         noise = seeded_noise(0, shape)
         return lambda: decoder.sample(context, partial(noise, 0), self.sampling)
 

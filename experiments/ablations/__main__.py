@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.ablations import sweeps
-from experiments.ablations.recipes import PAPER_RATE, TOKEN_RATES
+from experiments.ablations.recipes import PAPER_RATE
 from experiments.ablations.run import Ablation
 from experiments.ablations.trained import centroid_variants, trained_variants
 from experiments.ablations.training import Training
@@ -24,14 +24,15 @@ from semanticodec.cli.evaluate_options import (
     add_report_options,
     measuring_settings,
 )
-from semanticodec.cli.options import checked_device, positive_int, renamed
+from semanticodec.cli.options import named_folders, positive_int, renamed
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
-from semanticodec.cli.train import parse_boxes
+from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation.suites import open_suite
 from semanticodec.evaluation.systems.model import BUILT_IN
 from semanticodec.evaluation.systems.specs import folder_name
+from semanticodec.token_format import TOKEN_RATES
 
 TRAINED = ("variable-vocabulary", "acoustic-codebook", "lstm-direction", "learnable-semantic")
 _TRAINING = ("data", "module", "recipe", "steps", "token_rate")
@@ -259,7 +260,7 @@ def _training(args: argparse.Namespace) -> Training:
     return Training(
         out=args.output,
         data=tuple(args.data),
-        boxes=parse_boxes(args.module),
+        modules=named_folders("--module", args.module),
         size=args.recipe or "small",
         steps=args.steps,
         device=checked_device(args.device),
@@ -281,7 +282,7 @@ def _variants(args: argparse.Namespace, training: Training | None) -> Outcome:
     if args.token_rate is not None:
         rates = (args.token_rate,)
     elif args.name == "variable-vocabulary":
-        rates = TOKEN_RATES
+        rates = TOKEN_RATES[::-1]
     else:
         rates = (training.given_rate() or PAPER_RATE,)
 

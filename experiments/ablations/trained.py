@@ -17,7 +17,7 @@ Tell = Callable[[str], object]
 # What distinguishes the rows of a table, read from their recipes.
 SETTINGS: Mapping[str, Callable[[Recipe], dict[str, Any]]] = {
     "variable-vocabulary": lambda recipe: {
-        "stack_factor": recipe.stage_config.stack_factor,
+        "stack_factor": recipe.stage_config.stack_factors[0],
         "vocabulary": "fixed" if recipe.stage_config.is_vocabulary_fixed else "variable",
     },
     "acoustic-codebook": lambda recipe: {
@@ -39,7 +39,7 @@ def trained_variants(
 
     Args:
         name: of `recipes.VARIANTS`.
-        training: data, boxes and size.
+        training: data, modules and size.
         token_rates: a set of variants for each.
         tell: called with a line when something begins.
     Returns:
@@ -85,7 +85,7 @@ def centroid_variants(training: Training, token_rates: Sequence[int], *, tell: T
     The models around the codebooks are untrained: only their semantic features mean something.
 
     Args:
-        training: data, boxes and size.
+        training: data, modules and size.
         token_rates: all sizes for each.
         tell: called with a line when something begins.
     """

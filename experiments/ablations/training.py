@@ -2,7 +2,7 @@
 
 OUT/<variant>_<rate>/     run folder of `semanticodec train codec`; export/ is the model
 OUT/codebook_<rate>/      run folder of the clustering, where no codebook was given
-OUT/cache_<rate>/         what the frozen boxes make of the audio, shared by the variants
+OUT/cache_<rate>/         what the frozen modules make of the audio, shared by the variants
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import torch
 
 from experiments.ablations import recipes as ablations
 from semanticodec.checkpoints.pretrained import CONFIG_NAME, WEIGHTS_NAME
+from semanticodec.checkpoints.trained_module import CODEBOOK, read_module
 from semanticodec.errors import CheckpointError, ConfigError
-from semanticodec.training.stages.boxes import CODEBOOK_BOX, CODEC_BOXES
+from semanticodec.token_format import TokenGrid
 from semanticodec.training.stages.codebook import CodebookRecipe
-from semanticodec.training.state import load_export
+from semanticodec.training.stages.modules import SHARED_MODULES
 from semanticodec.training.train import Recipe, RunOptions
 
-NEEDED_BOXES = tuple(name for name in CODEC_BOXES if name != CODEBOOK_BOX)
 # Of a run's last record, what tells how far training came.
 CURVES = (
     "reconstruction",
@@ -47,19 +47,19 @@ class Training:
     Attributes:
         out: folder of the ablation.
         data: training audio.
-        boxes: export folders of audiomae, vae and vocoder; of codebook where there is one.
+        modules: export folders of audiomae, vae and vocoder; of codebook where there is one.
         size: of the base recipe, one of `recipes.SIZES`.
         steps: of every variant; None for the recipe's.
         device: to train on.
         num_threads: CPU threads; None leaves them as they are.
         show_progress: draw bars.
     Raises:
-        ConfigError: another size, a box that is missing or unknown, or several processes.
+        ConfigError: another size, a module that is missing or unknown, or several processes.
     """
 
     out: Path
     data: tuple[Path, ...]
-    boxes: Mapping[str, Path] = field(default_factory=dict)
+    modules: Mapping[str, Path] = field(default_factory=dict)
     size: str
     steps: int | None = None
     device: str = "cpu"
@@ -74,14 +74,14 @@ class Training:
             )
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise ConfigError("ablations train and measure in one process; start without torchrun")
-        missing = [name for name in NEEDED_BOXES if name not in self.boxes]
-        unknown = [name for name in self.boxes if name not in CODEC_BOXES]
+        missing = [name for name in SHARED_MODULES if name not in self.modules]
+        unknown = [name for name in self.modules if name not in (*SHARED_MODULES, CODEBOOK)]
         if missing or unknown:
             raise ConfigError(
-                f"the variants are built on the boxes {', '.join(NEEDED_BOXES)} (and on a "
-                f"{CODEBOOK_BOX}, which is clustered where none is given); missing: "
+                f"the variants are built on the modules {', '.join(SHARED_MODULES)} (and on a "
+                f"{CODEBOOK}, which is clustered where none is given); missing: "
                 f"{', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}; add "
-                "--box NAME=RUN/export for each"
+                "--module NAME=RUN/export for each"
             )
 
     def describe(self) -> Json:
@@ -89,24 +89,24 @@ class Training:
         return {
             "recipe": self.size,
             "data": [source.resolve().name for source in self.data],
-            "boxes": {name: _digest(folder) for name, folder in sorted(self.boxes.items())},
+            "modules": {name: _digest(folder) for name, folder in sorted(self.modules.items())},
         }
 
     def given_rate(self) -> int | None:
-        """Return the token rate of the codebook box, None where there is none.
+        """Return the token rate of the codebook module, None where there is none.
 
         Raises:
-            CheckpointError: the box is no export of codebooks.
+            CheckpointError: the module is no export of codebooks.
         """
-        if CODEBOOK_BOX not in self.boxes:
+        if CODEBOOK not in self.modules:
             return None
-        config, _ = load_export(self.boxes[CODEBOOK_BOX], CODEBOOK_BOX)
-        return 100 // config["stack_factor"]
+        config, _ = read_module(self.modules[CODEBOOK], CODEBOOK)
+        return TokenGrid.from_stack_factor(config["stack_factor"]).token_rate
 
     def codebook(self, token_rate: int) -> Path:
         """Return the export of the codebooks for a token rate: the given one, or a new one."""
         if self.given_rate() == token_rate:
-            return self.boxes[CODEBOOK_BOX]
+            return self.modules[CODEBOOK]
         recipe = ablations.clustering(self.size, token_rate)
         return self.clustered(recipe, self.out / f"codebook_{token_rate}")
 
@@ -114,16 +114,16 @@ class Training:
         """Return the export of a clustering, which runs unless the folder holds it."""
         export = folder / "export"
         if _recorded(export).get("recipe") != recipe.name:
-            recipe.run(self._options(folder, {"audiomae": self.boxes["audiomae"]}))
+            recipe.run(self._options(folder, {"audiomae": self.modules["audiomae"]}))
         return export
 
     def joined(self, folder: Path, token_rate: int, codebook: Path) -> Path:
-        """Return a model folder of the given boxes, its other parts untrained."""
+        """Return a model folder of the given modules, its other parts untrained."""
         if not (folder / CONFIG_NAME).is_file():
             recipe = ablations.base(self.size, token_rate)
             torch.manual_seed(recipe.train.seed)
-            boxes = {**self.boxes, CODEBOOK_BOX: codebook}
-            recipe.stage.build(recipe.stage_config, boxes).export(folder)
+            modules = {**self.modules, CODEBOOK: codebook}
+            recipe.stage.build(recipe.stage_config, modules).export(folder)
         return folder
 
     def trained(self, recipe: Recipe, folder: Path, codebook: Path) -> Json:
@@ -134,13 +134,14 @@ class Training:
         Raises:
             KeyboardInterrupt: a signal stopped it; the same call goes on where it stopped.
         """
-        options = self._options(folder, {**self.boxes, CODEBOOK_BOX: codebook}, self.steps)
+        options = self._options(folder, {**self.modules, CODEBOOK: codebook}, self.steps)
         complete = recipe.with_options(options)
         export = folder / "export"
         if not _is_finished(_recorded(export), complete):
             stage = recipe.stage_config
             if stage.cached_windows:
-                _share_cache(folder, self.out / f"cache_{100 // stage.stack_factor}")
+                rate = TokenGrid.from_stack_factor(stage.stack_factors[0]).token_rate
+                _share_cache(folder, self.out / f"cache_{rate}")
             recipe.run(options)
         record = _recorded(export)
         if not _is_finished(record, complete):
@@ -153,12 +154,12 @@ class Training:
         }
 
     def _options(
-        self, folder: Path, boxes: Mapping[str, Path], steps: int | None = None
+        self, folder: Path, modules: Mapping[str, Path], steps: int | None = None
     ) -> RunOptions:
         return RunOptions(
             data=self.data,
             out=folder,
-            boxes=boxes,
+            modules=modules,
             steps=steps,
             device=self.device,
             num_threads=self.num_threads,
@@ -168,7 +169,7 @@ class Training:
 
 def read_inertia(export: Path) -> dict[str, dict[str, float]]:
     """Return the mean squared distance to the centroids, by vocabulary size and domain."""
-    return load_export(export, CODEBOOK_BOX)[0]["inertia"]
+    return read_module(export, CODEBOOK)[0]["inertia"]
 
 
 def _digest(folder: Path) -> str:

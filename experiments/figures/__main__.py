@@ -19,13 +19,13 @@ from semanticodec.cli import run_command
 from semanticodec.cli.evaluate_options import current_specs
 from semanticodec.cli.options import (
     add_model_options,
-    checked_device,
     load_codec,
     positive_int,
     renamed,
 )
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE, print_warning
+from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError, DataError
 from semanticodec.evaluation.suites import Clip, Suite, open_suite
 from semanticodec.evaluation.systems import open_system

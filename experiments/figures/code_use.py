@@ -18,7 +18,6 @@ from jaxtyping import Integer
 
 from experiments.figures.style import GREY, PALETTE, new_figure, tidy
 from experiments.results.reader import CODE_USE
-from semanticodec.container.format import positions_per_column
 from semanticodec.errors import DataError, SemantiCodecError
 from semanticodec.evaluation.suites import ALL
 from semanticodec.provenance import FORMAT, provenance
@@ -87,7 +86,7 @@ def measure_code_use(
 
 
 def _domain_use(items: Sequence[Codes], codec: SemantiCodec) -> dict[str, Any]:
-    num_bands = positions_per_column(codec.token_rate)
+    num_bands = codec.format.positions_per_column
     sizes = (codec.semantic_vocab_size, codec.acoustic_vocab_size)
     use: dict[str, Any] = {"num_clips": len(items)}
     for name, size in zip(STREAMS, sizes):

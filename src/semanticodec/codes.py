@@ -1,104 +1,109 @@
 """The codes of a batch of recordings, with the settings that give them meaning.
 
-Shapes: B batch · L positions. Layouts of the two streams s (semantic) and a (acoustic):
-
-    stacked      [B, 2, L]   s0 s1 s2 ... / a0 a1 a2 ...
-    paired       [B, L, 2]   (s0 a0) (s1 a1) (s2 a2) ...
-    interleaved  [B, 2L]     s0 a0 s1 a1 s2 a2 ...     a moved up by the semantic vocabulary
+Shapes: B batch · L positions. `token_layouts` has the layouts of the two streams.
 """
 
-import math
 import operator
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, BinaryIO
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 from torch import Tensor
-from torch.nn import functional
+from torch.nn import functional as F
 
 from semanticodec.container import Header, Writer, read
-from semanticodec.container.format import (
-    FINGERPRINT_SIZE,
-    TOKEN_RATES,
-    num_positions,
-    positions_per_window,
-    samples_per_position,
-)
-from semanticodec.errors import CodesError
+from semanticodec.container.format import FINGERPRINT_SIZE
+from semanticodec.device import checked_device
+from semanticodec.errors import CodesError, ConfigError
+from semanticodec.token_format import Formatted, TokenFormat
+from semanticodec.token_layouts import Ids, as_ids, from_stacked, to_stacked, whole_columns
 
 UNKNOWN_FINGERPRINT = bytes(FINGERPRINT_SIZE)
 
 
-@dataclass(frozen=True, eq=False)
-class Codes:
+@dataclass(frozen=True, eq=False, init=False, repr=False)
+class Codes(Formatted):
     """Semantic and acoustic codes of B recordings, padded to the longest.
 
     Positions behind an item's own end mean nothing and are set to 0. Iterating and indexing
-    give single items without padding.
+    give single items without padding. Codes are compared by value and may be changed in place,
+    so they have no hash: take `(codes.stacked().numpy().tobytes(), codes.num_samples)` as a key.
 
-    Args:
-        semantic: any integer type, in [0, semantic_vocab_size); becomes int64.
-        acoustic: likewise, in [0, acoustic_vocab_size).
-        num_samples: length of each item's audio at sample_rate, each at least 1.
-        token_rate: 25, 50 or 100 tokens per second, both streams together.
-        semantic_vocab_size: entries of the semantic codebook.
-        acoustic_vocab_size: entries of the acoustic codebook.
-        sample_rate: of the decoded audio, Hz.
+    Attributes:
+        semantic: semantic codes, int64 in [0, semantic_vocab_size).
+        acoustic: acoustic codes, int64 in [0, acoustic_vocab_size).
+        num_samples: length of each item's audio at sample_rate, at least 1.
+        format: token rate, vocabularies and sample rate.
         fingerprint: 8 bytes that name the model; zeros: unknown.
-    Raises:
-        CodesError: shapes, types, ranges or lengths that do not fit together.
     """
 
-    semantic: Int[Tensor, "B L"]
-    acoustic: Int[Tensor, "B L"]
+    semantic: Integer[Tensor, "B L"]
+    acoustic: Integer[Tensor, "B L"]
     num_samples: tuple[int, ...]
-    token_rate: int
-    semantic_vocab_size: int
-    acoustic_vocab_size: int
-    sample_rate: int = 16000
-    fingerprint: bytes = UNKNOWN_FINGERPRINT
+    format: TokenFormat
+    fingerprint: bytes
 
-    def __post_init__(self) -> None:
-        self._check_settings()
-        object.__setattr__(self, "num_samples", _checked_lengths(self.num_samples))
-        self._check_shapes()
-        lengths = torch.tensor(self.num_positions, device=self.semantic.device)
-        places = torch.arange(self.semantic.shape[1], device=self.semantic.device)
-        is_padding = places >= lengths[:, None]
-        for name, vocab_size in (
-            ("semantic", self.semantic_vocab_size),
-            ("acoustic", self.acoustic_vocab_size),
-        ):
-            stream = _as_int64(f"{name} codes", getattr(self, name)).masked_fill(is_padding, 0)
+    def __init__(
+        self,
+        semantic: Ids,
+        acoustic: Ids,
+        num_samples: Sequence[int],
+        format: TokenFormat | None = None,
+        *,
+        fingerprint: bytes = UNKNOWN_FINGERPRINT,
+        **settings: int,
+    ) -> None:
+        """Check that everything fits together.
+
+        Args:
+            semantic: integers of any type, [B, L].
+            acoustic: likewise.
+            num_samples: length of each item's audio at sample_rate.
+            format: token rate, vocabularies and sample rate: a codec's `format`.
+            fingerprint: 8 bytes that name the model; zeros: unknown.
+            settings: token_rate, semantic_vocab_size, acoustic_vocab_size and sample_rate, in
+                place of `format` or to change it.
+        Raises:
+            CodesError: shapes, types, ranges or lengths that do not fit together.
+        """
+        self._set(format=_checked_format(format, settings), fingerprint=fingerprint)
+        if not isinstance(fingerprint, bytes) or len(fingerprint) != FINGERPRINT_SIZE:
+            raise CodesError(
+                f"fingerprint {fingerprint!r}; {FINGERPRINT_SIZE} bytes are allowed: "
+                f"give the model's, or bytes({FINGERPRINT_SIZE}) where it is unknown"
+            )
+        self._set(num_samples=_checked_lengths(num_samples))
+        with torch.inference_mode(False):  # codes made under it could not be trained on
+            self._set(
+                semantic=as_ids("semantic codes", semantic),
+                acoustic=as_ids("acoustic codes", acoustic),
+            )
+            self._check_shapes()
+            self._clear_padding()
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _clear_padding(self) -> None:
+        """Put 0 behind the end of every item and check the codes before it."""
+        device = self.semantic.device
+        lengths = torch.tensor(self.num_positions, device=device)
+        is_padding = torch.arange(self.semantic.shape[1], device=device) >= lengths[:, None]
+        names = ("semantic", "acoustic")
+        for name, vocab_size in zip(names, self.format.vocab_sizes, strict=True):
+            stream = getattr(self, name).masked_fill(is_padding, 0)
             lowest, highest = (int(bound) for bound in stream.aminmax())
             if lowest < 0 or highest >= vocab_size:
                 raise CodesError(
                     f"{name} codes from {lowest} to {highest}; the vocabulary allows 0 to "
                     f"{vocab_size - 1}: check which model and layout the codes belong to"
                 )
-            object.__setattr__(self, name, stream)
-
-    def _check_settings(self) -> None:
-        if self.token_rate not in TOKEN_RATES:
-            raise CodesError(
-                f"token rate {self.token_rate}; 25, 50 and 100 tokens per second exist: "
-                "give the rate of the model that made the codes"
-            )
-        for name in ("semantic_vocab_size", "acoustic_vocab_size", "sample_rate"):
-            if getattr(self, name) < 1:
-                raise CodesError(
-                    f"{name} {getattr(self, name)}; at least 1 is allowed: "
-                    "give the setting of the model that made the codes"
-                )
-        if not isinstance(self.fingerprint, bytes) or len(self.fingerprint) != FINGERPRINT_SIZE:
-            raise CodesError(
-                f"fingerprint {self.fingerprint!r}; {FINGERPRINT_SIZE} bytes are allowed: "
-                f"give the model's, or bytes({FINGERPRINT_SIZE}) where it is unknown"
-            )
+            self._set(**{name: stream})
 
     def _check_shapes(self) -> None:
         semantic, acoustic = self.semantic, self.acoustic
@@ -121,8 +126,8 @@ class Codes:
         if semantic.shape[1] != longest:
             raise CodesError(
                 f"{semantic.shape[1]} positions; the longest item's {max(self.num_samples)} "
-                f"samples take {longest} at token rate {self.token_rate}: give whole columns and "
-                "the right num_samples"
+                f"samples take {longest} at token rate {self.token_rate}: give whole columns (or "
+                "partial='cut' or 'fill') and the right num_samples"
             )
 
     # --- what is in it ---
@@ -130,7 +135,7 @@ class Codes:
     @property
     def num_positions(self) -> tuple[int, ...]:
         """Positions of each item without padding."""
-        return tuple(num_positions(samples, self.token_rate) for samples in self.num_samples)
+        return tuple(map(self.format.num_positions, self.num_samples))
 
     @property
     def duration_s(self) -> tuple[float, ...]:
@@ -138,25 +143,34 @@ class Codes:
         return tuple(samples / self.sample_rate for samples in self.num_samples)
 
     @property
-    def bitrate(self) -> float:
-        """Bits per second of the codes alone, without container."""
-        bits = math.log2(self.semantic_vocab_size) + math.log2(self.acoustic_vocab_size)
-        return self.token_rate / 2 * bits
-
-    @property
     def device(self) -> torch.device:
         """Where the codes are."""
         return self.semantic.device
 
     def to(self, device: torch.device | str) -> "Codes":
-        """Return the same codes on another device."""
+        """Return the same codes on another device; "auto" is the fastest one present."""
+        device = checked_device(device)
         return replace(self, semantic=self.semantic.to(device), acoustic=self.acoustic.to(device))
 
     def __len__(self) -> int:
         return len(self.num_samples)
 
-    def __getitem__(self, index: int) -> "Codes":
-        """Return one item as a batch of one, without padding."""
+    def __repr__(self) -> str:
+        """Return what is in it in one line, without the codes themselves."""
+        shortest, longest = min(self.duration_s), max(self.duration_s)
+        seconds = f"{longest:.2f}" if shortest == longest else f"{shortest:.2f} to {longest:.2f}"
+        sizes = " + ".join(map(str, self.format.vocab_sizes))
+        is_known = self.fingerprint != UNKNOWN_FINGERPRINT
+        return (
+            f"Codes({len(self)} x {self.semantic.shape[1]} positions, {self.token_rate} tokens/s, "
+            f"{seconds} s, vocabularies {sizes}, "
+            f"model {self.fingerprint.hex() if is_known else 'unknown'})"
+        )
+
+    def __getitem__(self, index: int | slice) -> "Codes":
+        """Return one item as a batch of one without padding, or the batch of a slice."""
+        if isinstance(index, slice):
+            return Codes.cat([self[item] for item in range(len(self))[index]])
         item = range(len(self))[index]  # negative ones too; IndexError behind the last
         length = self.num_positions[item]
         return replace(
@@ -202,12 +216,28 @@ class Codes:
                     "move them to one device with .to(device)"
                 )
         longest = max(item.semantic.shape[1] for item in items)
-        padded = [
-            functional.pad(item.stacked(), (0, longest - item.semantic.shape[1])) for item in items
-        ]
+        padded = [F.pad(item.stacked(), (0, longest - item.semantic.shape[1])) for item in items]
         semantic, acoustic = torch.cat(padded).unbind(1)  # B 2 L -> B L, B L
         lengths = sum((item.num_samples for item in items), ())
         return replace(first, semantic=semantic, acoustic=acoustic, num_samples=lengths)
+
+    @staticmethod
+    def collate(batch: Sequence[Any]) -> Any:
+        """Join what a dataset gave for several items: the `collate_fn` of a `DataLoader`.
+
+        Args:
+            batch: codes, or tuples or dictionaries with codes somewhere in them.
+        Returns:
+            Codes joined by `cat`; everything else as torch's `default_collate` joins it.
+        """
+        first = batch[0]
+        if isinstance(first, Codes):
+            return Codes.cat(batch)
+        if isinstance(first, Mapping):
+            return {name: Codes.collate([item[name] for item in batch]) for name in first}
+        if isinstance(first, (tuple, list)):
+            return tuple(map(Codes.collate, zip(*batch, strict=True)))
+        return torch.utils.data.default_collate(list(batch))
 
     # --- layouts ---
 
@@ -217,9 +247,9 @@ class Codes:
 
     def paired(self) -> Int[Tensor, "B L 2"]:
         """Return one (semantic, acoustic) pair per position, the official class's layout."""
-        return torch.stack((self.semantic, self.acoustic), dim=2)
+        return from_stacked(self.stacked(), "paired", 0).contiguous()
 
-    def interleaved(self, offset: bool = True) -> Int[Tensor, "B 2L"]:
+    def interleaved(self, offset: bool = True) -> Int[Tensor, "B L2"]:
         """Return flat ids s0 a0 s1 a1 ... for language models.
 
         Args:
@@ -227,110 +257,96 @@ class Codes:
                 of both streams share one range [0, semantic + acoustic vocabulary).
         """
         shift = self.semantic_vocab_size if offset else 0
-        return torch.stack((self.semantic, self.acoustic + shift), dim=2).flatten(1)
+        return from_stacked(self.stacked(), "interleaved", shift)
+
+    @classmethod
+    def from_ids(
+        cls,
+        ids: Ids,
+        layout: str = "stacked",
+        *,
+        format: TokenFormat | None = None,
+        num_samples: Sequence[int] | None = None,
+        fingerprint: bytes = UNKNOWN_FINGERPRINT,
+        offset: bool = True,
+        partial: str = "refuse",
+        **settings: int,
+    ) -> "Codes":
+        """Return the codes of ids in any layout; `SemantiCodec.codes_from` knows the rest.
+
+        Args:
+            ids: tensor, array or nested list of integers.
+            layout: "stacked" [B, 2, L], "paired" [B, L, 2] or "interleaved" [B, 2L].
+            format: token rate, vocabularies and sample rate: a codec's `format`.
+            num_samples: length of each item's audio; None: it fills the positions.
+            fingerprint: 8 bytes that name the model; zeros: unknown.
+            offset: whether interleaved acoustic ids were moved up by the semantic vocabulary.
+            partial: what becomes of a last column that is not whole: "refuse", "cut" it off, or
+                "fill" its missing bands as in the column before (a half position is cut off).
+            settings: attributes of `TokenFormat` by name, in place of `format` or to change it.
+        Raises:
+            CodesError: another shape, or codes that do not fit the settings.
+        """
+        format = _checked_format(format, settings)
+        shift = format.semantic_vocab_size if offset else 0
+        streams = to_stacked(ids, layout, shift=shift, is_odd_cut=partial != "refuse")
+        streams = whole_columns(streams, format.positions_per_column, partial)
+        semantic, acoustic = streams.unbind(1)  # B 2 L -> B L, B L
+        if num_samples is None:
+            num_samples = (semantic.shape[1] * format.samples_per_position,) * len(semantic)
+        return cls(semantic, acoustic, num_samples, format, fingerprint=fingerprint)
 
     @classmethod
     def from_stacked(
         cls,
-        stacked: Int[Tensor, "B 2 L"],
+        stacked: Ids,
         *,
-        token_rate: int,
-        semantic_vocab_size: int,
-        acoustic_vocab_size: int,
+        format: TokenFormat | None = None,
         num_samples: Sequence[int] | None = None,
-        sample_rate: int = 16000,
         fingerprint: bytes = UNKNOWN_FINGERPRINT,
+        **settings: int,
     ) -> "Codes":
-        """Return the codes whose `stacked()` this is.
-
-        Args:
-            stacked: semantic and acoustic stream.
-            token_rate: and the other settings: see Codes.
-            semantic_vocab_size: see Codes.
-            acoustic_vocab_size: see Codes.
-            num_samples: length of each item's audio; None: it fills the positions.
-            sample_rate: see Codes.
-            fingerprint: see Codes.
-        Raises:
-            CodesError: another shape, or codes that do not fit the settings.
-        """
-        if stacked.ndim != 3 or stacked.shape[1] != 2:
-            raise CodesError(f"stacked codes of shape {list(stacked.shape)}; give [B, 2, L]")
-        semantic, acoustic = stacked.unbind(1)  # B 2 L -> B L, B L
-        if num_samples is None and token_rate in TOKEN_RATES:
-            filled = semantic.shape[1] * samples_per_position(token_rate)
-            num_samples = (filled,) * len(semantic)
-        return cls(
-            semantic=semantic,
-            acoustic=acoustic,
-            num_samples=tuple(num_samples or ()),
-            token_rate=token_rate,
-            semantic_vocab_size=semantic_vocab_size,
-            acoustic_vocab_size=acoustic_vocab_size,
-            sample_rate=sample_rate,
-            fingerprint=fingerprint,
+        """Return the codes whose `stacked()` this is; arguments as for `from_ids`."""
+        known = _checked_format(format, settings)
+        return cls.from_ids(
+            stacked, "stacked", format=known, num_samples=num_samples, fingerprint=fingerprint
         )
 
     @classmethod
     def from_paired(
         cls,
-        paired: Int[Tensor, "B L 2"],
+        paired: Ids,
         *,
-        token_rate: int,
-        semantic_vocab_size: int,
-        acoustic_vocab_size: int,
+        format: TokenFormat | None = None,
         num_samples: Sequence[int] | None = None,
-        sample_rate: int = 16000,
         fingerprint: bytes = UNKNOWN_FINGERPRINT,
+        **settings: int,
     ) -> "Codes":
-        """Return the codes whose `paired()` this is; arguments as for `from_stacked`."""
-        if paired.ndim != 3 or paired.shape[2] != 2:
-            raise CodesError(f"paired codes of shape {list(paired.shape)}; give [B, L, 2]")
-        return cls.from_stacked(
-            paired.transpose(1, 2),  # B L 2 -> B 2 L
-            token_rate=token_rate,
-            semantic_vocab_size=semantic_vocab_size,
-            acoustic_vocab_size=acoustic_vocab_size,
-            num_samples=num_samples,
-            sample_rate=sample_rate,
-            fingerprint=fingerprint,
+        """Return the codes whose `paired()` this is; arguments as for `from_ids`."""
+        known = _checked_format(format, settings)
+        return cls.from_ids(
+            paired, "paired", format=known, num_samples=num_samples, fingerprint=fingerprint
         )
 
     @classmethod
     def from_interleaved(
         cls,
-        interleaved: Int[Tensor, "B 2L"],
+        interleaved: Ids,
         *,
-        token_rate: int,
-        semantic_vocab_size: int,
-        acoustic_vocab_size: int,
+        format: TokenFormat | None = None,
         num_samples: Sequence[int] | None = None,
-        sample_rate: int = 16000,
         fingerprint: bytes = UNKNOWN_FINGERPRINT,
         offset: bool = True,
+        **settings: int,
     ) -> "Codes":
-        """Return the codes whose `interleaved(offset)` this is; the rest as for `from_stacked`.
-
-        Args:
-            offset: whether acoustic ids were moved up by the semantic vocabulary.
-        """
-        if interleaved.ndim != 2 or interleaved.shape[1] % 2:
-            raise CodesError(
-                f"interleaved ids of shape {list(interleaved.shape)}; give [B, 2L]: a semantic and "
-                "an acoustic id for every position"
-            )
-        # int64 before the shift: small types would wrap around
-        paired = _as_int64("interleaved ids", interleaved).unflatten(1, (-1, 2))  # B 2L -> B L 2
-        if offset:
-            paired = paired - torch.tensor([0, semantic_vocab_size], device=paired.device)
-        return cls.from_paired(
-            paired,
-            token_rate=token_rate,
-            semantic_vocab_size=semantic_vocab_size,
-            acoustic_vocab_size=acoustic_vocab_size,
+        """Return the codes whose `interleaved(offset)` this is; arguments as for `from_ids`."""
+        return cls.from_ids(
+            interleaved,
+            "interleaved",
+            format=_checked_format(format, settings),
             num_samples=num_samples,
-            sample_rate=sample_rate,
             fingerprint=fingerprint,
+            offset=offset,
         )
 
     # --- files ---
@@ -349,15 +365,8 @@ class Codes:
                 f"{len(self)} items; a .smtc file holds one: save each with "
                 "`for i, item in enumerate(codes): item.save(f'{i}.smtc')`"
             )
-        header = Header(
-            token_rate=self.token_rate,
-            semantic_vocab_size=self.semantic_vocab_size,
-            acoustic_vocab_size=self.acoustic_vocab_size,
-            sample_rate=self.sample_rate,
-            num_samples=self.num_samples[0],
-            fingerprint=self.fingerprint,
-        )
-        window = positions_per_window(self.token_rate)
+        header = Header(self.format, num_samples=self.num_samples[0], fingerprint=self.fingerprint)
+        window = self.format.positions_per_window
         semantic, acoustic = self.semantic[0].cpu().numpy(), self.acoustic[0].cpu().numpy()
         with Writer(target, header) as writer:
             for start in range(0, len(semantic), window):
@@ -385,30 +394,22 @@ class Codes:
             )
         assert header.num_samples is not None
         return cls(
-            semantic=torch.from_numpy(semantic)[None],
-            acoustic=torch.from_numpy(acoustic)[None],
-            num_samples=(header.num_samples,),
-            token_rate=header.token_rate,
-            semantic_vocab_size=header.semantic_vocab_size,
-            acoustic_vocab_size=header.acoustic_vocab_size,
-            sample_rate=header.sample_rate,
+            semantic[None],
+            acoustic[None],
+            (header.num_samples,),
+            header.format,
             fingerprint=header.fingerprint,
         )
 
     def _settings(self) -> dict[str, int | bytes]:
-        return {
-            "token_rate": self.token_rate,
-            "semantic_vocab_size": self.semantic_vocab_size,
-            "acoustic_vocab_size": self.acoustic_vocab_size,
-            "sample_rate": self.sample_rate,
-            "fingerprint": self.fingerprint,
-        }
+        return {**asdict(self.format), "fingerprint": self.fingerprint}
 
 
-def _as_int64(what: str, stream: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
-    if stream.is_floating_point() or stream.is_complex() or stream.dtype == torch.bool:
-        raise CodesError(f"{what} of type {stream.dtype}; give integers")
-    return stream.long()
+def _checked_format(format: TokenFormat | None, settings: Mapping[str, int]) -> TokenFormat:
+    try:
+        return TokenFormat.of(format, settings)
+    except ConfigError as error:
+        raise CodesError(str(error)) from error
 
 
 def _checked_lengths(num_samples: Sequence[int]) -> tuple[int, ...]:

@@ -21,17 +21,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES, window_fbank
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, window_fbank
+from semanticodec.audio.io import seekable_sound
 from semanticodec.audio.windows import OVERLAP_SAMPLES, decode_ranges, overlap_add
 from semanticodec.checkpoints.hub import download_official, find_official
 from semanticodec.codec import SemantiCodec as Codec
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
 from semanticodec.decoder.noise import WindowNoise
 from semanticodec.decoder.sampler import ddim, release_timesteps
+from semanticodec.device import AUTO
 from semanticodec.errors import AudioError, CodesError
-from semanticodec.layers.stacking import positions_per_window
+from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 
-SAMPLE_RATE = 16_000
 PATCH_SECONDS = 0.16
 # The vocoder emits 32 samples more than a window has, and the release joins them all: its seams
 # drift by 2 ms per window.
@@ -95,7 +95,7 @@ class SemantiCodec:
             decoder=files.decoder,
             codebook=files.codebook,
             token_rate=token_rate,
-            device=_best_device() if device is None else device,
+            device=AUTO if device is None else device,
         )
         self.ddim_sample_step = ddim_sample_step
         self.cfg_scale = cfg_scale
@@ -129,12 +129,11 @@ def encode_file(codec: Codec, path: str | os.PathLike[str]) -> Int[Tensor, "1 L 
         AudioError: not audio, or NaN among the samples.
     """
     wav = load_first_channel(path)
-    stack_factor = codec.config.encoder.stack_factor
-    length = num_tokens(len(wav), stack_factor)
+    length = num_tokens(len(wav), codec.format.stack_factor)
     # Always some padding: a whole number of windows gains a silent one.
     padded = F.pad(wav, (0, WINDOW_SAMPLES - len(wav) % WINDOW_SAMPLES))
     centred = (padded - padded.mean()).to(codec.device)
-    num_windows = math.ceil(length / positions_per_window(stack_factor))
+    num_windows = math.ceil(length / codec.format.positions_per_window)
     tokens = []
     for start in range(0, num_windows * WINDOW_SAMPLES, WINDOW_SAMPLES):
         window = centred[start : start + WINDOW_SAMPLES + LOOKAHEAD_SAMPLES]
@@ -173,7 +172,7 @@ def decode_tokens(
         raise CodesError(
             f"tokens have the shape {tuple(tokens.shape)}; give [1, L, 2] with L at least 1"
         )
-    length = num_output_samples(tokens.shape[1], codec.config.encoder.stack_factor)
+    length = num_output_samples(tokens.shape[1], codec.format.stack_factor)
     run = Sampling(release_timesteps(num_steps), guidance_scale, eta, noise)
     windows = _decode_windows(codec, tokens, run)
     hop = VOCODER_SAMPLES - OVERLAP_SAMPLES
@@ -185,8 +184,8 @@ def _decode_windows(
     codec: Codec, tokens: Int[Tensor, "1 L 2"], run: Sampling
 ) -> Iterator[Float[Tensor, " S"]]:
     decoder, device = codec.decoder, codec.device
-    shape = (1, codec.config.decoder.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
-    num_positions = positions_per_window(codec.config.encoder.stack_factor)
+    shape = (1, *decoder.config.latent_shape)
+    num_positions = codec.format.positions_per_window
     for window, (start, end) in enumerate(decode_ranges(tokens.shape[1], num_positions)):
         codes = tokens[:, start:end].to(device)
         acoustic, semantic = codec.encoder.quantized(
@@ -211,21 +210,14 @@ def load_first_channel(path: str | os.PathLike[str]) -> Float[Tensor, " S"]:
         AudioError: no such file, not audio, or NaN among the samples.
     """
     try:
-        samples, source_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError, TypeError) as error:
-        raise AudioError(
-            f"{path} is not readable audio ({error}); give a wav, flac, ogg or mp3 file"
-        ) from error
+        with seekable_sound(path) as sound:
+            samples, source_rate = sound.read(dtype="float32", always_2d=True), sound.samplerate
+    except soundfile.SoundFileError as error:
+        raise AudioError(f"{path} is damaged ({error}); encode it again or repair it") from error
     first = torch.from_numpy(np.ascontiguousarray(samples[:, 0]))
     if not first.isfinite().all():
         raise AudioError(f"{path} holds NaN or infinite samples; replace them before encoding")
     return resample(first, source_rate)
-
-
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def num_tokens(num_samples: int, stack_factor: int) -> int:
@@ -239,7 +231,7 @@ def num_tokens(num_samples: int, stack_factor: int) -> int:
     wanted = math.ceil(8 * padded_s / PATCH_SECONDS / stack_factor)
     # Rounding can ask for one more than the windows hold.
     num_windows = num_samples // WINDOW_SAMPLES + 1
-    return min(wanted, num_windows * positions_per_window(stack_factor))
+    return min(wanted, num_windows * TokenGrid.from_stack_factor(stack_factor).positions_per_window)
 
 
 def num_output_samples(num_positions: int, stack_factor: int) -> int:
@@ -266,7 +258,7 @@ def sinc_kernels(source_rate: int, target_rate: int) -> Float[Tensor, "phases ta
 
 def resample(
     wav: Float[Tensor, " S"], source_rate: int, target_rate: int = SAMPLE_RATE
-) -> Float[Tensor, " N"]:
+) -> Float[Tensor, " S2"]:
     """Resample with the release's windowed sinc, N = ceil(S * target_rate / source_rate).
 
     Args:

@@ -1,39 +1,46 @@
-"""The configuration of a whole codec: the boxes' own Configs in one tree, and its JSON form."""
+"""The configuration of a whole codec: the modules' own Configs in one tree, and its JSON form."""
 
 from __future__ import annotations
 
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from semanticodec.decoder.condition import Condition
 from semanticodec.decoder.decoder import Decoder
-from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.sampling import SamplingConfig
 from semanticodec.decoder.unet import TUNet
 from semanticodec.decoder.vae import VAEConfig
+from semanticodec.decoder.vocoder import VocoderConfig
+from semanticodec.decoder.vocoders import VOCODERS
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder
+from semanticodec.encoder.quantizer import QuantizerConfig
+from semanticodec.encoder.quantizers import QUANTIZERS
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
+from semanticodec.token_format import TokenGrid
 
-TOKEN_RATES = (25, 50, 100)
-VOCODER_CONFIGS = {"hifigan": HiFiGAN.Config, "vocos": Vocos.Config}
+# A setting with one of these types holds the nested Config of one of several classes; in JSON the
+# key TAG has the class's name in its table. Another choice between classes is another line here.
+CHOICES: Mapping[type, Mapping[str, Any]] = {VocoderConfig: VOCODERS, QuantizerConfig: QUANTIZERS}
+TAG = "class"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodecConfig:
-    """One setting of the codec (paper Table I): a token rate and the sizes of every box.
+    """One setting of the codec (paper Table I): a token rate and the sizes of every module.
 
     Attributes:
         token_rate: tokens per second counting both streams: 25, 50 or 100.
-        encoder: boxes left of the codes.
-        decoder: boxes right of the codes.
+        encoder: modules left of the codes.
+        decoder: modules right of the codes.
         pads_windows: the last window of a recording is computed at its full 10.24 s, filled up
             with silence, as the release does. Otherwise it is computed at its own length, rounded
             up to 0.32 s: short recordings then cost no more than they last.
@@ -45,70 +52,100 @@ class CodecConfig:
     pads_windows: bool = True
 
     def __post_init__(self) -> None:
-        if self.token_rate not in TOKEN_RATES:
-            raise ConfigError(f"token_rate is {self.token_rate}; choose one of {TOKEN_RATES}")
-        if self.encoder.stack_factor * self.token_rate != 100:
+        stack_factor = TokenGrid(self.token_rate).stack_factor
+        if self.encoder.stack_factor != stack_factor:
             raise ConfigError(
-                f"token_rate {self.token_rate} needs a stack factor of {100 // self.token_rate}, "
+                f"token_rate {self.token_rate} needs a stack factor of {stack_factor}, "
                 f"not {self.encoder.stack_factor}"
             )
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:
-    """Return a box's or codec's configuration as JSON-ready values, vocoders tagged by class."""
-    values: dict[str, Any] = {}
-    for name, kind in VOCODER_CONFIGS.items():
-        if type(config) is kind:
-            values["class"] = name
+    """Return a configuration, a dataclass, as JSON-ready values; those of CHOICES with a tag."""
+    tags = {kind.Config: tag for classes in CHOICES.values() for tag, kind in classes.items()}
+    values: dict[str, Any] = {TAG: tags[type(config)]} if type(config) in tags else {}
     for item in dataclasses.fields(config):
-        value = getattr(config, item.name)
-        is_config = dataclasses.is_dataclass(value)
-        plain = list(value) if isinstance(value, tuple) else value
-        values[item.name] = config_to_dict(value) if is_config else plain
+        values[item.name] = _plain(getattr(config, item.name))
     return values
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return config_to_dict(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def config_from_dict(kind: type, values: Any, where: str = "config") -> Any:
     """Return the configuration of class `kind` from the values of `config_to_dict`.
 
+    Args:
+        kind: a dataclass, or a key of CHOICES for one of its classes.
+        values: settings by name, sequences as lists; what is missing has its default.
+        where: how messages name the configuration.
     Raises:
-        ConfigError: a key that the class does not know, or a value of the wrong type.
+        ConfigError: a key or tag that is not known, or a value of the wrong type.
     """
-    if not isinstance(values, dict):
+    if not isinstance(values, Mapping):
         raise ConfigError(
             f"{where} is {type(values).__name__}, not an object; is config.json whole?"
         )
+    settings = {name: value for name, value in values.items() if name != TAG}
+    kind = _tagged_class(kind, values.get(TAG), settings, where)
     hints = typing.get_type_hints(kind)
-    known = {item.name for item in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - known - {"class"})
+    unknown = sorted(set(settings) - _names(kind))
     if unknown:
         raise ConfigError(
             f"{where} has unknown settings {unknown}; it may come from a newer version"
         )
     built = {
-        name: _value(hints[name], value, f"{where}.{name}")
-        for name, value in values.items()
-        if name in known
+        name: _value(hints[name], value, f"{where}.{name}") for name, value in settings.items()
     }
     return kind(**built)
 
 
+def _tagged_class(kind: type, tag: Any, settings: Mapping[str, Any], where: str) -> type:
+    """Return the Config class that a tag stands for, or `kind` where there is no choice."""
+    classes = CHOICES.get(kind)
+    if classes is None:
+        return kind
+    if tag is None:
+        # Written before there was a choice: the first class that knows all the settings.
+        configs = [known.Config for known in classes.values()]
+        return next((each for each in configs if set(settings) <= _names(each)), configs[0])
+    if tag not in classes:
+        raise ConfigError(
+            f"{where} is of the class {tag!r}; this version knows {', '.join(classes)}"
+        )
+    return classes[tag].Config
+
+
+def _names(kind: type) -> set[str]:
+    return {item.name for item in dataclasses.fields(kind)}
+
+
 def _value(hint: Any, value: Any, where: str) -> Any:
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        options = [option for option in typing.get_args(hint) if option is not type(None)]
-        if value is None:
-            return None
-        if isinstance(value, dict) and value.get("class") in VOCODER_CONFIGS:
-            return config_from_dict(VOCODER_CONFIGS[value["class"]], value, where)
-        return _value(options[0], value, where)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        options = [option for option in arguments if option is not type(None)]
+        return None if value is None else _value(options[0], value, where)
+    if isinstance(hint, type) and (hint in CHOICES or dataclasses.is_dataclass(hint)):
         return config_from_dict(hint, value, where)
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list):
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
             raise ConfigError(f"{where} is {value!r}; a list is needed")
-        return tuple(value)
+        return _tuples(value)
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where} is {value!r}; choose one of {arguments}")
+        return value
     assert isinstance(hint, type), hint
     return _scalar(hint, value, where)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _scalar(kind: type, value: Any, where: str) -> Any:
@@ -119,16 +156,14 @@ def _scalar(kind: type, value: Any, where: str) -> Any:
 
 
 def tiny(token_rate: int = 100) -> CodecConfig:
-    """Return a codec of a few thousand weights: every box is there, nothing sounds.
+    """Return a codec of a few thousand weights: every module is there, nothing sounds.
 
     For tests, the walk-through and trying out interfaces.
 
     Args:
         token_rate: 25, 50 or 100.
     """
-    if token_rate not in TOKEN_RATES:
-        raise ConfigError(f"token_rate is {token_rate}; choose one of {TOKEN_RATES}")
-    stack_factor = 100 // token_rate
+    stack_factor = TokenGrid(token_rate).stack_factor
     width = 8 * stack_factor
     condition = Condition.Config(width=width, position_width=8)
     return CodecConfig(

@@ -1,4 +1,4 @@
-"""The right half of the codec over whole recordings: features -> windows -> Decoder -> waveform.
+"""The decoder over whole recordings: features -> windows -> Decoder -> waveform.
 
     items (features of any range) -> overlapping windows -> batches -> Decoder -> overlap-add
 
@@ -15,31 +15,46 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.windows import decode_ranges, overlap_add
-from semanticodec.decoder.decoder import LATENT_FRAMES, Decoder
-from semanticodec.decoder.noise import WindowNoise
+from semanticodec.audio.windows import STEP_SAMPLES, decode_ranges, overlap_add
+from semanticodec.decoder.decoder import Decoder
+from semanticodec.decoder.noise import WindowNoise, check_noise
 from semanticodec.decoder.sampler import Noise
 from semanticodec.decoder.sampling import SamplingConfig
-from semanticodec.layers.stacking import positions_per_window
+from semanticodec.layers.surroundings import padded, trainable, undisturbed
+from semanticodec.token_format import TokenGrid
 
-Halves = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
-# A window is a multiple of 0.32 s: of K = 4's columns, and of what the T-UNet can halve.
-STEPS_PER_WINDOW = 32
+StreamFeatures = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class CodedRecording:
     """What becomes one waveform.
 
     Attributes:
         features: features(start, end) -> quantized acoustic and semantic features.
-        num_positions: L.
-        num_samples: of the waveform.
+        num_positions: L, how many positions there are.
+        num_samples: length of the waveform.
     """
 
-    features: Callable[[int, int], Halves]
+    features: Callable[[int, int], StreamFeatures]
     num_positions: int
     num_samples: int
+
+    @classmethod
+    def of_features(
+        cls,
+        acoustic: Float[Tensor, "L D"],
+        semantic: Float[Tensor, "L D"],
+        num_positions: int,
+        num_samples: int,
+    ) -> CodedRecording:
+        """Return what is decoded from features that are at hand, one row per position."""
+        rows = acoustic.unsqueeze(0), semantic.unsqueeze(0)  # L D -> 1 L D
+
+        def features(start: int, end: int) -> StreamFeatures:
+            return rows[0][:, start:end], rows[1][:, start:end]
+
+        return cls(features=features, num_positions=num_positions, num_samples=num_samples)
 
 
 class Window(NamedTuple):
@@ -60,56 +75,61 @@ class WindowsDecoder:
     windows of different items are therefore joined only if a batch size was asked for.
 
     Attributes:
-        decoder: on any device.
-        stack_factor: K.
+        decoder: decoder on any device.
+        grid: where the positions of the token rate lie.
         pads_windows: see `CodecConfig`.
         settings: how to sample.
-        noise: of every window.
+        noise: initial and added noise of every window.
         batch_size: as much at once as so many windows of 10.24 s; None: what the device has room
             for.
     """
 
     decoder: Decoder
-    stack_factor: int
+    grid: TokenGrid
     pads_windows: bool
     settings: SamplingConfig
     noise: WindowNoise
     batch_size: int | None = None
 
-    def decode(self, items: Sequence[Item]) -> list[Float[Tensor, " N"]]:
-        """Return the waveform of every item, on the CPU."""
+    def decode(self, items: Sequence[CodedRecording]) -> Float[Tensor, "B 1 S"]:
+        """Return all waveforms on the CPU, the shorter ones zero-padded at the end."""
         windows: list[list[Tensor]] = [[] for _ in items]
         # Only windows of one length share a batch; an item's last is its shortest.
         ordered = sorted(self._windows(items), key=lambda window: -window.num_positions)
         for window, samples in self._decoded(items, ordered):
             windows[window.item].append(samples)
-        return [
+        wavs = [
             torch.cat(list(overlap_add(decoded, item.num_samples)))
             for decoded, item in zip(windows, items, strict=True)
         ]
+        return padded(wavs).unsqueeze(1)
 
-    def stream(self, item: Item) -> Iterator[Float[Tensor, " N"]]:
+    def stream(self, item: CodedRecording) -> Iterator[Float[Tensor, " S"]]:
         """Yield the waveform block by block, in memory that its length does not change."""
         decoded = self._decoded([item], self._windows([item]))
-        return overlap_add((samples for _, samples in decoded), item.num_samples)
+        yield from overlap_add((samples for _, samples in decoded), item.num_samples)
 
     def _decoded(
-        self, items: Sequence[Item], windows: Iterable[Window]
-    ) -> Iterator[tuple[Window, Float[Tensor, " N"]]]:
+        self, items: Sequence[CodedRecording], windows: Iterable[Window]
+    ) -> Iterator[tuple[Window, Float[Tensor, " S"]]]:
         is_cpu = self.decoder.latent_scale.device.type == "cpu"
         is_joined = self.batch_size is not None or not is_cpu
         size = self.batch_size or self.decoder.windows_at_once(self.settings)
-        budget = size * positions_per_window(self.stack_factor)
+        budget = size * self.grid.positions_per_window
         for batch in _batches(windows, budget, is_joined):
-            halves = [items[window.item].features(window.start, window.end) for window in batch]
-            num_positions = batch[0].num_positions
-            noise = self._noise_of(batch)
-            wavs = self.decoder.decode_windows(halves, num_positions, self.settings, noise)
-            yield from zip(batch, wavs, strict=True)
+            with undisturbed(self.decoder.latent_scale.device):
+                features = [
+                    items[window.item].features(window.start, window.end) for window in batch
+                ]
+                noise = self._noise_of(batch)
+                wavs = self.decoder.decode_windows(
+                    features, batch[0].num_positions, self.settings, noise
+                )
+            yield from zip(batch, trainable(wavs), strict=True)
 
-    def _windows(self, items: Sequence[Item]) -> Iterator[Window]:
-        whole = positions_per_window(self.stack_factor)
-        step = whole // STEPS_PER_WINDOW
+    def _windows(self, items: Sequence[CodedRecording]) -> Iterator[Window]:
+        whole = self.grid.positions_per_window
+        step = STEP_SAMPLES // self.grid.samples_per_position
         for number, item in enumerate(items):
             for index, (start, end) in enumerate(decode_ranges(item.num_positions, whole)):
                 needed = -(-(end - start) // step) * step
@@ -117,12 +137,14 @@ class WindowsDecoder:
 
     def _noise_of(self, batch: list[Window]) -> Noise:
         """Return the noise of the windows; a shorter window takes the start of a whole one's."""
-        whole = positions_per_window(self.stack_factor)
-        num_frames = LATENT_FRAMES * batch[0].num_positions // whole
+        whole = self.grid.positions_per_window
+        num_frames = self.decoder.config.latent_shape[1] * batch[0].num_positions // whole
 
         def noise(draw: int) -> Float[Tensor, "B C T F"]:
-            drawn = [self.noise(window.index, draw)[:, :, :num_frames] for window in batch]
-            return torch.cat(drawn)
+            drawn = [self.noise(window.index, draw) for window in batch]
+            for values in drawn:
+                check_noise(values, (1, *self.decoder.config.latent_shape))
+            return torch.cat([values[:, :, :num_frames].float() for values in drawn])
 
         return noise
 

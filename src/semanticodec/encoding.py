@@ -1,4 +1,4 @@
-"""The left half of the codec over whole recordings: samples -> windows -> Encoder -> codes.
+"""The encoder over whole recordings: samples -> windows -> Encoder -> codes, features or latents.
 
     recordings (blocks of samples) -> windows -> fbank -> batches -> Encoder -> RecordingCodes
 
@@ -11,18 +11,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from semanticodec.audio.fbank import FRAME_LENGTH, Fbank, window_fbank
-from semanticodec.audio.windows import encode_windows
+from semanticodec.audio.waveforms import Recording
+from semanticodec.audio.windows import STEP_SAMPLES, encode_windows
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import AudioError
-from semanticodec.layers.stacking import num_positions
+from semanticodec.layers.surroundings import undisturbed
+from semanticodec.token_format import SAMPLE_RATE, TokenFormat
 
-# More bring nothing: the recurrence, which gains most, advances as many at once (`layers.lstm`).
+# More bring nothing: the recurrence, which gains most, advances as many at once
+# (`runtimes.onednn.lstm`).
 WINDOWS_AT_ONCE = 8
 
 
@@ -30,10 +33,10 @@ class WindowFbank(NamedTuple):
     """A window as the encoder takes it.
 
     Attributes:
-        fbank: normalised filter bank.
-        num_positions: that hold samples; those behind are padding.
-        num_samples: of the recording in this window.
-        is_last: of its recording.
+        fbank: normalized filter bank.
+        num_positions: how many positions hold samples; those behind are padding.
+        num_samples: how many samples of the recording are in this window.
+        is_last: whether this is the recording's last window.
     """
 
     fbank: Float[Tensor, "1 T M"]
@@ -50,36 +53,60 @@ class RecordingCodes(NamedTuple):
     num_samples: int
 
 
+class Latents(NamedTuple):
+    """What the quantizers are given for a batch of recordings; rows behind an item's end are 0.
+
+    Attributes:
+        acoustic: the acoustic encoder's output.
+        semantic: AudioMAE's stacked features.
+        num_samples: length of each recording at 16 kHz.
+    """
+
+    acoustic: Float[Tensor, "B L D"]
+    semantic: Float[Tensor, "B L D"]
+    num_samples: tuple[int, ...]
+
+
+class RecordingLatents(NamedTuple):
+    """What the quantizers are given for one recording."""
+
+    acoustic: Float[Tensor, "L D"]
+    semantic: Float[Tensor, "L D"]
+    num_samples: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecordingEncoder:
     """Encodes recordings of any length, in memory that their length does not change.
 
     Attributes:
         fbank: filter bank.
-        encoder: on any device.
-        vocab_size: semantic vocabulary.
+        encoder: encoder on any device.
+        format: token rate and vocabularies of the codes.
         pads_windows: see `CodecConfig`.
     """
 
     fbank: Fbank
     encoder: Encoder
-    vocab_size: int
+    format: TokenFormat
     pads_windows: bool
 
-    def encode(self, recordings: Iterable[Iterable[np.ndarray]]) -> Iterator[RecordingCodes]:
+    def encode(self, recordings: Iterable[Recording]) -> Iterator[RecordingCodes]:
         """Yield the codes of every recording, in order, on the CPU.
 
         Args:
-            recordings: blocks of mono samples at 16 kHz.
+            recordings: names and mono samples at 16 kHz.
         Raises:
             AudioError: a recording shorter than a frame (25 ms).
         """
         semantic, acoustic, num_samples = [], [], 0
-        windows = (window for blocks in recordings for window in self.windows(blocks))
+        windows = (window for recording in recordings for window in self.windows(recording))
         for batch in _batches(windows):
-            fbanks = torch.cat([window.fbank for window in batch])
-            codes = self.encoder.encode(fbanks, self.vocab_size)
-            for window, *rows in zip(batch, *(stream.cpu().split(1) for stream in codes)):
+            with undisturbed(self.device):
+                fbanks = torch.cat([window.fbank for window in batch])
+                codes = self.encoder.encode(fbanks, self.format.semantic_vocab_size)
+                streams = [stream.cpu().split(1) for stream in codes]
+            for window, *rows in zip(batch, *streams, strict=True):
                 semantic.append(rows[0][:, : window.num_positions])
                 acoustic.append(rows[1][:, : window.num_positions])
                 num_samples += window.num_samples
@@ -89,44 +116,108 @@ class RecordingEncoder:
                     )
                     semantic, acoustic, num_samples = [], [], 0
 
-    def features(self, blocks: Iterable[np.ndarray], layers: str) -> Float[Tensor, "L D"]:
+    def features(self, recording: Recording, layers: str) -> Float[Tensor, "L D"]:
         """Return the features of a recording's positions, float32 on the CPU.
 
         Args:
-            blocks: mono samples at 16 kHz.
+            recording: name and mono samples at 16 kHz.
             layers: as `Encoder.layer_features` takes it.
         Raises:
             AudioError: shorter than a frame (25 ms).
         """
-        rows = (
-            self.encoder.layer_features(window.fbank, self.vocab_size, layers)[0][
-                : window.num_positions
-            ]
-            for window in self.windows(blocks)
-        )
-        return torch.cat([features.float().cpu() for features in rows])
+        vocab_size = self.format.semantic_vocab_size
+        rows = []
+        for window in self.windows(recording):
+            with undisturbed(self.device):
+                features = self.encoder.layer_features(window.fbank, vocab_size, layers)[0]
+                rows.append(features[: window.num_positions].float().cpu())
+        with torch.inference_mode(False):  # what is made under it could not be trained on
+            return torch.cat(rows)
 
-    def windows(self, blocks: Iterable[np.ndarray]) -> Iterator[WindowFbank]:
+    def latents(self, recording: Recording) -> RecordingLatents:
+        """Return what the quantizers would get, float32 on the CPU.
+
+        Args:
+            recording: name and mono samples at 16 kHz.
+        Raises:
+            AudioError: shorter than a frame (25 ms).
+        """
+        acoustic, semantic, num_samples = [], [], 0
+        for window in self.windows(recording):
+            with undisturbed(self.device):
+                found = self.encoder.latents(window.fbank, self.format.semantic_vocab_size)
+                rows = [latent[0, : window.num_positions].float().cpu() for latent in found]
+            acoustic.append(rows[0])
+            semantic.append(rows[1])
+            num_samples += window.num_samples
+        with torch.inference_mode(False):
+            return RecordingLatents(torch.cat(acoustic), torch.cat(semantic), num_samples)
+
+    def quantize(
+        self, acoustic: Float[Tensor, "L D"], semantic: Float[Tensor, "L D"], num_samples: int
+    ) -> RecordingCodes:
+        """Return the codes of a recording's latents, on the CPU.
+
+        The latents of a recording give the codes that `encode` gives it: matrix products round
+        by their size, so windows are searched one by one, as large as `encode` has them.
+
+        Args:
+            acoustic: the acoustic encoder's output, one row per position; padding may follow.
+            semantic: AudioMAE's features, likewise.
+            num_samples: length of the recording.
+        """
+        total = self.format.num_positions(num_samples)
+        whole = self.format.positions_per_window
+        step = STEP_SAMPLES // self.format.samples_per_position
+        codes = []
+        for start in range(0, total, whole):
+            length = min(whole, total - start)
+            size = whole if self.pads_windows else -(-length // step) * step
+            window_semantic, window_acoustic = (
+                F.pad(latent[start : start + length], (0, 0, 0, size - length))[None].to(
+                    self.device, torch.float32
+                )
+                for latent in (semantic, acoustic)
+            )
+            with undisturbed(self.device):
+                found = self.encoder.quantize(
+                    window_semantic, window_acoustic, self.format.semantic_vocab_size
+                )
+                codes.append([stream[:, :length].cpu() for stream in found])
+        semantic_codes, acoustic_codes = (
+            torch.cat(stream, dim=1) for stream in zip(*codes, strict=True)
+        )
+        return RecordingCodes(semantic_codes, acoustic_codes, num_samples)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder computes."""
+        return self.encoder.audiomae.positions.device
+
+    def windows(self, recording: Recording) -> Iterator[WindowFbank]:
         """Yield the windows of a recording; holds one at a time.
 
         Raises:
             AudioError: shorter than a frame (25 ms).
         """
         total = 0
-        positions = self.encoder.audiomae.positions
-        for window in encode_windows(blocks, self.pads_windows):
+        for window in encode_windows(recording.blocks, self.pads_windows):
             total += window.num_samples
             if total < FRAME_LENGTH:
                 break
+            with undisturbed(self.device):
+                fbank = window_fbank(self.fbank, window.wav.to(self.device))
             yield WindowFbank(
-                window_fbank(self.fbank, window.wav.to(positions.device)).to(positions.dtype),
-                num_positions(window.num_samples, self.encoder.config.stack_factor),
+                fbank,
+                self.format.num_positions(window.num_samples),
                 window.num_samples,
                 window.is_last,
             )
         if total < FRAME_LENGTH:
-            needed = f"at least {FRAME_LENGTH} (25 ms) are needed"
-            raise AudioError(f"the audio has {total} samples at 16 kHz; {needed}")
+            raise AudioError(
+                f"{recording.name} has {total} samples at {SAMPLE_RATE // 1000} kHz; at least "
+                f"{FRAME_LENGTH} (25 ms) are needed"
+            )
 
 
 def _batches(windows: Iterable[WindowFbank]) -> Iterator[list[WindowFbank]]:

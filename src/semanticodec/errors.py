@@ -29,5 +29,13 @@ class DataError(SemantiCodecError, ValueError):
     """A training or evaluation set that cannot be used."""
 
 
+class OutputError(SemantiCodecError, OSError):
+    """A result that cannot be written (permissions, space, names, closed streams)."""
+
+
+class OutputExistsError(OutputError, FileExistsError):
+    """A file that was not to be replaced appeared while the result for it was made."""
+
+
 class MissingDependencyError(SemantiCodecError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""

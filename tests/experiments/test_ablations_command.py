@@ -20,7 +20,7 @@ from semanticodec.checkpoints.pretrained import read_setting
 from semanticodec.cli import main
 from semanticodec.evaluation import reconstruction
 from semanticodec.training.train import Recipe
-from tiny_boxes import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
+from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
 
 MAKERS = {
     "audiomae": export_audiomae,
@@ -69,11 +69,11 @@ def measured(monkeypatch):
 
 def boxes(place, *names):
     folders = ((name, place / "boxes" / name) for name in names or MAKERS)
-    return [f"--box={name}={folder}" for name, folder in folders]
+    return [f"--module={name}={folder}" for name, folder in folders]
 
 
 def modules(place, *names):
-    return [word.replace("--box", "--module") for word in boxes(place, *names)]
+    return [word.replace("--module", "--module") for word in boxes(place, *names)]
 
 
 def command(name, out, *words):
@@ -324,7 +324,7 @@ def test_what_measuring_lacks_is_said_before_the_training(place, tmp_path, capfd
         (
             "lstm-direction",
             ["--data", "x", "--module", "vae=x", "--module", "a=b", "--tasks", "x"],
-            "missing: audiomae, vocoder, unknown: a; add --box NAME=RUN/export for each",
+            "missing: audiomae, vocoder, unknown: a; add --module NAME=RUN/export for each",
         ),
         (
             "lstm-direction",

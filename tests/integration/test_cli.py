@@ -15,7 +15,7 @@ from semanticodec import Codes
 from semanticodec.checkpoints.pretrained import write_model
 from semanticodec.cli import main
 
-FAST = ("--steps", "1", "--threads", "1")
+FAST = ("--num-steps", "1", "--threads", "1")
 
 
 def command(*words, **options):
@@ -75,6 +75,9 @@ def test_a_folder_there_and_back(recordings, tiny_folder, tmp_path):
     assert encoded.stderr.decode().count("\n") == 1
     assert "text.wav" in encoded.stderr.decode()
     reports = [json.loads(line) for line in encoded.stdout.splitlines()]
+    (failed,) = [report for report in reports if report["status"] == "failed"]
+    assert os.path.basename(failed["input"]) == "text.wav" and "not readable" in failed["error"]
+    reports = [report for report in reports if report["status"] == "done"]
     assert [report["seconds"] for report in reports] == pytest.approx([0.5, 1.0, 0.7], abs=0.08)
     for report in reports:
         assert report["bytes"] == os.path.getsize(report["output"])
@@ -191,7 +194,7 @@ def test_roundtrip_is_encode_and_decode(recordings, stored, tiny_folder, tmp_pat
         recordings / "one.wav",
         "-o",
         target,
-        "--plot",
+        "--plot-output",
         picture,
         "--json",
         *words,
@@ -254,7 +257,9 @@ def test_info_of_a_model(tiny_folder, tiny_codec, capfd):
     assert setting["token_rate"] == tiny_codec.token_rate
     assert setting["semantic_vocab_sizes"] == [tiny_codec.semantic_vocab_size]
     assert setting["acoustic_vocab_size"] == tiny_codec.acoustic_vocab_size
-    assert setting["values"] == sum(value.numel() for value in tiny_codec.state_dict().values())
+    assert setting["num_parameters"] == sum(
+        value.numel() for value in tiny_codec.state_dict().values()
+    )
 
 
 # --- mistakes of the user ---
@@ -302,7 +307,7 @@ def test_mistakes_get_one_clear_line(
     [
         ("", "the following arguments are required: COMMAND; see `semanticodec --help`"),
         ("encode", "are required: INPUT; see `semanticodec encode --help`"),
-        ("decode x --steps 0", "argument --steps: '0' is not a positive whole number"),
+        ("decode x --num-steps 0", "argument --num-steps: '0' is not a positive whole number"),
         ("convert --token-rate 60 -o x", "argument --token-rate: invalid choice: 60"),
     ],
 )

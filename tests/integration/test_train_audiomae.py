@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from semanticodec.checkpoints.trained_module import read_module
 from semanticodec.cli import main
 from semanticodec.encoder.audiomae import AudioMAE
-from semanticodec.training.state import load_export
 
 COMMAND = "import sys; from semanticodec.cli import main; sys.exit(main())"
 
@@ -33,7 +33,7 @@ def data(tmp_path_factory):
 def arguments(data, out, *more):
     return [
         *("train", "audiomae", "--recipe", "tiny", "--quiet"),
-        *("--data", str(data), "--out", str(out), *more),
+        *("--data", str(data), "--output", str(out), *more),
     ]
 
 
@@ -56,7 +56,7 @@ def test_a_run_leaves_checkpoints_curves_and_a_box(whole_run):
     assert names == ["latest.json", "step_00000002", "step_00000004"]
     [events] = (whole_run / "tensorboard").iterdir()
     assert b"PNG" in events.read_bytes()
-    config, weights = load_export(whole_run / "export", "audiomae")
+    config, weights = read_module(whole_run / "export", "audiomae")
     AudioMAE(AudioMAE.Config(**config)).load_state_dict(weights)
     training = json.loads((whole_run / "export" / "config.json").read_text())["training"]
     assert training["recipe"] == "audiomae/tiny"
@@ -67,7 +67,7 @@ def test_a_run_stopped_after_every_step_is_the_same_run(whole_run, data, tmp_pat
     for _ in range(4):
         assert main(arguments(data, tmp_path, "--minutes", "0")) == 0
     assert losses(tmp_path) == losses(whole_run)
-    stopped, whole = (load_export(run / "export", "audiomae")[1] for run in (tmp_path, whole_run))
+    stopped, whole = (read_module(run / "export", "audiomae")[1] for run in (tmp_path, whole_run))
     assert all((stopped[name] == whole[name]).all() for name in whole)
 
 
@@ -125,9 +125,9 @@ def test_sigterm_stops_with_a_checkpoint_and_an_export(data, tmp_path):
     ("more", "message"),
     [
         (("--recipe", "huge"), "choose one of small, paper, tiny"),
-        (("--box", "vae"), "write NAME=FOLDER"),
-        (("--box", "vae=folder"), "needs no other box"),
-        (("--init", "nowhere"), "not an exported box"),
+        (("--module", "vae"), "write NAME=FOLDER"),
+        (("--module", "vae=folder"), "builds on no other module"),
+        (("--init", "nowhere"), "not an exported module"),
         (("--device", "abacus"), "There is no device 'abacus'"),
         (("--seed", "-1"), "seed of -1"),
         (("--batch-size", "0"), "batch size of 0"),

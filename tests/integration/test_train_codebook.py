@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from semanticodec.checkpoints.codebook_grid import to_int8
+from semanticodec.checkpoints.trained_module import load_codebooks
 from semanticodec.cli import main
 from semanticodec.errors import CheckpointError
 from semanticodec.recipes.codebook import RECIPES
-from semanticodec.training.stages.boxes import load_codebooks
-from tiny_boxes import WIDTH, export_audiomae, export_codebook, write_audio
+from tiny_modules import WIDTH, export_audiomae, export_codebook, write_audio
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def audiomae(tmp_path_factory):
 def arguments(data, out, audiomae, *more, recipe="tiny"):
     return [
         *("train", "codebook", "--recipe", recipe, "--quiet", "--data", str(data)),
-        *("--out", str(out), "--box", f"audiomae={audiomae}", *more),
+        *("--output", str(out), "--module", f"audiomae={audiomae}", *more),
     ]
 
 
@@ -97,6 +97,40 @@ def test_data_without_domains_can_be_pooled(audiomae, tmp_path, capsys):
     assert config["entries"] == {"8": {"all": 8}, "16": {"all": 16}}
 
 
+def test_a_folder_without_sub_folders_is_one_domain(audiomae, tmp_path, caplog):
+    write_audio(tmp_path, domains=("recordings",))
+    data = tmp_path / "recordings"
+    assert main(arguments(data, tmp_path / "run", audiomae)) == 0
+    config = json.loads((tmp_path / "run" / "export" / "config.json").read_text())["config"]
+    assert config["entries"] == {"8": {"general": 8}, "16": {"general": 16}}
+    [message] = [text for text in caplog.messages if "sub-folders" in text]
+    assert "no sub-folders general/, music/, speech/" in message and "count as general" in message
+
+
+def test_the_refusal_says_what_is_wanted(audiomae, tmp_path, capsys):
+    data = write_audio(tmp_path / "data", domains=("general", "speech"))
+    assert main(arguments(data, tmp_path / "run", audiomae)) == 2
+    error = capsys.readouterr().err
+    assert "no recordings of music, only of general, speech" in error
+    assert "(general 50%, music 25%, speech 25%): name sub-folders of the data" in error
+
+
+def test_a_broken_recording_is_skipped(audiomae, tmp_path, caplog):
+    copy = write_audio(tmp_path / "data")
+    # With durations in the list, headers are not read before.
+    seconds = {0: 3, 1: 12}
+    rows = [
+        f"{domain}/{number}.wav,{domain},{seconds[number]}"
+        for domain in ("general", "music", "speech")
+        for number in seconds
+    ]
+    (copy / "list.csv").write_text("path,domain,duration_s\n" + "\n".join(rows) + "\n")
+    (copy / "music" / "1.wav").write_bytes(b"RIF")
+    assert main(arguments(copy / "list.csv", tmp_path / "run", audiomae)) == 0
+    [message] = [text for text in caplog.messages if "broken" in text]
+    assert "1 so far" in message and "music/1.wav" in message
+
+
 def test_too_little_audio_is_refused(audiomae, tmp_path, capsys):
     data = write_audio(tmp_path / "data", seconds=(0.05,))
     assert main(arguments(data, tmp_path / "run", audiomae)) == 2
@@ -106,8 +140,8 @@ def test_too_little_audio_is_refused(audiomae, tmp_path, capsys):
 def test_options_and_boxes_without_a_meaning_are_refused(data, audiomae, tmp_path, capsys):
     assert main(arguments(data, tmp_path, audiomae, "--batch-size", "4")) == 2
     assert "no use for --batch-size" in capsys.readouterr().err
-    assert main(arguments(data, tmp_path, audiomae, "--box", f"vae={audiomae}")) == 2
-    assert "the box audiomae and no other" in capsys.readouterr().err
+    assert main(arguments(data, tmp_path, audiomae, "--module", f"vae={audiomae}")) == 2
+    assert "the module audiomae and no other" in capsys.readouterr().err
 
 
 def test_codebooks_for_other_features_are_refused(tmp_path):

@@ -12,13 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from semanticodec import SemantiCodec
-from semanticodec.audio.fbank import WINDOW_SAMPLES
+from semanticodec import Codes, SemantiCodec
 from semanticodec.cli import main
+from semanticodec.errors import CodesError
 from semanticodec.recipes import codec as recipes
-from semanticodec.training.data import Batch, Shard, draw_batch
+from semanticodec.token_format import WINDOW_SAMPLES
+from semanticodec.training.data import Batch, Rank, draw_batch
 from semanticodec.training.stages.codec import CodecStage
-from tiny_boxes import (
+from tiny_modules import (
     export_audiomae,
     export_codebook,
     export_vae,
@@ -47,10 +48,10 @@ def boxes(tmp_path_factory):
 
 
 def arguments(data, out, boxes, *more, recipe="tiny"):
-    named = [f"--box={name}={folder}" for name, folder in boxes.items()]
+    named = [f"--module={name}={folder}" for name, folder in boxes.items()]
     return [
         *("train", "codec", "--recipe", recipe, "--quiet"),
-        *("--data", str(data), "--out", str(out), *named, *more),
+        *("--data", str(data), "--output", str(out), *named, *more),
     ]
 
 
@@ -148,12 +149,45 @@ def test_the_frozen_boxes_may_run_inside_the_step(data, boxes, tmp_path):
     assert codec.decode(codes).shape == (1, 1, 3000)
 
 
+def test_a_codec_may_have_another_quantizer(data, boxes, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(arguments(data, run, boxes, "--steps", "2", recipe="tiny_fsq")) == 0
+    for record in records(run):
+        assert record["loss"] == record["reconstruction"]
+        assert 1 <= record["perplexity"] <= record["num_used_codes"] <= 4 * 3 * 2
+    quantizer = json.loads((run / "export" / "config.json").read_text())["token_rates"]["100"][
+        "config"
+    ]["encoder"]["quantizer"]
+    assert quantizer == {"class": "finite_scalar", "width": 16, "levels": [4, 3, 2]}
+    codec = SemantiCodec.from_pretrained(run / "export")
+    assert codec.acoustic_vocab_size == 32  # 24 codes take 5 bits
+    wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
+    codes = codec.encode(wav)
+    codes.save(tmp_path / "a.smtc")
+    loaded = Codes.load(tmp_path / "a.smtc")
+    assert loaded == codes and loaded.acoustic.max() < 24
+    assert torch.equal(codec.decode(loaded, seed=1), codec.decode(codes, seed=1))
+    foreign = codec.codes_from(torch.stack([codes.semantic, codes.acoustic.clamp_min(24)], dim=1))
+    with pytest.raises(CodesError, match="run from 24 to 24, but this codebook holds 24 entries"):
+        codec.decode(foreign)
+    capsys.readouterr()
+    assert main(["info", str(run / "export"), "--json"]) == 0
+    [setting] = json.loads(capsys.readouterr().out)["settings"]
+    assert setting["acoustic_vocab_size"] == 32
+    again = ("--init", str(run / "export"), "--steps", "0")
+    assert main(arguments(data, tmp_path / "again", boxes, *again, recipe="tiny_fsq")) == 0
+    started, earlier = (
+        load_file(folder / "export" / "model.safetensors") for folder in (tmp_path / "again", run)
+    )
+    assert all(torch.equal(started[name], earlier[name]) for name in earlier)
+
+
 def test_missing_boxes_are_named(data, boxes, tmp_path, capsys):
     some = {name: boxes[name] for name in ("audiomae", "vae")}
     assert main(arguments(data, tmp_path, some)) == 2
     assert "missing: vocoder, codebook" in capsys.readouterr().err
     assert main(arguments(data, tmp_path, dict(boxes, vocoder=boxes["vae"]))) == 2
-    assert "holds the box 'vae', not a vocoder" in capsys.readouterr().err
+    assert "holds the module 'vae', not 'vocoder'" in capsys.readouterr().err
 
 
 def test_two_processes_are_one_process_at_twice_the_batch(data, boxes, tmp_path):
@@ -190,7 +224,7 @@ def stage_and_batches(data, boxes, tmp_path_factory):
 
     assert isinstance(stage, CodecStage)
     sources = (cached, SameWindows())
-    return stage.eval(), *(draw_batch(source, 3, 0, 4, Shard()) for source in sources)
+    return stage.eval(), *(draw_batch(source, 3, 0, 4, Rank()) for source in sources)
 
 
 def fresh(batch):
@@ -216,12 +250,13 @@ def test_latents_have_unit_variance_at_the_measured_scale(stage_and_batches):
 
 def test_the_code_space_is_filled_from_the_start(stage_and_batches):
     stage, cached, _ = stage_and_batches
+    [rate] = stage.rates
     features = cached.extra["features"].float()
-    vocab_size = stage.vocab_sizes[-1]
-    centroids = stage.encoder.semantic.decode(
-        stage.encoder.semantic.encode(features, vocab_size), vocab_size
+    vocab_size = rate.vocab_sizes[-1]
+    centroids = rate.encoder.semantic.decode(
+        rate.encoder.semantic.encode(features, vocab_size), vocab_size
     )
-    vectors = stage.encoder.quantizer.project_in(stage.encoder.acoustic(features, centroids))
+    vectors = rate.encoder.quantizer.project_in(rate.encoder.acoustic(features, centroids))
     is_whole = cached.extra["num_valid"] >= 511  # nothing is marked as padding
     rows = vectors[is_whole].flatten(0, 1).detach()
     assert len(rows)
@@ -238,23 +273,24 @@ def test_training_sees_the_condition_that_decoding_builds(stage_and_batches):
         "num_positions": torch.tensor([512, 504, 104, 8]),
         "num_valid": torch.tensor([511, 504, 99, 3]),
     }
-    encoded = stage._encode(frozen, fresh(cached))
-    context = stage._context(encoded, frozen, cached)
-    vocab_size = stage._vocab_size(cached.step)
+    [rate] = stage.rates
+    encoded = rate.encode(frozen, fresh(cached))
+    context = rate.context(encoded, frozen["num_positions"], cached)
+    vocab_size = rate.vocab_size(cached.step)
     for item, kept in enumerate(frozen["num_positions"].tolist()):
-        decoded = stage.encoder.quantized(
+        decoded = rate.encoder.quantized(
             encoded.semantic_codes[item : item + 1, :kept],
             encoded.acoustic_codes[item : item + 1, :kept],
             vocab_size,
         )
-        expected = stage.decoder.condition(*decoded, 512)
+        expected = rate.condition(*decoded, 512)
         torch.testing.assert_close(context[item : item + 1], expected)
 
 
 def test_all_vocabularies_take_turns(stage_and_batches):
     stage, _, _ = stage_and_batches
-    drawn = [stage._vocab_size(step) for step in range(200)]
-    assert drawn == [stage._vocab_size(step) for step in range(200)]
+    drawn = [stage.rates[0].vocab_size(step) for step in range(200)]
+    assert drawn == [stage.rates[0].vocab_size(step) for step in range(200)]
     assert 60 < drawn.count(8) < 140 and 60 < drawn.count(16) < 140
 
 
@@ -263,7 +299,10 @@ def test_only_the_three_trained_boxes_move(stage_and_batches):
     groups = stage.optimizer_groups()
     trained = {id(parameter) for parameter in groups["codec"]}
     for name, parameter in stage.named_parameters():
-        is_trained = name.startswith(("encoder.acoustic.", "encoder.quantizer.", "decoder.unet."))
+        own_name = name.removeprefix("rates.0.")
+        is_trained = own_name.startswith(
+            ("encoder.acoustic.", "encoder.quantizer.", "decoder.unet.")
+        )
         assert (id(parameter) in trained) == is_trained, name
     stage.training_step(fresh(cached), "codec").loss.backward()
     assert all(p.grad is None for p in stage.parameters() if id(p) not in trained)
@@ -275,6 +314,6 @@ def test_the_published_sizes_follow_from_the_recipes():
     by_factor = {1: recipes.paper_100, 2: recipes.paper_50, 4: recipes.paper_25}
     for stack_factor, recipe in by_factor.items():
         config = recipe().stage_config
-        assert config.stack_factor == stack_factor
+        assert config.stack_factors == (stack_factor,)
         assert recipe().train.batch_size == 48
         assert config.schedule.kind == "cosine"

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from semanticodec import SemantiCodec
 from semanticodec.cli import main
 from semanticodec.recipes import codec as recipes
-from semanticodec.training.data import Batch, Shard, draw_batch
+from semanticodec.training.data import Batch, Rank, draw_batch
 from semanticodec.training.stages.codec import CodecStage
-from tiny_boxes import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
+from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
 
 RATES = (100, 50, 25)
 
@@ -35,9 +35,9 @@ def boxes(tmp_path_factory):
 
 
 def train(data, out, boxes, *more):
-    named = [f"--box={name}={folder}" for name, folder in boxes.items()]
+    named = [f"--module={name}={folder}" for name, folder in boxes.items()]
     command = ("train", "codec", "--recipe", "tiny_rates", "--quiet", "--steps", "9")
-    return main([*command, "--data", str(data), "--out", str(out), *named, *more])
+    return main([*command, "--data", str(data), "--output", str(out), *named, *more])
 
 
 def records(out):
@@ -106,23 +106,26 @@ def test_a_small_export_keeps_the_codes(whole_run, data, boxes, tmp_path):
 
 def test_one_rate_can_start_from_a_model_of_several(whole_run, boxes):
     common = {name: boxes[name] for name in ("audiomae", "vae", "vocoder")}
-    config = replace(recipes.tiny_rates().stage_config.codec, stack_factor=2)
+    config = replace(recipes.tiny_rates().stage_config, stack_factors=(2,))
     stage = CodecStage.build(config, {**common, "codebook": boxes["codebook_50"]})
     stage.initialize(whole_run / "export")
-    own, model = stage.state_dict(), load_file(whole_run / "export" / "acoustic_50.safetensors")
+    own, model = (
+        stage.codec_state(stage.rates[0]),
+        load_file(whole_run / "export" / "acoustic_50.safetensors"),
+    )
     assert all(torch.equal(own[name], model[name]) for name in model)
 
 
 def test_a_codebook_without_a_rate_is_refused(data, boxes, tmp_path, capsys):
     assert train(data, tmp_path, {**boxes, "codebook": boxes["codebook_50"]}) == 2
-    assert "in place of --box codebook give codebook_100, codebook_50" in capsys.readouterr().err
+    assert "in place of --module codebook give codebook_100, codebook_50" in capsys.readouterr().err
 
 
 def test_all_rates_may_know_their_largest_vocabulary_only(boxes):
     recipe = recipes.tiny_rates()
-    fixed = replace(recipe.stage_config.codec, is_vocabulary_fixed=True)
-    stage = recipe.stage.build(replace(recipe.stage_config, codec=fixed), boxes)
-    assert [codec.vocab_sizes for codec in stage.codecs] == [(16,)] * 3
+    fixed = replace(recipe.stage_config, is_vocabulary_fixed=True)
+    stage = recipe.stage.build(fixed, boxes)
+    assert [rate.vocab_sizes for rate in stage.rates] == [(16,)] * 3
 
 
 def test_a_missing_codebook_is_named(data, boxes, tmp_path, capsys):
@@ -134,9 +137,9 @@ def test_a_missing_codebook_is_named(data, boxes, tmp_path, capsys):
 def test_the_boxes_in_common_are_one_object_and_trained_once(data, boxes, tmp_path):
     recipe = recipes.tiny_rates()
     stage = recipe.stage.build(recipe.stage_config, boxes)
-    unets = {id(codec.decoder.unet) for codec in stage.codecs}
-    assert len(unets) == 1
     state = stage.state_dict()
+    assert not [name for name in state if name.startswith("rates.") and "audiomae" in name]
+    assert len([name for name in state if name.endswith("unet.input_conv.weight")]) == 1
     assert len({tensor.data_ptr() for tensor in state.values() if tensor.numel()}) == len(
         [tensor for tensor in state.values() if tensor.numel()]
     )
@@ -150,18 +153,16 @@ def test_unquantized_features_reach_the_t_unet_for_their_share(data, boxes, tmp_
     source = stage.prepare(
         recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False
     )
-    batch = draw_batch(source, 0, 0, 16, Shard())
-    member = stage.eval().codecs[1]
-    seen = stage._batch_of(member, batch, stage.first.inputs(batch))
-    encoded = member._encode(seen.extra, seen)
+    batch = draw_batch(source, 0, 0, 16, Rank())
+    rate = stage.eval().rates[1]
+    inputs = rate.stacked(stage.inputs(batch))
+    encoded = rate.encode(inputs, batch)
     seeds = [generator.initial_seed() for generator in batch.generators]
     again = [torch.Generator().manual_seed(seed) for seed in seeds]
-    context = member._context(
-        encoded, seen.extra, Batch(wav=seen.wav, generators=again, step=0, extra=seen.extra)
+    context = rate.context(
+        encoded, inputs["num_positions"], Batch(wav=batch.wav, generators=again, step=0)
     )
-    exact = member.decoder.condition(
-        member.encoder.quantizer.bypass(encoded.vectors), encoded.features, 256
-    )
+    exact = rate.condition(rate.encoder.quantizer.bypass(encoded.vectors), encoded.features, 256)
     is_exact = torch.isclose(context[:, :8], exact[:, :8]).flatten(1).all(dim=1)
     assert 3 <= is_exact.sum() <= 13
 
@@ -173,25 +174,23 @@ def test_the_acoustic_encoder_rests_until_its_start(data, boxes, tmp_path):
         recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False
     )
     trained = set(stage.optimizer_groups()["codec"])
-    for codec in stage.codecs:
-        assert not trained & set(codec.encoder.quantizer.parameters())
-        assert trained >= set(codec.encoder.acoustic.parameters())
+    for rate in stage.rates:
+        assert not trained & set(rate.encoder.quantizer.parameters())
+        assert trained >= set(rate.encoder.acoustic.parameters())
     for step in (0, 1, 2, 3):
         stage.zero_grad(set_to_none=True)
-        stage.train().training_step(
-            draw_batch(source, 0, step, 2, Shard()), "codec"
-        ).loss.backward()
-        moved = [p for codec in stage.codecs for p in codec.encoder.acoustic.parameters()]
+        stage.train().training_step(draw_batch(source, 0, step, 2, Rank()), "codec").loss.backward()
+        moved = [p for rate in stage.rates for p in rate.encoder.acoustic.parameters()]
         assert any(p.grad is not None for p in moved) == (step >= 2)
-        assert all(p.grad is not None for p in stage.first.decoder.unet.parameters())
+        assert all(p.grad is not None for p in stage.decoder.unet.parameters())
 
 
 def test_codes_start_on_the_principal_axes(data, boxes, tmp_path):
     recipe = recipes.tiny_rates()
     stage = recipe.stage.build(recipe.stage_config, boxes)
     stage.prepare(recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False)
-    for codec in stage.codecs:
-        quantizer = codec.encoder.quantizer
+    for rate in stage.rates:
+        quantizer = rate.encoder.quantizer
         axes = quantizer.project_in.weight
         torch.testing.assert_close(axes @ axes.T, torch.eye(len(axes)), rtol=0, atol=1e-5)
         vectors = torch.randn(1, 9, axes.shape[1])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from semanticodec.checkpoints.trained_module import read_module
 from semanticodec.cli import main
-from semanticodec.training.state import load_export
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def train(stage, recipe, data, out, *more):
     return main(
         [
             *("train", stage, "--recipe", recipe, "--quiet"),
-            *("--data", str(data), "--out", str(out), *more),
+            *("--data", str(data), "--output", str(out), *more),
         ]
     )
 
@@ -43,14 +43,14 @@ def whole_run(data, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("recipe", "box"), [("tiny", "vocos"), ("tiny_hifigan", "hifigan")])
-def test_a_run_trains_both_groups_and_leaves_a_box(data, tmp_path, recipe, box):
+def test_a_run_trains_both_groups_and_leaves_a_module(data, tmp_path, recipe, box):
     assert train("vocoder", recipe, data, tmp_path) == 0
     values = records(tmp_path)
     assert sorted(values) == [1, 2, 3, 4]
     assert all(np.isfinite(list(line.values())).all() for line in values.values())
     # The tiny recipes' discriminators start at the third step.
     assert [step for step in values if "loss_discriminator" in values[step]] == [3, 4]
-    load_export(tmp_path / "export", box)
+    read_module(tmp_path / "export", "vocoder")
     [events] = (tmp_path / "tensorboard").iterdir()
     assert b"generated" in events.read_bytes()
 
@@ -59,14 +59,14 @@ def test_a_run_stopped_after_every_step_is_the_same_run(whole_run, data, tmp_pat
     for _ in range(4):
         assert train("vocoder", "tiny", data, tmp_path, "--minutes", "0") == 0
     assert records(tmp_path) == records(whole_run)
-    stopped, whole = (load_export(run / "export", "vocos")[1] for run in (tmp_path, whole_run))
+    stopped, whole = (read_module(run / "export", "vocoder")[1] for run in (tmp_path, whole_run))
     assert all((stopped[name] == whole[name]).all() for name in whole)
 
 
 def test_a_vae_changes_what_the_vocoder_hears(whole_run, data, tmp_path):
     assert train("vae", "tiny", data, tmp_path / "vae", "--steps", "1") == 0
     box = f"vae={tmp_path / 'vae' / 'export'}"
-    assert train("vocoder", "tiny", data, tmp_path / "run", "--box", box) == 0
+    assert train("vocoder", "tiny", data, tmp_path / "run", "--module", box) == 0
     assert records(tmp_path / "run")[1]["mel"] != records(whole_run)[1]["mel"]
 
 
@@ -79,8 +79,8 @@ def test_training_can_start_from_an_export(whole_run, data, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--box", "audiomae=nowhere"), "uses the boxes vae and codec at most"),
-        (("--box", "vae=nowhere"), "not an exported box"),
+        (("--module", "audiomae=nowhere"), "uses the modules vae and codec at most"),
+        (("--module", "vae=nowhere"), "not an exported module"),
         (("--recipe", "huge"), "choose one of small, small_adversarial, paper, tiny"),
     ],
 )

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from conftest import random_codec
 from semanticodec import Codes, SemantiCodec
-from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.errors import AudioError, CodesError, ConfigError
+from semanticodec.token_format import WINDOW_SAMPLES
 
 
 def noise(num_samples: int, seed: int = 0) -> torch.Tensor:
@@ -202,7 +202,7 @@ def test_every_input_form_gives_the_same_codes(tiny_codec: SemantiCodec, tmp_pat
 
 @pytest.mark.parametrize("rate", [8000, 44_100, 96_000])
 def test_other_rates_and_channels_are_taken(tiny_codec: SemantiCodec, rate: int) -> None:
-    codes = tiny_codec.encode(np.zeros((8, rate), dtype=np.float32), sample_rate=rate)
+    codes = tiny_codec.encode(np.zeros((1, 8, rate), dtype=np.float32), sample_rate=rate)
     assert codes.num_samples == (16_000,)
 
 
@@ -234,11 +234,11 @@ def test_features_are_what_the_codes_name(tiny_codec: SemantiCodec) -> None:
 
 def test_properties_follow_table_1(tiny_codec: SemantiCodec) -> None:
     assert tiny_codec.sample_rate == 16_000
-    assert (tiny_codec.token_rate, tiny_codec.frame_rate, tiny_codec.num_codebooks) == (
-        100,
-        50.0,
-        2,
-    )
+    assert (tiny_codec.token_rate, tiny_codec.num_codebooks) == (100, 2)
+    assert tiny_codec.positions_per_second == 50.0
+    assert tiny_codec.frame_rate == tiny_codec.columns_per_second == 6.25
+    assert tiny_codec.frame_rate * tiny_codec.hop_length == tiny_codec.sample_rate
+    assert tiny_codec.vocab_sizes == (128, 64)
     assert tiny_codec.semantic_vocab_size == 128 and tiny_codec.acoustic_vocab_size == 64
     assert tiny_codec.bitrate == 50 * (7 + 6)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,14 +16,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from semanticodec.audio.parts import Sound, open_parts
+from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
+from semanticodec.files import atomic_path
+from semanticodec.reading import Pieces, seekable, size_of
+from semanticodec.token_format import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
 READ_SECONDS = 10
-MAX_CHANNELS = 64
+UNKNOWN_FRAMES = 1 << 62  # libsndfile says even more where it does not know
 
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO
-Audio = AudioSource | np.ndarray | Tensor | list
 
 
 def _check_finite(block: np.ndarray, name: str) -> None:
@@ -55,50 +59,124 @@ def resample_blocks(
     yield np.pad(tail, (0, max(0, missing - len(tail))))[:missing]
 
 
-def _open(source: AudioSource) -> tuple[soundfile.SoundFile, str]:
-    name = str(source) if isinstance(source, (str, os.PathLike)) else "the audio stream"
-    if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        if not path.is_file():
-            kind = "is a folder" if path.is_dir() else "does not exist"
-            raise AudioError(f"{name} {kind}; give the path of a wav, flac, ogg or mp3 file")
-    handle = io.BytesIO(source) if isinstance(source, bytes) else source
+@contextmanager
+def opened(source: AudioSource) -> Iterator[tuple[BinaryIO, str]]:
+    """Give a sound file, or a copy of what a pipe gives, opened for reading from any byte.
+
+    Every way to hand over a sound file comes through here, so that all give the same samples.
+
+    Args:
+        source: path, bytes, or binary file object, which is read from where it stands.
+    Yields:
+        The file and what messages call it.
+    Raises:
+        AudioError: no such file, a folder, a text file, nothing in it.
+    """
+    name = getattr(source, "name", None) if hasattr(source, "read") else source
+    name = os.fsdecode(name) if isinstance(name, (str, os.PathLike)) else "the audio stream"
+    with ExitStack() as stack:
+        if isinstance(source, (str, os.PathLike)):
+            stream: BinaryIO = stack.enter_context(_open_path(source))
+        else:
+            stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        file = _from_here(stream, name)
+        if file is not stream:
+            stack.callback(file.close)
+        yield file, name
+
+
+def _open_path(path: str | os.PathLike[str]) -> BinaryIO:
     try:
-        return soundfile.SoundFile(handle), name
-    except (soundfile.SoundFileError, TypeError) as error:
-        # libsndfile's own words, without the file that soundfile puts before them.
-        reason = getattr(error, "error_string", error)
+        return open(path, "rb")
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        problems = {FileNotFoundError: "does not exist", IsADirectoryError: "is a folder"}
+        reason = getattr(error, "strerror", None) or str(error)
+        problem = problems.get(type(error), f"cannot be opened ({reason})")
         raise AudioError(
-            f"{name} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
+            f"{os.fsdecode(path)} {problem}; give the path of a wav, flac, ogg or mp3 file"
         ) from error
+
+
+def _from_here(stream: BinaryIO, name: str) -> BinaryIO:
+    """Return what is still to be read of a stream, as a file of its own."""
+    if isinstance(stream, io.TextIOBase):
+        raise AudioError(f"{name} is open as text; open it with mode 'rb'")
+    try:
+        file = seekable(stream)
+        start, size = file.tell(), size_of(file)
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # closed, no bytes, ...
+        raise AudioError(f"{name} cannot be read ({error}); give a binary file") from error
+    if start >= size:
+        what = "is at its end; seek(0) before" if size else "is empty; give a sound file"
+        raise AudioError(f"{name} {what}")
+    return file if start == 0 else Pieces(file, [range(start, size)])  # type: ignore[return-value]
 
 
 def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator[np.ndarray]:
     """Yield the mono mix of a sound file block by block, float32 at `sample_rate`.
 
     Args:
-        source: path, bytes or binary file object of any format that libsndfile reads.
+        source: path, bytes or binary file object of any format that libsndfile reads; pipes too.
         sample_rate: Hz of the result.
     Raises:
         AudioError: not audio, damaged, or NaN among the samples.
     """
-    sound, name = _open(source)
-
-    def mono_blocks() -> Iterator[np.ndarray]:
-        while True:
-            block = sound.read(READ_SECONDS * sound.samplerate, dtype="float32", always_2d=True)
-            if not len(block):
-                return
-            _check_finite(block, name)
-            yield block.mean(axis=1)
-
-    with sound:
+    with opened(source) as (file, name):
+        is_open = False
         try:
-            yield from resample_blocks(mono_blocks(), sound.samplerate, sample_rate)
+            for sound in open_parts(file):
+                is_open = True
+                blocks = _mono_blocks(sound, name)
+                yield from resample_blocks(blocks, sound.samplerate, sample_rate)
         except soundfile.SoundFileError as error:
+            # libsndfile's own words, without the file that soundfile puts before them.
+            reason = getattr(error, "error_string", error)
             raise AudioError(
-                f"{name} is damaged ({error}); encode it again or repair it"
+                f"{name} is damaged ({reason}); encode it again or repair it"
+                if is_open
+                else f"{name} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
             ) from error
+        except OSError as error:
+            raise AudioError(f"{name} cannot be read to its end ({error}); try again") from error
+
+
+@contextmanager
+def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
+    """Give a sound file that tells how many samples it has and can be read from any of them.
+
+    Nearly always that is the file itself. Where it tells no length or begins with other bytes, it
+    is a copy in memory: its mono mix at 16 kHz.
+
+    Args:
+        source: see `read_blocks`.
+    Raises:
+        AudioError: see `read_blocks`.
+    """
+    with opened(source) as (file, _), ExitStack() as stack:
+        try:
+            sound = stack.enter_context(soundfile.SoundFile(file))
+            is_usable = 0 < sound.frames < UNKNOWN_FRAMES
+        except soundfile.SoundFileError:
+            is_usable = False
+        if not is_usable:
+            file.seek(0)
+            copy = io.BytesIO()
+            soundfile.write(copy, load_audio(file).numpy(), SAMPLE_RATE, "FLOAT", format="WAV")
+            copy.seek(0)
+            sound = stack.enter_context(soundfile.SoundFile(copy))
+        yield sound
+
+
+def _mono_blocks(sound: Sound, name: str) -> Iterator[np.ndarray]:
+    remaining = sound.frames
+    while remaining > 0:
+        wanted = min(READ_SECONDS * sound.samplerate, remaining)
+        block = sound.next_block(wanted)
+        if not len(block):
+            return
+        remaining -= len(block)
+        _check_finite(block, name)
+        yield block.mean(axis=1)
 
 
 def load_audio(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Float[Tensor, " S"]:
@@ -115,102 +193,6 @@ def load_audio(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Float[Ten
     return torch.from_numpy(np.ascontiguousarray(wav, dtype=np.float32))
 
 
-def _to_float(samples: np.ndarray) -> np.ndarray:
-    """Scale integer PCM to [-1, 1); pass floats through as float32."""
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128.0) / 128.0
-    if np.issubdtype(samples.dtype, np.signedinteger):
-        return (samples / float(-int(np.iinfo(samples.dtype).min))).astype(np.float32)
-    if np.issubdtype(samples.dtype, np.floating):
-        return samples.astype(np.float32)
-    raise AudioError(
-        f"samples of type {samples.dtype} are not audio; give float, int16, int32 or uint8"
-    )
-
-
-def _mono(samples: np.ndarray) -> np.ndarray:
-    channels, num_samples = samples.shape
-    if channels > MAX_CHANNELS or channels > max(num_samples, 2):
-        raise AudioError(
-            f"an array of shape {samples.shape} has {channels} channels; "
-            f"at most {MAX_CHANNELS} are taken, as [channels, samples] (transposed?)"
-        )
-    return samples.mean(axis=0)
-
-
-def waveforms(audio: Audio, sample_rate: int | None = None) -> list[Float[Tensor, " S"]]:
-    """Return every item of `audio` as a float32 mono waveform at 16 kHz on the CPU.
-
-    Args:
-        audio: a path; an array or tensor [S], [C, S] or [B, C, S]; or a list of these.
-        sample_rate: Hz of arrays (default 16 000); files state their own.
-    Raises:
-        AudioError: wrong shape or type, no items, NaN, or an unreadable file.
-    """
-    if isinstance(audio, (list, tuple)):
-        if not audio:
-            raise AudioError("an empty list holds no audio; give at least one item")
-        if isinstance(audio[0], (int, float)):
-            return waveforms(np.asarray(audio, dtype=np.float32), sample_rate)
-        return [wav for item in audio for wav in waveforms(item, sample_rate)]
-    if isinstance(audio, (np.ndarray, Tensor)):
-        return _array_waveforms(_to_numpy(audio), sample_rate or SAMPLE_RATE)
-    if is_path(audio):
-        return [load_audio(audio)]
-    raise AudioError(
-        f"{type(audio).__name__} is not audio; give a path, an array, a tensor, or a list of these"
-    )
-
-
-def recordings(audio: Audio, sample_rate: int | None = None) -> Iterator[Iterable[np.ndarray]]:
-    """Yield every item of `audio` as blocks of mono 16 kHz samples, files without loading them.
-
-    Args:
-        audio: as `waveforms` takes it.
-        sample_rate: Hz of arrays (default 16 000); files state their own.
-    Raises:
-        AudioError: see `waveforms`.
-    """
-    if isinstance(audio, (list, tuple)) and any(is_path(item) for item in audio):
-        for item in audio:
-            yield from recordings(item, sample_rate)
-    elif is_path(audio):
-        yield read_blocks(audio)  # type: ignore[arg-type]
-    else:
-        for wav in waveforms(audio, sample_rate):
-            yield [wav.numpy()]
-
-
-def is_path(audio: object) -> bool:
-    """Return whether `audio` names or holds a sound file rather than samples."""
-    return isinstance(audio, (str, os.PathLike, bytes)) or hasattr(audio, "read")
-
-
-def _to_numpy(audio: np.ndarray | Tensor) -> np.ndarray:
-    if isinstance(audio, Tensor):
-        # numpy knows no bfloat16.
-        tensor = audio.detach().cpu()
-        return tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy()
-    return audio
-
-
-def _array_waveforms(samples: np.ndarray, source_rate: int) -> list[Tensor]:
-    if source_rate <= 0:
-        raise AudioError(f"a sample rate of {source_rate} Hz is impossible; give a positive rate")
-    if samples.ndim == 3:
-        return [wav for item in samples for wav in _array_waveforms(item, source_rate)]
-    if samples.ndim not in (1, 2):
-        raise AudioError(
-            f"an array of shape {samples.shape} is not audio; "
-            "give [samples], [channels, samples] or [batch, channels, samples]"
-        )
-    scaled = _to_float(samples)
-    _check_finite(scaled, "the array")
-    mono = scaled if scaled.ndim == 1 else _mono(scaled)
-    blocks = list(resample_blocks([np.ascontiguousarray(mono)], source_rate))
-    return [torch.from_numpy(np.concatenate(blocks))]
-
-
 def save_audio(path: str | os.PathLike[str], wav: Tensor, sample_rate: int = SAMPLE_RATE) -> None:
     """Write a waveform [S] or [C, S] atomically as 16-bit wav or flac (by suffix).
 
@@ -224,9 +206,9 @@ def save_audio(path: str | os.PathLike[str], wav: Tensor, sample_rate: int = SAM
             f"{target.name} has the suffix '{target.suffix}'; use one of {', '.join(formats)}"
         )
     samples = wav.detach().float().cpu().reshape(-1, wav.shape[-1]).T.clamp(-1, 1).numpy()
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        soundfile.write(partial, samples, sample_rate, format=formats[target.suffix.lower()])
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    kind = formats[target.suffix.lower()]
+    with (
+        atomic_path(target) as partial,
+        open_sound_file(partial, sample_rate, samples.shape[1], kind) as sound,
+    ):
+        sound.write(samples)

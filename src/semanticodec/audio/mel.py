@@ -7,41 +7,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.errors import AudioError
+from semanticodec.token_format import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
 FFT_SIZE = 1024
 HOP_LENGTH = 160
 NUM_MEL_BINS = 64
 LOG_FLOOR = 1e-5
-# Slaney's scale: linear below 1 kHz (3 mel per 200 Hz), then 27 steps per factor of 6.4.
-_BREAK_HZ = 1000.0
-_MELS_PER_HZ = 3.0 / 200.0
-_LOG_STEP = torch.log(torch.tensor(6.4, dtype=torch.float64)) / 27.0
-
-
-def _mel_scale(frequency_hz: Tensor) -> Tensor:
-    above = torch.log(frequency_hz.clamp_min(_BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
-    return torch.where(frequency_hz < _BREAK_HZ, frequency_hz * _MELS_PER_HZ, 15.0 + above)
-
-
-def _frequency_hz(mels: Tensor) -> Tensor:
-    above = _BREAK_HZ * torch.exp(_LOG_STEP * (mels - 15.0).clamp_min(0))
-    return torch.where(mels < 15.0, mels / _MELS_PER_HZ, above)
-
-
-def slaney_filters(
-    sample_rate: int, fft_size: int, num_mel_bins: int, highest_hz: float
-) -> Float[Tensor, "F M"]:
-    """Return area-normalised triangles on Slaney's mel scale from 0 Hz to `highest_hz`."""
-    lines_hz = torch.linspace(0, sample_rate / 2, fft_size // 2 + 1, dtype=torch.float64)
-    top = _mel_scale(torch.tensor(highest_hz, dtype=torch.float64))
-    edges_hz = _frequency_hz(torch.linspace(0, 1, num_mel_bins + 2, dtype=torch.float64) * top)
-    left, centre, right = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
-    rising = (lines_hz[:, None] - left) / (centre - left)
-    falling = (right - lines_hz[:, None]) / (right - centre)
-    triangles = torch.minimum(rising, falling).clamp_min(0)
-    return (triangles * 2.0 / (right - left)).float()
 
 
 class Mel(nn.Module):
@@ -57,7 +30,7 @@ class Mel(nn.Module):
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, wav: Float[Tensor, "B S"]) -> Float[Tensor, "B T 64"]:
-        """Return the log-mel spectrogram, T = S // 160; frame t is centred at sample 160 t + 80.
+        """Return the log-mel spectrogram, T = S // 160; frame t is centered at sample 160 t + 80.
 
         Args:
             wav: 16 kHz waveform in [-1, 1].

@@ -15,21 +15,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES
+from semanticodec.token_format import WINDOW_SAMPLES
 
 OVERLAP_SAMPLES = 10_240  # 0.64 s, paper Sec. IV-D
 HOP_SAMPLES = WINDOW_SAMPLES - OVERLAP_SAMPLES
 # A window is 64 columns of 0.16 s; decoding advances by 60 of them.
 OVERLAP_FRACTION = 16
-# A window that is not padded to its full length is a multiple of two columns, which K = 4 joins.
+# A window that is not padded to its full length is a multiple of 0.32 s: of two columns, which a
+# stack factor of 4 joins, and of what the T-UNet can halve.
 STEP_SAMPLES = 5120
 
 
 @dataclass(frozen=True)
 class Window:
-    """One window to encode: `wav` [1, S] padded as `window_fbank` expects it."""
+    """One window to encode: `wav` padded as `window_fbank` expects it."""
 
-    wav: Tensor
+    wav: Float[Tensor, "1 S"]
     num_samples: int
     is_last: bool
 
@@ -85,11 +87,11 @@ def decode_ranges(num_positions: int, positions_per_window: int) -> list[tuple[i
 
 
 def overlap_add(
-    windows: Iterable[Float[Tensor, " S"]],
+    windows: Iterable[Float[Tensor, " _S"]],
     num_samples: int,
     hop_samples: int = HOP_SAMPLES,
     overlap_samples: int = OVERLAP_SAMPLES,
-) -> Iterator[Float[Tensor, " N"]]:
+) -> Iterator[Float[Tensor, " _S"]]:
     """Yield the joined waveform block by block, `num_samples` in all, holding one overlap.
 
     Args:

@@ -12,14 +12,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.token_format import TOKEN_RATES, TokenGrid
 
 REPOSITORY = "haoheliu/SemantiCodec"
-TOKEN_RATES = (25, 50, 100)
 SEMANTIC_VOCAB_SIZES = (4096, 8192, 16384, 32768)
-POSITIONS_AT_100 = 512  # of a 10.24 s window; the codebook folders are named by this number
 
 
 class OfficialFiles(NamedTuple):
@@ -52,7 +51,7 @@ def codebook_name(token_rate: int, semantic_vocab_size: int) -> str:
 
     The file is named after its general-sound half: `codebook_2048_0.npy` holds 4096 rows.
     """
-    positions = POSITIONS_AT_100 * token_rate // 100
+    positions = TokenGrid(token_rate).positions_per_window
     folder = f"codebook_idx/combine_{positions}_audioset_dominate"
     return f"{folder}/codebook_{semantic_vocab_size // 2}_0.npy"
 
@@ -98,8 +97,9 @@ def download_official(
     token_rate: int,
     semantic_vocab_size: int,
     revision: str | None = None,
-    cache_dir: str | Path | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
     local_files_only: bool = False,
+    token: str | bool | None = None,
 ) -> OfficialFiles:
     """Return the three files from the Hub's cache, fetching what is not there yet.
 
@@ -109,6 +109,7 @@ def download_official(
         revision: branch, tag or commit of the Hub repository; a commit pins the weights.
         cache_dir: cache folder; default the Hub's own. `HF_HUB_OFFLINE=1` is respected.
         local_files_only: never reach for the network.
+        token: access token of the Hub, or whether to use the one that is stored.
     Raises:
         ConfigError: no such official setting.
         CheckpointError: the Hub cannot be reached and the cache lacks a file, or the
@@ -121,17 +122,16 @@ def download_official(
         "decoder": f"{folder}/decoder.ckpt",
         "codebook": codebook_name(token_rate, semantic_vocab_size),
     }
-    paths = {
-        box: _download(name, revision, cache_dir, local_files_only) for box, name in names.items()
-    }
-    return OfficialFiles(**paths)
+    access = _access(revision, cache_dir, local_files_only, token)
+    return OfficialFiles(**{part: _download(name, access) for part, name in names.items()})
 
 
 def download_model(
     repository: str,
     revision: str | None = None,
-    cache_dir: str | Path | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
     local_files_only: bool = False,
+    token: str | bool | None = None,
 ) -> Path:
     """Return the folder of a model of this package on the Hub: config.json and *.safetensors.
 
@@ -140,39 +140,42 @@ def download_model(
         revision: branch, tag or commit.
         cache_dir: cache folder; default the Hub's own.
         local_files_only: never reach for the network.
+        token: access token of the Hub, or whether to use the one that is stored.
     Raises:
         CheckpointError: no such repository or revision, or not in the cache and offline.
     """
     from huggingface_hub import snapshot_download
 
+    access = _access(revision, cache_dir, local_files_only, token)
     with _hub_errors(repository, repository, revision):
         folder = snapshot_download(
-            repository,
-            revision=revision,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            allow_patterns=["config.json", "*.safetensors"],
+            repository, allow_patterns=["config.json", "*.safetensors"], **access
         )
     return Path(folder)
 
 
-def _download(
-    name: str,
+def _access(
     revision: str | None,
-    cache_dir: str | Path | None,
+    cache_dir: str | os.PathLike[str] | None,
     local_files_only: bool,
-) -> Path:
+    token: str | bool | None,
+) -> dict[str, Any]:
+    """Return what both of the Hub's functions take; a token only where one is given."""
+    given = {} if token is None else {"token": token}
+    return {
+        "revision": revision,
+        "cache_dir": cache_dir,
+        "local_files_only": local_files_only,
+        **given,
+    }
+
+
+def _download(name: str, access: dict[str, Any]) -> Path:
     # Imported here: the package and its built-in model work without touching the Hub's client.
     from huggingface_hub import hf_hub_download
 
-    with _hub_errors(name, REPOSITORY, revision):
-        path = hf_hub_download(
-            REPOSITORY,
-            name,
-            revision=revision,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
+    with _hub_errors(name, REPOSITORY, access["revision"]):
+        path = hf_hub_download(REPOSITORY, name, **access)
     return Path(path)
 
 
@@ -194,7 +197,7 @@ def _hub_errors(name: str, repository: str, revision: str | None) -> Iterator[No
             f"the Hub repository {repository} (revision {revision or 'main'}) did not give "
             f"{name}: {reason}; check the names and your access, or give files by path"
         ) from error
-    except OSError as error:
+    except Exception as error:  # connections, disks and the client's own kinds
         raise CheckpointError(
             f"{name} could not be fetched from the Hub ({error}); check the connection and the "
             "space in the cache folder, or download it and give its path"

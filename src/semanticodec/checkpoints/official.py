@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.checkpoints.hub import TOKEN_RATES
 from semanticodec.checkpoints.official_names import (
     UNUSED,
     UNUSED_AUDIOMAE_DECODER,
@@ -43,7 +43,7 @@ from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CheckpointError, ConfigError
-from semanticodec.layers.stacking import positions_per_window
+from semanticodec.token_format import TOKEN_RATES, TokenGrid
 
 AUDIOMAE_WIDTH = 768
 LSTM_LAYERS = {25: 2, 50: 3, 100: 4}
@@ -72,14 +72,14 @@ def official_config(token_rate: int, semantic_vocab_size: int) -> CodecConfig:
         raise ConfigError(
             f"no official model has {token_rate} tokens per second; choose one of {TOKEN_RATES}"
         )
-    stack_factor = 100 // token_rate
-    width = stack_factor * AUDIOMAE_WIDTH
-    condition = Condition.Config(width=width, max_positions=positions_per_window(stack_factor))
+    grid = TokenGrid(token_rate)
+    width = grid.stack_factor * AUDIOMAE_WIDTH
+    condition = Condition.Config(width=width, max_positions=grid.positions_per_window)
     context_width = 2 * width + condition.position_width
     return CodecConfig(
         token_rate=token_rate,
         encoder=Encoder.Config(
-            stack_factor=stack_factor,
+            stack_factor=grid.stack_factor,
             semantic=SemanticQuantizer.Config(width=width, vocab_sizes=(semantic_vocab_size,)),
             acoustic=AcousticEncoder.Config(
                 width=width, hidden=2 * width, num_layers=LSTM_LAYERS[token_rate]
@@ -218,12 +218,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     return {key: value.detach() for key, value in content.items()}
 
 
-def read_codebook(path: str | os.PathLike[str], token_rate: int) -> Tensor:
-    """Return a semantic codebook, float32 [vocabulary, 768 K], mapped from disk.
+def read_codebook(path: str | os.PathLike[str], token_rate: int) -> Float[Tensor, "K D"]:
+    """Return a semantic codebook, float32 and 768 · stack factor wide, mapped from disk.
 
     Args:
         path: the `.npy` file.
-        token_rate: 25, 50 or 100; tells K.
+        token_rate: 25, 50 or 100; tells the stack factor.
     Raises:
         CheckpointError: missing, damaged, pickled, or of a wrong shape or type.
         ConfigError: no such token rate.
@@ -315,7 +315,7 @@ def _check_kind(state: dict[str, Tensor], box: str, token_rate: int, source: str
                 f"{source} is a {other} checkpoint, given as the {box}; exchange the two paths"
             )
         stack_factor = (state[key].shape[axis] - rest) / unit
-        if stack_factor in (1, 2, 4) and stack_factor * token_rate != 100:
+        if stack_factor in (1, 2, 4) and stack_factor != TokenGrid(token_rate).stack_factor:
             raise CheckpointError(
                 f"{source} is for {100 / stack_factor:g} tokens per second, not {token_rate}; "
                 f"pass token_rate={100 / stack_factor:g} or the file of that rate"

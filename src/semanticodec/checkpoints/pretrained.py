@@ -8,8 +8,6 @@ Several token rates may share weight files; nothing is ever unpickled.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -22,31 +20,46 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from semanticodec.checkpoints.codebook_grid import SCALE_SUFFIX, from_int8, to_int8
+from semanticodec.checkpoints.index import (
+    CONFIG_NAME,
+    DEFAULT_MODEL,
+    FORMAT,
+    read_index,
+    weight_files,
+)
 from semanticodec.config import CodecConfig, config_from_dict, config_to_dict
+from semanticodec.encoder.quantizers import QUANTIZERS
 from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.files import atomic_path, write_json
 
-FORMAT = 1
-CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
-DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "default_model"
 CODEBOOK_KEY = "encoder.semantic.codebook_"
-FINGERPRINT_VALUES = 64
 # Stored in full whatever the precision of the rest: small, and float16 would break them (noise
 # levels near 1, counts beyond 65 504).
 FULL_PRECISION = (
     "decoder.schedule.",
     "decoder.preconditioning.",
     "decoder.latent_scale",
-    "encoder.quantizer.cluster_size",
+    *(f"encoder.quantizer.{name}" for kind in QUANTIZERS.values() for name in kind.full_precision),
 )
 
 
-def model_folder(source: str | os.PathLike[str] | None = None, revision: str | None = None) -> Path:
+def model_folder(
+    source: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> Path:
     """Return the folder that holds a model.
 
     Args:
         source: None for the built-in model, a folder, or a Hub id `owner/name`.
         revision: branch, tag or commit of a Hub model.
+        cache_dir: folder of the Hub's files (default: the Hub client's own).
+        local_files_only: take a Hub model from that folder alone.
+        token: access token of the Hub, or whether to use the one that is stored.
     Raises:
         CheckpointError: no such folder, and no Hub model that can be reached.
     """
@@ -61,36 +74,18 @@ def model_folder(source: str | os.PathLike[str] | None = None, revision: str | N
         )
     from semanticodec.checkpoints.hub import download_model
 
-    return download_model(str(source), revision=revision)
+    return download_model(
+        str(source),
+        revision=revision,
+        cache_dir=cache_dir,
+        local_files_only=local_files_only,
+        token=token,
+    )
 
 
 def _is_hub_id(source: str) -> bool:
     owner, _, name = source.partition("/")
     return bool(owner and name) and "/" not in name and not source.startswith((".", "~"))
-
-
-def read_index(folder: Path) -> dict[str, Any]:
-    """Return the checked content of a model folder's `config.json`."""
-    path = folder / CONFIG_NAME
-    if not path.is_file():
-        raise CheckpointError(f"{folder} has no {CONFIG_NAME}; is it a model folder?")
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
-    if not isinstance(index, dict) or not isinstance(index.get("token_rates"), dict):
-        raise CheckpointError(f"{path} lists no token_rates; it is no model of this codec")
-    rates = index["token_rates"]
-    if not rates or not all(rate.isdecimal() for rate in rates):
-        raise CheckpointError(
-            f"{path} lists the token rates {', '.join(map(repr, rates)) or 'none'}; they are to be "
-            "numbers of tokens per second, at least one"
-        )
-    if index.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {index.get('format')!r}, this version reads {FORMAT}; upgrade"
-        )
-    return index
 
 
 def read_setting(folder: Path, token_rate: int | None = None) -> tuple[CodecConfig, list[Path]]:
@@ -104,18 +99,7 @@ def read_setting(folder: Path, token_rate: int | None = None) -> tuple[CodecConf
             f"it offers {', '.join(rates) or 'none'}"
         )
     setting = rates[chosen]
-    if not isinstance(setting, dict) or not isinstance(setting.get("weights"), list):
-        raise CheckpointError(f"{folder / CONFIG_NAME} names no weights for token rate {chosen}")
-    files = []
-    for name in setting["weights"]:
-        # A name with a path in it could point anywhere on the reader's disk.
-        if (
-            not isinstance(name, str)
-            or Path(name).name != name
-            or not name.endswith(".safetensors")
-        ):
-            raise CheckpointError(f"{name!r} is no plain .safetensors file name in {CONFIG_NAME}")
-        files.append(folder / name)
+    files = weight_files(folder, chosen, setting)
     return config_from_dict(CodecConfig, setting.get("config")), files
 
 
@@ -176,23 +160,6 @@ def load_state(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
     module.load_state_dict(state, assign=True)
 
 
-def fingerprint(state: dict[str, Tensor]) -> bytes:
-    """Return 8 bytes that name the weights which give codes their meaning (the encoder's).
-
-    Some values of every tensor are hashed: quick at any size, and any retraining changes them.
-    """
-    digest = hashlib.sha256()
-    for key in sorted(state):
-        if not key.startswith("encoder."):
-            continue
-        flat = state[key].detach().flatten()
-        step = max(1, flat.numel() // FINGERPRINT_VALUES)
-        values = flat[::step][:FINGERPRINT_VALUES].float().cpu().contiguous()
-        digest.update(f"{key}{tuple(state[key].shape)}".encode())
-        digest.update(values.numpy().tobytes())
-    return digest.digest()[:8]
-
-
 def write_model(
     folder: str | os.PathLike[str],
     config: CodecConfig,
@@ -210,7 +177,6 @@ def write_model(
             codebooks that lie on the grid of `codebook_grid` take 8, without a change of value.
     """
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     write_weights(target / WEIGHTS_NAME, state, dtype)
     rate = str(config.token_rate)
     setting = {"config": config_to_dict(config), "weights": [WEIGHTS_NAME]}
@@ -233,7 +199,6 @@ def write_models(
         dtype: precision of the stored weights, as in `write_model`.
     """
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     rates: dict[str, Any] = {}
     written: set[str] = set()
     for config, files in settings:
@@ -248,9 +213,8 @@ def write_models(
 
 def write_weights(path: Path, state: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
     """Write a weight file atomically, as `stored` holds its tensors."""
-    partial = path.with_name(f".{path.name}.partial")
-    save_file(stored(state, dtype), partial, metadata={"format": "pt"})
-    os.replace(partial, path)
+    with atomic_path(path) as partial:
+        save_file(stored(state, dtype), partial, metadata={"format": "pt"})
 
 
 def stored(state: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
@@ -280,6 +244,4 @@ def _stored_tensor(key: str, tensor: Tensor, dtype: torch.dtype | None) -> Tenso
 
 def write_index(folder: Path, index: dict[str, Any]) -> None:
     """Write a model folder's `config.json` atomically."""
-    partial = folder / f".{CONFIG_NAME}.partial"
-    partial.write_text(json.dumps({"format": FORMAT, **index}, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, folder / CONFIG_NAME)
+    write_json(folder / CONFIG_NAME, {"format": FORMAT, **index})

@@ -7,7 +7,6 @@ imports torch at the top: help and `info` answer at once.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -24,10 +23,13 @@ from semanticodec.cli import (
     train,
 )
 from semanticodec.cli.options import Parser
-from semanticodec.cli.report import USER_ERROR, print_error
+from semanticodec.cli.report import DONE, USER_ERROR, print_error
+from semanticodec.cli.signals import Terminated, termination_raises
+from semanticodec.cli.streams import drop_unwritten, prepare_streams, print_to_stderr
 from semanticodec.errors import SemantiCodecError
 
 INTERRUPTED = 130
+STOPPED = "semanticodec: stopped"
 COMMANDS = {
     "encode": encode,
     "decode": decode,
@@ -56,12 +58,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 2 an error of the user, 130 stopped.
+    """Run one command and return its exit status.
 
     Args:
         argv: arguments without the program's name; default those of the process.
+    Returns:
+        0 where all is done, 2 after an error of the user, 130 and 128 + n when stopped by Ctrl-C or
+        signal n; `evaluate` has 1 for runs of which a part failed.
     """
-    return run_command(build_parser(), lambda args: COMMANDS[args.command].run(args), argv)
+    words = roundtrip.with_plot_output(sys.argv[1:] if argv is None else argv)
+    return run_command(build_parser(), lambda args: COMMANDS[args.command].run(args), words)
 
 
 def run_command(
@@ -75,19 +81,35 @@ def run_command(
         parser: parser of the program's arguments.
         run: work of the command; returns its exit status.
         argv: arguments without the program's name; default those of the process.
+    Returns:
+        See `main`.
     """
-    args = parser.parse_args(argv)
+    prepare_streams()
     try:
-        status = run(args)
-        sys.stdout.flush()
-        return status
+        return _run(parser, run, argv)
+    finally:
+        drop_unwritten()
+
+
+def _run(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None,
+) -> int:
+    try:
+        args = parser.parse_args(argv)
+        with termination_raises():
+            status = run(args)
+            sys.stdout.flush()
+            return status
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`). Python would complain at exit otherwise.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return DONE  # the reader of our output has gone (`| head`)
     except (SemantiCodecError, OSError) as error:
         print_error(error)
         return USER_ERROR
     except KeyboardInterrupt:
-        print("semanticodec: stopped", file=sys.stderr)
+        print_to_stderr(STOPPED)
         return INTERRUPTED
+    except Terminated as stopped:
+        print_to_stderr(STOPPED)
+        return int(stopped.code or 0)

@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semanticodec.checkpoints.index import CONFIG_NAME
 from semanticodec.errors import ConfigError
+from semanticodec.files import check_writable
 
 if TYPE_CHECKING:
     from semanticodec.cli.options import Subparsers
@@ -21,7 +23,7 @@ Convert the official SemantiCodec checkpoints to a model folder, for --model and
 
 Without files they come from the Hugging Face Hub (some GB, kept in its cache). The official weights
 were trained by their authors on top of AudioMAE (CC-BY-NC) and AudioLDM 2 (CC-BY-NC-SA): those
-licences bind whoever uses them.
+licenses bind whoever uses them.
 """
 RATES = (25, 50, 100)
 
@@ -30,31 +32,43 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command's arguments."""
     parser = subparsers.add_parser(
         "convert",
-        help="official checkpoints to a model folder",
+        help="convert official checkpoints to a model folder",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="to write")
-    parser.add_argument("--token-rate", type=int, choices=RATES, required=True)
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FOLDER", help="model folder to write"
+    )
+    parser.add_argument(
+        "--token-rate",
+        type=int,
+        choices=RATES,
+        required=True,
+        help="tokens per second of the checkpoints",
+    )
     parser.add_argument(
         "--semantic-vocab-size",
         type=int,
         metavar="N",
-        help="codebook to fetch from the Hub: 4096, 8192, 16384 (default) or 32768",
+        help="number of entries of the semantic codebook on the Hub: 4096, 8192, 16384 (default) "
+        "or 32768",
     )
     parser.add_argument("--revision", help="branch, tag or commit on the Hub")
-    parser.add_argument("--encoder", metavar="CKPT", help="encoder.ckpt on disk")
-    parser.add_argument("--decoder", metavar="CKPT", help="decoder.ckpt on disk")
-    parser.add_argument("--codebook", metavar="NPY", help="semantic codebook on disk")
-    parser.add_argument("--half", action="store_true", help="store float16: half the size")
-    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
+    parser.add_argument("--encoder", metavar="CKPT", help="path of encoder.ckpt")
+    parser.add_argument("--decoder", metavar="CKPT", help="path of decoder.ckpt")
+    parser.add_argument("--codebook", metavar="NPY", help="path of the semantic codebook")
+    parser.add_argument(
+        "--half", action="store_true", help="store weights as float16, at half the size"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="overwrite an existing model")
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert one setting and return the exit status."""
     folder = Path(args.output)
-    if (folder / "config.json").exists() and not args.overwrite:
+    if (folder / CONFIG_NAME).exists() and not args.overwrite:
         raise ConfigError(f"{folder} holds a model already; choose another name or --overwrite")
+    check_writable(folder / CONFIG_NAME)
     has_files = any((args.encoder, args.decoder, args.codebook))
     if has_files and args.semantic_vocab_size is not None:
         raise ConfigError(

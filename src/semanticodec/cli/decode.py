@@ -14,6 +14,7 @@ from semanticodec.cli.ahead import decode_ahead
 from semanticodec.cli.inputs import CODE_SUFFIXES, Input, expand
 from semanticodec.cli.options import (
     add_decode_options,
+    add_inputs,
     add_model_options,
     add_output_options,
     load_codec,
@@ -23,13 +24,12 @@ from semanticodec.cli.outputs import Task, plan
 from semanticodec.cli.progress import is_watched, watched_blocks
 from semanticodec.cli.report import (
     Result,
-    describe_coded,
     is_skipped,
     print_warning,
     run_each,
     sizes,
 )
-from semanticodec.cli.sound import FORMATS, sound_format, write_sound
+from semanticodec.cli.sound import FORMATS, add_format_option, sound_format, write_sound
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,19 +51,17 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command's arguments."""
     parser = subparsers.add_parser(
         "decode",
-        help=".smtc files to sound files",
+        help="decode .smtc files to sound files",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="file, glob, folder or -")
-    add_output_options(parser, "default: beside the input, with the suffix .wav; - is stdout")
-    parser.add_argument(
-        "--format", choices=FORMATS, help="default: what the output's suffix says, else wav"
-    )
+    add_inputs(parser, ".smtc file")
+    add_output_options(parser, "output file, folder or - for stdout (default: INPUT.wav)")
+    add_format_option(parser)
     parser.add_argument(
         "--conceal",
         action="store_true",
-        help="decode damaged files too, with the gaps filled from what came before",
+        help="conceal damaged blocks by repeating the last good column of codes",
     )
     add_decode_options(parser)
     add_model_options(parser, choose_rate=False)
@@ -96,16 +94,12 @@ def run(args: argparse.Namespace) -> int:
         codes, num_bytes = done[:2] if done else _read_codes(task.item, args.conceal)
         codec = codec_of(codes.token_rate, codes.semantic_vocab_size)
         blocks = [done.wav] if done else decoded_blocks(codec, codes, args, task.item.name)
-        write_sound(task.target, blocks, codes.num_samples[0], codec.sample_rate, kind)
+        length, sample_rate = codes.num_samples[0], codec.sample_rate
+        write_sound(task.target, blocks, length, sample_rate, kind, replace=args.overwrite)
         elapsed_s = done.elapsed_s if done else time.perf_counter() - started
-        return {
-            "input": task.item.name,
-            "output": task.target_name,
-            **sizes(codes, num_bytes),
-            "elapsed_s": round(elapsed_s, 3),
-        }
+        return {**sizes(codes, num_bytes), "elapsed_s": round(elapsed_s, 3)}
 
-    return run_each(tasks, work, describe_coded, args)
+    return run_each(tasks, work, args, "decoded")
 
 
 def decode_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 
 from semanticodec.cli.ahead import Encoded, encode_ahead
 from semanticodec.cli.inputs import AUDIO_SUFFIXES, expand
-from semanticodec.cli.options import add_model_options, add_output_options, load_codec
+from semanticodec.cli.options import (
+    add_inputs,
+    add_model_options,
+    add_output_options,
+    load_codec,
+)
 from semanticodec.cli.outputs import Task, plan, written_whole
 from semanticodec.cli.progress import is_watched, watched_source
-from semanticodec.cli.report import Result, describe_coded, is_skipped, run_each, sizes
+from semanticodec.cli.report import Result, is_skipped, run_each, sizes
 
 if TYPE_CHECKING:
     from semanticodec import SemantiCodec
@@ -31,12 +36,12 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command's arguments."""
     parser = subparsers.add_parser(
         "encode",
-        help="sound files to .smtc files",
+        help="encode sound files to .smtc files",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="file, glob, folder or -")
-    add_output_options(parser, "default: beside the input, with the suffix .smtc; - is stdout")
+    add_inputs(parser, "sound file")
+    add_output_options(parser, "output file, folder or - for stdout (default: INPUT.smtc)")
     add_model_options(parser)
 
 
@@ -49,17 +54,13 @@ def run(args: argparse.Namespace) -> int:
 
     def work(task: Task) -> Result:
         codes, elapsed_s = ahead.take(task) or _encode_alone(codec, task, is_watched(args.quiet))
-        with written_whole(task.target) as partial:
-            codes.save(partial)
+        with written_whole(task.target, replace=args.overwrite) as partial:
+            with partial.open("wb") as file:
+                codes.save(file)
             num_bytes = partial.stat().st_size
-        return {
-            "input": task.item.name,
-            "output": task.target_name,
-            **sizes(codes, num_bytes),
-            "elapsed_s": round(elapsed_s, 3),
-        }
+        return {**sizes(codes, num_bytes), "elapsed_s": round(elapsed_s, 3)}
 
-    return run_each(tasks, work, describe_coded, args)
+    return run_each(tasks, work, args, "encoded")
 
 
 def _encode_alone(codec: SemantiCodec, task: Task, shown: bool) -> Encoded:

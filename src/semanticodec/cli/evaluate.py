@@ -6,7 +6,7 @@ import argparse
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from semanticodec.cli import evaluate_reconstruction, evaluate_semantics
+from semanticodec.cli import evaluate_features, evaluate_reconstruction, evaluate_semantics
 from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 EVALUATIONS: dict[str, ModuleType] = {
     "reconstruction": evaluate_reconstruction,
     "semantics": evaluate_semantics,
+    "features": evaluate_features,
 }
 # What reproduces the paper is run from a clone; the old commands name the new ones.
 MOVED = ("ablations", "figures", "results")

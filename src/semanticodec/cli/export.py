@@ -1,4 +1,4 @@
-"""`semanticodec export`: the decoder's boxes to ONNX files, for other runtimes."""
+"""`semanticodec export`: the decoder as ONNX files, for other runtimes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING
 
 from semanticodec.cli.options import add_model_options, load_codec
 from semanticodec.cli.report import DONE
+from semanticodec.device import AUTO
 from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.files import check_writable
 
 if TYPE_CHECKING:
     from semanticodec.cli.options import Subparsers
 
 DESCRIPTION = """\
-Write what turns codes into sound as ONNX files: a diffusion step (unet.onnx), the VAE decoder
-(vae.onnx) and the vocoder (vocoder.onnx), with export.json, which lists their inputs. Float32;
-any number of windows at once, of any multiple of 0.32 s.
+Write the decoder as ONNX files: a diffusion step (unet.onnx), the VAE decoder (vae.onnx) and the
+vocoder (vocoder.onnx), with export.json, which lists their inputs. Float32; batches of any number
+of windows, of any multiple of 0.32 s.
 
   semanticodec export -o onnx/
   semanticodec export --model official-50 -o onnx-50/ --check
 
 Needs: pip install 'semanticodec[onnx]'.
 """
+INDEX_NAME = "export.json"
 LARGEST_ERROR = 1e-4  # relative; rounding alone stays below 1e-5
 
 
@@ -31,23 +34,30 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command's arguments."""
     parser = subparsers.add_parser(
         "export",
-        help="the decoder to ONNX files",
+        help="export the decoder to ONNX files",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="to write")
     parser.add_argument(
-        "--check", action="store_true", help="run the files in onnxruntime and compare with torch"
+        "-o", "--output", required=True, metavar="FOLDER", help="folder of the ONNX files"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace an export that is there")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="also run the files in onnxruntime and compare the results with torch's",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="overwrite an existing export")
     add_model_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Export one model and return the exit status."""
     folder = Path(args.output)
-    if (folder / "export.json").exists() and not args.overwrite:
+    if (folder / INDEX_NAME).exists() and not args.overwrite:
         raise ConfigError(f"{folder} holds an export already; choose another name or --overwrite")
+    check_writable(folder / INDEX_NAME)
+    if args.device == AUTO:
+        args.device = "cpu"  # where ONNX files are made
     started = time.perf_counter()
 
     from semanticodec.runtimes.onnx_export import check_export, export_decoder

@@ -1,35 +1,55 @@
-"""`semanticodec info`: what a `.smtc` file or a model folder says about itself, without torch."""
+"""`semanticodec info`: metadata of `.smtc` files and model folders, without torch."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from semanticodec.checkpoints.index import (
+    CONFIG_NAME,
+    DEFAULT_MODEL,
+    read_index,
+    weight_files,
+)
 from semanticodec.cli.inputs import CODE_SUFFIXES, Input, expand
-from semanticodec.cli.report import DONE, USER_ERROR, print_error
+from semanticodec.cli.report import (
+    DONE,
+    STATUS_DONE,
+    STATUS_FAILED,
+    USER_ERROR,
+    error_text,
+    print_error,
+)
+from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets, qualities
 from semanticodec.errors import CheckpointError, ContainerError, SemantiCodecError
+from semanticodec.token_format import vocab_size_of
 
 if TYPE_CHECKING:
     from semanticodec.cli.options import Subparsers
 
 DESCRIPTION = """\
-Say what is in .smtc files (every block is checked) or in model folders.
+Show the metadata of .smtc files, of which every block is checked as `decode` checks it, or of
+model folders.
 
   semanticodec info speech.smtc
   semanticodec info codes/ --json
   semanticodec info                                   the built-in model
 """
-CONFIG_NAME = "config.json"
+
+Facts = dict[str, Any]
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command's arguments."""
     parser = subparsers.add_parser(
         "info",
-        help="what a .smtc file or a model says about itself",
+        help="show the metadata of .smtc files or models",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -37,53 +57,74 @@ def add_parser(subparsers: Subparsers) -> None:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help=".smtc file, glob, folder or -; model folder; none for the built-in model",
+        help=".smtc file, folder, quoted pattern, - for stdin, or model folder "
+        "(default: the built-in model)",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object per file")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object per input, with its status: done or failed",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Describe every input and return the exit status: 2 when one is damaged."""
     status = DONE
-    for argument in args.inputs or [str(Path(__file__).parent.parent / "default_model")]:
-        try:
-            if (Path(argument) / CONFIG_NAME).is_file() or not args.inputs:
-                _tell(describe_model(Path(argument)), args.json)
-                continue
-            items = expand([argument], CODE_SUFFIXES)
-        except SemantiCodecError as error:
-            print_error(error)
+    for facts, error in _described(args.inputs or [DEFAULT_MODEL]):
+        if args.json:
+            result = {} if error is None else {"error": error_text(error)}
+            outcome = STATUS_DONE if error is None else STATUS_FAILED
+            print(json.dumps({**facts, "status": outcome, **result}))
+        elif len(facts) > 1:
+            print(_text(facts))
+        if error is not None:
+            print_error(error, next(iter(facts.values())))
             status = USER_ERROR
-            continue
-        for item in items:
-            try:
-                facts = describe_stream(item)
-                _tell(facts, args.json)
-                _check_whole(facts)
-            except BrokenPipeError:
-                raise  # nobody reads on: no fault of this file
-            except (SemantiCodecError, OSError) as error:
-                print_error(error, item.name)
-                status = USER_ERROR
     return status
 
 
-def describe_stream(item: Input) -> dict[str, Any]:
-    """Return the facts of one `.smtc` file; damaged blocks are counted.
+def _described(arguments: list[Any]) -> Iterator[tuple[Facts, Exception | None]]:
+    """Yield what is known of every input, its name first, and what is wrong with it."""
+    for argument in arguments:
+        if argument is DEFAULT_MODEL or os.path.isfile(os.path.join(argument, CONFIG_NAME)):
+            facts: Facts = {"model": str(argument)}
+            try:
+                yield {**facts, **describe_model(Path(argument))}, None
+            except (SemantiCodecError, OSError) as error:
+                yield facts, error
+            continue
+        try:
+            items = expand([argument], CODE_SUFFIXES)
+        except SemantiCodecError as error:
+            yield {"file": argument}, error
+            continue
+        for item in items:
+            facts = {"file": item.name}
+            try:
+                described, problem = describe_stream(item)
+                yield {**facts, **described}, problem
+            except (SemantiCodecError, OSError) as error:
+                yield facts, error
+
+
+def describe_stream(item: Input) -> tuple[Facts, ContainerError | None]:
+    """Return the facts of one `.smtc` file, and why `decode` would refuse it.
 
     Raises:
         ContainerError: not a `.smtc` file, or nothing behind its header.
     """
     from semanticodec.container import Reader
 
-    with item.opened() as file, Reader(file, conceal=True) as reader:
-        header = reader.header
-        blocks = [(len(block), block.is_concealed) for block in reader]
-        num_bytes = file.tell()
+    with item.opened() as file:
+        problem = _refusal(file)
+        file.seek(0)
+        with Reader(file, conceal=True) as reader:
+            header = reader.header
+            blocks = [(len(block), block.is_concealed) for block in reader]
+        num_bytes = file.seek(0, os.SEEK_END)
     num_samples = reader.num_samples_read
     seconds = num_samples / header.sample_rate
-    return {
-        "file": item.name,
+    facts = {
         "token_rate": header.token_rate,
         "semantic_vocab_size": header.semantic_vocab_size,
         "acoustic_vocab_size": header.acoustic_vocab_size,
@@ -98,42 +139,93 @@ def describe_stream(item: Input) -> dict[str, Any]:
         "kbps": round(num_bytes * 8 / seconds / 1000, 4),
         "fingerprint": header.fingerprint.hex(),
     }
+    return facts, _with_counts(problem, facts)
 
 
-def describe_model(folder: Path) -> dict[str, Any]:
-    """Return the facts of a model folder: the settings it offers and its sizes.
+def _refusal(file: BinaryIO) -> ContainerError | None:
+    """Return what `decode` says of a stream that it refuses."""
+    from semanticodec.container import Reader
+
+    try:
+        with Reader(file) as reader:
+            for _ in reader:
+                pass
+    except ContainerError as error:
+        return error
+    return None
+
+
+def _with_counts(problem: ContainerError | None, facts: Facts) -> ContainerError | None:
+    """Return a problem with all that is damaged, where `decode` names the first place only."""
+    if problem is None or not (facts["damaged_blocks"] or facts["missing_samples"]):
+        return problem
+    return ContainerError(
+        f"{facts['damaged_blocks']} of {facts['blocks']} blocks are damaged and "
+        f"{facts['missing_samples']} samples are missing; fetch or encode it again, "
+        "or decode it with --conceal"
+    )
+
+
+def describe_model(folder: Path) -> Facts:
+    """Return the facts of a model folder: its settings, their sizes and how they are sampled.
 
     Raises:
         CheckpointError: no model, or files that cannot be read.
     """
     try:
-        rates = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))["token_rates"]
-        settings = [_setting_facts(folder, int(rate), rates[rate]) for rate in rates]
+        rates = read_index(folder)["token_rates"]
+        settings = [_setting_facts(folder, rate, rates[rate]) for rate in rates]
     except FileNotFoundError as error:
         raise CheckpointError(
             f"{error.filename} is missing; give a folder with {CONFIG_NAME} and its weights"
         ) from error
+    except SemantiCodecError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{folder / CONFIG_NAME} does not describe a model of this codec ({error!r}); "
             "restore the file"
         ) from error
-    return {"model": str(folder), "settings": settings}
+    return {"settings": settings}
 
 
-def _setting_facts(folder: Path, token_rate: int, setting: dict[str, Any]) -> dict[str, Any]:
-    encoder = setting["config"]["encoder"]
-    files = [folder / name for name in setting["weights"]]
+def _setting_facts(folder: Path, token_rate: str, setting: Facts) -> Facts:
+    files = weight_files(folder, token_rate, setting)
+    encoder, decoder = setting["config"]["encoder"], setting["config"]["decoder"]
     return {
-        "token_rate": token_rate,
+        "token_rate": int(token_rate),
         "semantic_vocab_sizes": encoder["semantic"]["vocab_sizes"],
-        "acoustic_vocab_size": encoder["quantizer"]["codebook_size"],
-        "values": sum(map(_num_values, files)),
+        "acoustic_vocab_size": vocab_size_of(_codebook_size(encoder["quantizer"])),
+        "num_parameters": sum(map(_num_parameters, files)),
         "weight_bytes": sum(file.stat().st_size for file in files),
+        "qualities": _qualities(decoder),
     }
 
 
-def _num_values(path: Path) -> int:
+def _codebook_size(quantizer: Facts) -> int:
+    """Return how many codes a quantizer has, from its settings in config.json."""
+    if "codebook_size" in quantizer:
+        return quantizer["codebook_size"]
+    # It follows from other settings, which only the quantizer's class knows (and that needs torch).
+    from semanticodec.config import config_from_dict
+    from semanticodec.encoder.quantizer import QuantizerConfig
+
+    return config_from_dict(QuantizerConfig, quantizer).codebook_size
+
+
+def _qualities(decoder: Facts) -> dict[str, Facts]:
+    """Return the sampling settings that the names of --quality stand for."""
+    standard = SamplingConfig(**decoder.get("sampling", {}))
+    presets = {
+        name: SamplingConfig(**preset)
+        for name, preset in decoder.get("sampling_presets", {}).items()
+        if preset is not None
+    }
+    chosen = qualities(standard, SamplingPresets(**presets))
+    return {name: asdict(settings) for name, settings in chosen.items()}
+
+
+def _num_parameters(path: Path) -> int:
     """Return how many numbers a safetensors file holds, from its header alone."""
     from safetensors import SafetensorError, safe_open
 
@@ -146,34 +238,33 @@ def _num_values(path: Path) -> int:
         ) from error
 
 
-def _check_whole(facts: dict[str, Any]) -> None:
-    if facts["damaged_blocks"] or facts["missing_samples"]:
-        raise ContainerError(
-            f"{facts['damaged_blocks']} of {facts['blocks']} blocks are damaged and "
-            f"{facts['missing_samples']} samples are missing; fetch or encode it again, "
-            "or decode it with --conceal"
-        )
-
-
-def _tell(facts: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(facts))
-        return
+def _text(facts: Facts) -> str:
     lines = []
     for name, value in facts.items():
         if name == "settings":
-            lines += [f"  {_readable(setting)}" for setting in value]
+            lines += [line for setting in value for line in _setting_lines(setting)]
         elif name in ("file", "model"):
             lines.append(str(value))
         else:
             lines.append(f"  {name.replace('_', ' '):20} {value}")
-    print("\n".join(lines))
+    return "\n".join(lines)
 
 
-def _readable(setting: dict[str, Any]) -> str:
+def _setting_lines(setting: Facts) -> list[str]:
     vocab_sizes = ", ".join(map(str, setting["semantic_vocab_sizes"]))
+    names_of: dict[str, list[str]] = {}
+    for name, sampling in setting["qualities"].items():
+        names_of.setdefault(_sampling_text(sampling), []).append(name)
+    return [
+        f"  {setting['token_rate']} tokens/s, semantic vocabulary {vocab_sizes}, acoustic "
+        f"{setting['acoustic_vocab_size']}, {setting['num_parameters'] / 1e6:.1f} M parameters, "
+        f"{setting['weight_bytes'] / 1e6:.1f} MB",
+        *(f"    quality {' = '.join(names)}: {text}" for text, names in names_of.items()),
+    ]
+
+
+def _sampling_text(sampling: Facts) -> str:
     return (
-        f"{setting['token_rate']} tokens/s, semantic vocabulary {vocab_sizes}, acoustic "
-        f"{setting['acoustic_vocab_size']}, {setting['values'] / 1e6:.1f} M values, "
-        f"{setting['weight_bytes'] / 1e6:.1f} MB"
+        f"{sampling['sampler']}, {sampling['num_steps']} steps, "
+        f"guidance scale {sampling['guidance_scale']:g}, eta {sampling['eta']:g}"
     )

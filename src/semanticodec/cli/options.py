@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
+from dataclasses import Field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from semanticodec.decoder.sampling import DTYPES, QUALITIES, SAMPLERS
+from semanticodec.cli.streams import print_to_stderr
+from semanticodec.decoder.sampling import QUALITIES, SAMPLERS, SamplingConfig
+from semanticodec.device import AUTO, DTYPES, checked_device
 from semanticodec.errors import ConfigError
 from semanticodec.runtimes import RUNTIMES, use_runtime
 
@@ -40,13 +43,14 @@ class _RenamedOption(argparse.Action):
     """An option's old spelling: works as the new one and says so in one line."""
 
     def __init__(self, option_strings: Sequence[str], current: argparse.Action) -> None:
+        convert: Any = current.type  # argparse's stubs know types that `Action` does not take
         super().__init__(
             option_strings,
             dest=current.dest,
             nargs=current.nargs,
             const=current.const,
             default=argparse.SUPPRESS,
-            type=current.type,
+            type=convert,
             choices=current.choices,
             help=argparse.SUPPRESS,
         )
@@ -60,7 +64,7 @@ class _RenamedOption(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         new = self.current.option_strings[-1]
-        print(f"semanticodec: {option_string} is now called {new}", file=sys.stderr)
+        print_to_stderr(f"semanticodec: {option_string} is now called {new}")
         self.current.required = False  # argparse looks for the action itself among those it met
         self.current(parser, namespace, values, option_string)
 
@@ -76,13 +80,43 @@ def renamed(parser: argparse._ActionsContainer, current: argparse.Action, *old: 
     parser._add_action(_RenamedOption(old, current))
 
 
+def named_folders(option: str, texts: Sequence[str]) -> dict[str, Path]:
+    """Return the folders of a repeated option with values of the form NAME=FOLDER, by name.
+
+    Args:
+        option: how the option is spelled, for the message.
+        texts: all its values.
+    Raises:
+        ConfigError: a text of another form, or a name that comes twice.
+    """
+    folders: dict[str, Path] = {}
+    for text in texts:
+        name, separator, folder = text.partition("=")
+        if not (name and separator and folder):
+            raise ConfigError(f"{option} {text!r} is not understood; write NAME=FOLDER")
+        if name in folders:
+            raise ConfigError(f"{option} {name} is given twice; name one folder")
+        folders[name] = Path(folder)
+    return folders
+
+
+def add_inputs(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the positional arguments that name what to work on."""
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help=f"{what}, folder, quoted pattern, or - for stdin",
+    )
+
+
 def add_model_options(parser: argparse.ArgumentParser, choose_rate: bool = True) -> None:
     """Add --model, --device, --dtype, --threads and, for encoding, the model's settings."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
         metavar="FOLDER|HUB_ID",
-        help="folder of config.json and *.safetensors, or a Hub repository "
+        help="model folder (config.json and *.safetensors) or Hub repository "
         "(default: the built-in model)",
     )
     if choose_rate:
@@ -90,79 +124,96 @@ def add_model_options(parser: argparse.ArgumentParser, choose_rate: bool = True)
             "--token-rate",
             type=positive_int,
             metavar="N",
-            help="tokens per second, for models with several rates: 25, 50 or 100",
+            help="tokens per second: 25, 50 or 100 (default: the model's default)",
         )
         group.add_argument(
             "--semantic-vocab-size",
             type=positive_int,
             metavar="N",
-            help="entries of the semantic codebook, for models with several",
+            help="number of entries of the semantic codebook (default: the model's largest)",
         )
+    add_device_option(group)
+    group.add_argument(
+        "--dtype", choices=DTYPES, default="float32", help="precision (default: %(default)s)"
+    )
+    group.add_argument(
+        "--threads",
+        type=positive_int,
+        metavar="N",
+        help="number of CPU threads (default: as torch decides)",
+    )
+
+
+def add_device_option(group: argparse._ActionsContainer) -> None:
+    """Add --device."""
     group.add_argument(
         "--device",
-        default="cpu",
-        help="cpu (default), cuda, cuda:1, mps, or auto for the fastest one present",
+        default=AUTO,
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1, mps, or auto for the fastest one present (default: %(default)s)",
     )
-    group.add_argument("--dtype", choices=DTYPES, default="float32", help="default: %(default)s")
-    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads")
+
+
+OLD_SAMPLING_OPTIONS = {"num_steps": "--steps", "guidance_scale": "--guidance"}
+
+
+def _add_sampling_option(group: argparse._ActionsContainer, setting: Field[Any]) -> None:
+    """Add the option of one field of `SamplingConfig`; left out, the model's own value applies."""
+    kind = type(setting.default)
+    settings: dict[str, Any] = dict(setting.metadata)
+    if setting.name == "sampler":
+        settings["choices"] = tuple(SAMPLERS)
+    elif kind is tuple:
+        settings.update(type=float, nargs=len(setting.default))
+    else:
+        settings["type"] = positive_int if kind is int else kind
+    option = group.add_argument(f"--{setting.name.replace('_', '-')}", **settings)
+    if setting.name in OLD_SAMPLING_OPTIONS:
+        renamed(group, option, OLD_SAMPLING_OPTIONS[setting.name])
 
 
 def add_decode_options(parser: argparse.ArgumentParser) -> None:
-    """Add the sampler's options; the model's own defaults apply where one is left out."""
+    """Add the options of sampling, the runtime and the batch size."""
     group = parser.add_argument_group("decoding")
     group.add_argument(
         "--quality",
         choices=QUALITIES,
         default="standard",
-        help="the model's settings by name; the options below replace single ones of them "
-        "(default: %(default)s)",
+        help="named sampling settings of the model, of which the options below replace single "
+        "ones (default: %(default)s). `semanticodec info` shows what the names stand for: one "
+        "setting may have several",
     )
+    for setting in fields(SamplingConfig):
+        _add_sampling_option(group, setting)
     group.add_argument(
-        "--steps", type=positive_int, metavar="N", help="diffusion steps: more is slower and finer"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="random seed of the initial noise (default: %(default)s)",
     )
-    group.add_argument(
-        "--sampler", choices=SAMPLERS, help="how steps are taken: ddim, or one that needs fewer"
-    )
-    group.add_argument(
-        "--guidance", type=float, metavar="W", help="weight of the codes over the free guess"
-    )
-    group.add_argument(
-        "--guidance-interval",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="guide at these noise levels only, 0 (none) to 1 (all noise); saves time",
-    )
-    group.add_argument(
-        "--eta", type=float, metavar="E", help="noise added at each step, 0 (none) to 1"
-    )
-    group.add_argument("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
     group.add_argument(
         "--runtime",
         choices=RUNTIMES,
         default="torch",
-        help="what computes the sound: torch (default), onnx (onnxruntime: faster on CPUs in "
-        "float32) or compiled (torch.compile: a minute or more at the first decode)",
+        help="software that computes the sound: torch (default), onnx (onnxruntime: faster on "
+        "CPUs in float32) or compiled (torch.compile: a minute or more at the first decode)",
     )
     group.add_argument(
         "--batch-size",
         type=positive_int,
         metavar="N",
-        help="windows of 10.24 s computed together, small files of a folder among them, which "
-        "changes rounding (default: what the device has room for; 1: every file by itself)",
+        help="number of windows of 10.24 s computed together, small files of a folder among "
+        "them, which changes rounding (default: as many as the device has room for; "
+        "1: every file by itself)",
     )
 
 
 def sampling_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return what the decode options ask of `SemantiCodec.sampling`."""
-    return {
-        "num_steps": args.steps,
-        "guidance_scale": args.guidance,
-        "sampler": args.sampler,
-        "eta": args.eta,
-        "quality": args.quality,
-        "guidance_interval": args.guidance_interval and tuple(args.guidance_interval),
-    }
+    values = {setting.name: getattr(args, setting.name) for setting in fields(SamplingConfig)}
+    tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return {"quality": args.quality, **values, **tuples}
 
 
 def add_output_options(parser: argparse.ArgumentParser, output_help: str) -> None:
@@ -170,11 +221,15 @@ def add_output_options(parser: argparse.ArgumentParser, output_help: str) -> Non
     group = parser.add_argument_group("output")
     group.add_argument("-o", "--output", metavar="FILE|FOLDER", help=output_help)
     existing = group.add_mutually_exclusive_group()
-    existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    existing.add_argument("--overwrite", action="store_true", help="overwrite existing files")
     existing.add_argument(
-        "--skip-existing", action="store_true", help="leave out inputs whose output exists"
+        "--skip-existing", action="store_true", help="skip inputs whose output file exists"
     )
-    group.add_argument("--json", action="store_true", help="report one JSON object per file")
+    group.add_argument(
+        "--json",
+        action="store_true",
+        help="report one JSON object per input, with its status: done, skipped or failed",
+    )
     group.add_argument("-q", "--quiet", action="store_true", help="report errors only")
 
 
@@ -198,35 +253,14 @@ def load_codec(
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
+    runtime = getattr(args, "runtime", "torch")  # commands that only encode have none
+    is_for_cpu = runtime == "onnx" and args.device == AUTO
     codec = SemantiCodec.from_pretrained(
         args.model,
         token_rate=token_rate,
         semantic_vocab_size=semantic_vocab_size,
-        device=checked_device(args.device),
+        device="cpu" if is_for_cpu else checked_device(args.device),
         dtype=getattr(torch, args.dtype),
     )
-    use_runtime(codec, getattr(args, "runtime", "torch"))  # commands that only encode have none
+    use_runtime(codec, runtime)
     return codec
-
-
-def checked_device(name: str) -> str:
-    """Return a device's name; that of the fastest one present for `auto`.
-
-    Raises:
-        ConfigError: no such device, or not on this machine.
-    """
-    import torch
-
-    has_mps = torch.backends.mps.is_available()
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"'{name}' is not a device; choose cpu, cuda, cuda:N, mps or auto"
-        ) from error
-    present = {"cpu": True, "cuda": (device.index or 0) < torch.cuda.device_count(), "mps": has_mps}
-    if not present.get(device.type, False):
-        raise ConfigError(f"this machine has no device '{name}'; choose cpu or auto")
-    return name

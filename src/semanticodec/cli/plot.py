@@ -4,7 +4,7 @@
 | spectrogram of the original    |  Hz over seconds
 +--------------------------------+
 | semantic codes                 |  one cell per position: bands over seconds,
-| acoustic codes                 |  equal codes in equal colours
+| acoustic codes                 |  equal codes in equal colors
 +--------------------------------+
 | spectrogram of the decoded wav |
 +--------------------------------+
@@ -12,21 +12,23 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Float, Integer
 
-from semanticodec.container.format import positions_per_column, samples_per_position
 from semanticodec.errors import MissingDependencyError
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from torch import Tensor
 
     from semanticodec import Codes
 
-SAMPLE_RATE = 16_000
 MAX_SAMPLES = 30 * SAMPLE_RATE  # more would be too fine to see
 FFT_SIZE = 1024
 HOP_LENGTH = 160
@@ -34,9 +36,57 @@ NUM_ROWS = 256
 RANGE_DB = 80.0
 TICKS_HZ = (0, 250, 500, 1000, 2000, 4000, 8000)
 SEMANTIC_COLORS, ACOUSTIC_COLORS = "viridis", "magma"
-# Multiplying by an odd number near 2**16 / golden ratio and keeping 16 bits sends neighbouring
-# codes, which have nothing in common, to far colours.
+# Multiplying by an odd number near 2**16 / golden ratio and keeping 16 bits sends neighboring
+# codes, which have nothing in common, to distant colors.
 SCATTER, SCATTER_RANGE = 40_503, 1 << 16
+
+
+class PlottedPart:
+    """Blocks of samples that pass through; the first ones, which a picture shows, are kept.
+
+    Args:
+        blocks: consecutive blocks [..., S] of one recording.
+    """
+
+    def __init__(self, blocks: Iterator[Tensor]) -> None:
+        self._blocks = blocks
+        self._kept: list[np.ndarray] = []
+
+    def __iter__(self) -> Iterator[Tensor]:
+        room = MAX_SAMPLES
+        for block in self._blocks:
+            if room > 0:
+                self._kept.append(block[..., :room].detach().cpu().numpy().reshape(-1))
+                room -= block.shape[-1]
+            yield block
+
+    def samples(self) -> Float[np.ndarray, " S"]:
+        """Return the kept samples."""
+        return np.concatenate(self._kept)
+
+
+def draw_file(
+    path: Path, file: BinaryIO, codes: Codes, reconstruction: Float[np.ndarray, " S"], name: str
+) -> None:
+    """Write the picture of the round trip of a sound file, see `draw_roundtrip`.
+
+    Args:
+        path: file to write.
+        file: the original, open for reading.
+        codes: codes of one recording, made from `file`.
+        reconstruction: waveform decoded from `codes`.
+        name: path of the original.
+    """
+    from semanticodec.audio.io import read_blocks
+
+    file.seek(0)
+    blocks, room = [], MAX_SAMPLES
+    for block in read_blocks(file):
+        blocks.append(block[:room])
+        room -= len(block)
+        if room <= 0:
+            break
+    draw_roundtrip(path, np.concatenate(blocks), codes, reconstruction, Path(name).name)
 
 
 def draw_roundtrip(
@@ -49,26 +99,24 @@ def draw_roundtrip(
     """Write the picture of one round trip as PNG; at most the first 30 s are drawn.
 
     Args:
-        path: the file to write, whatever its suffix.
+        path: file to write, whatever its suffix.
         original: waveform at 16 kHz.
-        codes: of one recording, made from `original`.
+        codes: codes of one recording, made from `original`.
         reconstruction: waveform decoded from `codes`.
-        title: what was coded, such as a file name.
+        title: name of what was coded, such as a file name.
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            'drawing needs matplotlib; install it with pip install "semanticodec[plot]"'
-        ) from error
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     seconds = min(len(original), len(reconstruction), MAX_SAMPLES) / SAMPLE_RATE
     figure = Figure(figsize=(min(16.0, 7.0 + seconds * 0.5), 9.5), layout="constrained")
     panels: Any = figure.subplots(4, 1, sharex=True, height_ratios=[3, 1.3, 1.3, 3])
     figure.suptitle(
-        f"{title}: {codes.duration_s[0]:.2f} s as {2 * codes.num_positions[0]} tokens, "
-        f"{codes.bitrate / 1000:.2f} kbps"
+        f"{_printable(title)}: {codes.duration_s[0]:.2f} s as {2 * codes.num_positions[0]} "
+        f"tokens, {codes.bitrate / 1000:.2f} kbps",
+        parse_math=False,  # a file name may hold dollar signs
     )
     levels = mel_spectrogram_db(original)
     loudest = levels.max()
@@ -81,7 +129,24 @@ def draw_roundtrip(
     figure.colorbar(image, ax=[panels[0], panels[3]], label=label, pad=0.01)
     panels[0].set_xlim(0, seconds)
     panels[3].set_xlabel("Time (s)")
-    figure.savefig(path, format="png", dpi=110)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a box stands for it
+        figure.savefig(path, format="png", dpi=110)
+
+
+def require_matplotlib() -> None:
+    """Raise MissingDependencyError where matplotlib is not installed."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            'drawing needs matplotlib; install it with pip install "semanticodec[plot]"'
+        ) from error
+
+
+def _printable(name: str) -> str:
+    r"""Return a file name with bytes that are no letters as `\udcff`."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def hz_to_mel(frequency: np.ndarray | float) -> np.ndarray:
@@ -129,9 +194,9 @@ def _draw_spectrogram(panel: Axes, levels: Float[np.ndarray, "rows T"], title: s
 def _draw_codes(
     panel: Axes, stream: Integer[np.ndarray, " L"], codes: Codes, name: str, colors: str
 ) -> None:
-    bands = positions_per_column(codes.token_rate)
+    bands = codes.format.positions_per_column
     grid = stream.reshape(-1, bands).T  # L -> bands T; positions are time-major
-    seconds = grid.shape[1] * bands * samples_per_position(codes.token_rate) / SAMPLE_RATE
+    seconds = grid.shape[1] * codes.format.samples_per_column / SAMPLE_RATE
     panel.imshow(
         grid.astype(np.int64) * SCATTER % SCATTER_RANGE,
         origin="lower",

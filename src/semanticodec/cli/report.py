@@ -1,51 +1,107 @@
-"""What a command tells: a line or a JSON object per file on stdout, errors on stderr."""
+"""What a command says: a line or a JSON object per file on stdout, errors on stderr."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from semanticodec.cli.outputs import Task, check_free
-from semanticodec.errors import SemantiCodecError
+from semanticodec.cli.inputs import STDIO
+from semanticodec.cli.outputs import Task, check_free, is_taken
+from semanticodec.cli.streams import has_stdout, print_to_stderr
+from semanticodec.errors import OutputExistsError, SemantiCodecError
+from semanticodec.files import output_error
 
 if TYPE_CHECKING:
     from semanticodec import Codes
 
+# Exit statuses.
 DONE = 0
 USER_ERROR = 2
+# What became of a file, in JSON.
+STATUS_DONE, STATUS_SKIPPED, STATUS_FAILED = "done", "skipped", "failed"
 NUM_STREAMS = 2
 
 Result = dict[str, Any]
 
 
+def error_text(error: Exception) -> str:
+    """Return an error as one line of text."""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, SemantiCodecError):
+        name = "" if error.filename is None else f"{error.filename}: "
+        return f"{name}{error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def print_error(error: Exception, name: str = "") -> None:
     """Print an error of the user as one line on stderr, with the file's name if it lacks one."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    prefix = f"{name}: " if name and name not in text else ""
-    print(f"semanticodec: error: {prefix}{text}", file=sys.stderr)
+    text = error_text(error)
+    is_named = name in text and name != STDIO
+    print_to_stderr(f"semanticodec: error: {'' if is_named else f'{name}: '}{text}")
 
 
 def print_warning(text: str, name: str) -> None:
     """Print what a user should know about a file as one line on stderr."""
-    print(f"semanticodec: warning: {name}: {text}", file=sys.stderr)
+    print_to_stderr(f"semanticodec: warning: {name}: {text}")
+
+
+class Report:
+    """The lines on stdout; one that cannot be written does not stop the work.
+
+    Args:
+        args: `json` and `quiet` as `add_output_options` defines them.
+        to_stderr: whether stdout is taken by a result.
+    """
+
+    def __init__(self, args: argparse.Namespace, to_stderr: bool = False) -> None:
+        self._is_json = args.json
+        self._is_quiet = args.quiet
+        self._stream = sys.stderr if to_stderr else sys.stdout
+        self._problem: OSError | None = None
+
+    def tell(self, result: Result, text: str | None) -> None:
+        """Print a result as the options ask for it.
+
+        Args:
+            result: content of the JSON object.
+            text: line for a reader; None where JSON alone has something to say.
+        """
+        if self._is_json:
+            self._print(json.dumps(result))
+        elif text is not None and not self._is_quiet:
+            self._print(text)
+
+    def close(self) -> None:
+        """Say whether lines were lost; where stdout was closed on purpose, that is no error.
+
+        Raises:
+            OutputError: stdout is full.
+        """
+        if self._problem is not None and has_stdout():
+            raise output_error("the report on standard output", self._problem)
+
+    def _print(self, text: str) -> None:
+        try:
+            print(text, file=self._stream, flush=True)
+        except BrokenPipeError:
+            raise  # nobody reads on: the program ends without a word
+        except OSError as error:
+            self._problem = error
 
 
 def run_each(
-    tasks: Sequence[Task],
-    work: Callable[[Task], Result],
-    describe: Callable[[Result], str],
-    args: argparse.Namespace,
+    tasks: Sequence[Task], work: Callable[[Task], Result], args: argparse.Namespace, verb: str
 ) -> int:
-    """Work on every file; one that fails is reported and the others go on.
+    """Work on every file; one that fails is reported, and processing continues with the rest.
 
     Args:
         tasks: what to read and where to write.
-        work: does one task and returns what to tell about it.
-        describe: makes that one line of text.
+        work: does one task and returns its `sizes` and what else is to be reported.
         args: `json`, `quiet`, `overwrite` and `skip_existing` as `add_output_options` defines them.
+        verb: what is done to the files, for the closing line, such as "encoded".
     Returns:
         The exit status: 2 when a file failed.
     """
@@ -53,48 +109,65 @@ def run_each(
 
     from semanticodec.cli.progress import is_watched
 
-    status = DONE
+    report = Report(args, to_stderr=any(task.target is None for task in tasks))
+    counts: Counter[str] = Counter()
     hidden = len(tasks) == 1 or not is_watched(args.quiet)
     with tqdm(tasks, unit="file", disable=hidden, file=sys.stderr) as progress:
         for task in progress:
-            if is_skipped(task, args):
-                continue
-            try:
-                check_free(task.target, args.overwrite)
-                result = work(task)
-            except BrokenPipeError:
-                raise  # nobody reads on: no fault of this file
-            except (SemantiCodecError, OSError) as error:
-                progress.clear()
-                print_error(error, task.item.name)
-                status = USER_ERROR
-                continue
+            result = _result(task, work, args, progress.clear)
+            counts[result["status"]] += 1
             progress.clear()
-            _tell(result, describe, args, stdout_taken=task.target is None)
-    return status
+            done = result["status"] == STATUS_DONE
+            report.tell(result, describe_coded(result) if done else None)
+    if len(tasks) > 1 and not args.json:
+        report.tell({}, _closing_line(counts, verb))
+    report.close()
+    return USER_ERROR if counts[STATUS_FAILED] else DONE
 
 
 def is_skipped(task: Task, args: argparse.Namespace) -> bool:
     """Return whether a task is left out because its output exists."""
-    return args.skip_existing and task.target is not None and task.target.exists()
+    return args.skip_existing and is_taken(task.target)
 
 
-def _tell(
-    result: Result, describe: Callable[[Result], str], args: argparse.Namespace, stdout_taken: bool
-) -> None:
-    stream = sys.stderr if stdout_taken else sys.stdout
-    if args.json:
-        print(json.dumps(result), file=stream, flush=True)
-    elif not args.quiet:
-        print(describe(result), file=stream, flush=True)
+def _result(
+    task: Task,
+    work: Callable[[Task], Result],
+    args: argparse.Namespace,
+    before_error: Callable[[], object],
+) -> Result:
+    """Return the result of one task, whatever became of it; print its error."""
+    names = {"input": task.item.name, "output": task.target_name}
+    skipped = {**names, "status": STATUS_SKIPPED}
+    if is_skipped(task, args):
+        return skipped
+    try:
+        check_free(task.target, args.overwrite)
+        return {**names, "status": STATUS_DONE, **work(task)}
+    except BrokenPipeError:
+        raise  # nobody reads on: no fault of this file
+    except (SemantiCodecError, OSError) as error:
+        if args.skip_existing and isinstance(error, OutputExistsError):
+            return skipped  # another process has made it in the meantime
+        before_error()
+        print_error(error, task.item.name)
+        return {**names, "status": STATUS_FAILED, "error": error_text(error)}
+
+
+def _closing_line(counts: Counter[str], verb: str) -> str:
+    parts = [f"{counts[STATUS_DONE]} {verb}"]
+    parts += [
+        f"{counts[status]} {status}" for status in (STATUS_SKIPPED, STATUS_FAILED) if counts[status]
+    ]
+    return ", ".join(parts)
 
 
 def sizes(codes: Codes, num_bytes: int) -> Result:
-    """Return the figures of one coded recording.
+    """Return how long one coded recording is, and how small.
 
     Args:
-        codes: of one recording.
-        num_bytes: of its `.smtc` file.
+        codes: codes of one recording.
+        num_bytes: size of its `.smtc` file.
     Returns:
         Seconds, tokens, bytes, and the kilobits per second that they make.
     """
@@ -108,7 +181,7 @@ def sizes(codes: Codes, num_bytes: int) -> Result:
 
 
 def describe_coded(result: Result) -> str:
-    """Return the figures of one coded recording as a line of text."""
+    """Return the sizes of one coded recording as a line of text."""
     return (
         f"{result['input']} -> {result['output']}: {result['seconds']:.2f} s, "
         f"{result['tokens']} tokens, {result['bytes']} bytes, {result['kbps']:.2f} kbps, "

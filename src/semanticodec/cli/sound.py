@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
+import io
 import wave
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semanticodec.cli.outputs import written_whole
+from semanticodec.cli.outputs import write_as_it_comes, written_whole
 from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
 
 FORMATS = ("wav", "flac")
 PEAK = 32767
+SAMPLE_BYTES = 2
+# A wav's header has 32 bits for its size; players read on regardless.
+LARGEST_NUM_SAMPLES = 0xFFFF_FF00 // SAMPLE_BYTES
+
+
+def add_format_option(parser: argparse.ArgumentParser) -> None:
+    """Add --format."""
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="format of the sound files (default: that of the output's suffix, else wav)",
+    )
 
 
 def sound_format(target: Path | None, wanted: str | None) -> str:
@@ -39,40 +52,46 @@ def write_sound(
     num_samples: int,
     sample_rate: int,
     sound_format: str,
+    *,
+    replace: bool = True,
 ) -> None:
     """Write blocks [..., S] of float samples in [-1, 1] as they come.
 
     Args:
-        target: the file, which appears when it is whole; None for stdout.
+        target: the file, which appears when it is whole; a pipe or device, or None for stdout,
+            which get a wav block by block.
         blocks: consecutive blocks, `num_samples` in all.
-        num_samples: stands in the header of a wav on stdout, before the samples are there.
-        sample_rate: Hz.
+        num_samples: length in the header of a wav, written before the samples are there.
+        sample_rate: samples per second, in Hz.
         sound_format: `wav` or `flac`.
+        replace: whether a file that exists by the end is replaced.
+    Raises:
+        OutputExistsError: there is such a file, and `replace` is false.
+        OutputError: the sound cannot be written.
     """
-    if target is None and sound_format == "wav":
-        _stream_wav(blocks, num_samples, sample_rate)
+    if sound_format == "wav":
+        write_as_it_comes(target, _wav_bytes(blocks, num_samples, sample_rate), replace=replace)
         return
-    import soundfile
+    from semanticodec.audio.sound_file import open_sound_file
 
     with (
-        written_whole(target) as partial,
-        soundfile.SoundFile(
-            partial, "w", sample_rate, 1, subtype="PCM_16", format=sound_format.upper()
-        ) as sound,
+        written_whole(target, replace=replace) as partial,
+        open_sound_file(partial, sample_rate, 1, sound_format.upper()) as sound,
     ):
         for block in blocks:
             sound.write(_to_int16(block))
 
 
-def _stream_wav(blocks: Iterable[Tensor], num_samples: int, sample_rate: int) -> None:
-    with wave.open(sys.stdout.buffer, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(sample_rate)
-        sound.setnframes(num_samples)
-        for block in blocks:
-            sound.writeframesraw(_to_int16(block).astype("<i2").tobytes())
-            sys.stdout.buffer.flush()
+def _wav_bytes(blocks: Iterable[Tensor], num_samples: int, sample_rate: int) -> Iterator[bytes]:
+    """Yield a wav file piece by piece; nothing is corrected later, as a pipe could not be."""
+    memory = io.BytesIO()
+    with wave.open(memory, "wb") as sound:
+        sound.setparams((1, SAMPLE_BYTES, sample_rate, 0, "NONE", "not compressed"))
+        sound.setnframes(min(num_samples, LARGEST_NUM_SAMPLES))
+        sound.writeframesraw(b"")
+        yield memory.getvalue()
+    for block in blocks:
+        yield _to_int16(block).astype("<i2").tobytes()
 
 
 def _to_int16(block: Tensor) -> np.ndarray:

@@ -1,72 +1,85 @@
-"""`semanticodec train STAGE`: train one box of the codec, or resume a run."""
+"""`semanticodec train STAGE`: train one module of the codec, or resume a run."""
+
+from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from semanticodec.cli.options import named_folders, renamed
 from semanticodec.errors import ConfigError
-from semanticodec.recipes import STAGES
+from semanticodec.recipes import STAGES, recipes_of
+
+if TYPE_CHECKING:
+    from semanticodec.cli.options import Subparsers
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Add the `train` command."""
     parser = subparsers.add_parser(
         "train",
-        help="train one box of the codec",
-        description="Train one box of the codec. The same command with the same --out resumes "
-        "(but for codebook, which starts again). "
+        help="train one module of the codec",
+        description="Train one module of the codec. The same command with the same output folder "
+        "resumes an interrupted run (except for codebook, which starts again). "
         "For several processes: torchrun --nproc-per-node N --no-python semanticodec train ...",
     )
-    parser.add_argument("stage", choices=sorted(STAGES), help="the box to train")
+    parser.add_argument("stage", choices=STAGES, help="name of the module to train")
     parser.add_argument(
         "--data",
         nargs="+",
         type=Path,
         required=True,
         metavar="SOURCE",
-        help="folders, .csv or .jsonl manifests, WebDataset .tar shards",
+        help="training audio: folders, .csv or .jsonl manifests, WebDataset .tar shards",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder")
+    output = parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="RUN",
+        help="folder of the run: checkpoints, curves and, at the end, RUN/export",
+    )
+    renamed(parser, output, "--out")
     parser.add_argument("--recipe", default="small", help="name of the recipe (default: small)")
-    parser.add_argument(
-        "--box",
+    module = parser.add_argument(
+        "--module",
         action="append",
         default=[],
         metavar="NAME=FOLDER",
-        help="export of a finished box that this stage builds on; may be repeated",
+        help="export folder of a finished module that this stage builds on; may be repeated",
     )
-    parser.add_argument("--init", type=Path, metavar="EXPORT", help="start from these weights")
-    parser.add_argument("--steps", type=int, help="optimizer steps in all")
-    parser.add_argument("--minutes", type=float, help="stop after this time (resumable)")
-    parser.add_argument("--batch-size", type=int, help="items per step and process")
-    parser.add_argument("--lr", type=float, help="learning rate after warm-up")
-    parser.add_argument("--seed", type=int, help="seed of weights, crops and noise")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... (default: cpu)")
-    parser.add_argument("--threads", type=int, help="CPU threads of the model")
-    parser.add_argument("--workers", type=int, default=2, help="threads that load audio")
+    renamed(parser, module, "--box")
+    _add_settings(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add what replaces single settings of the recipe, and where and how fast to run."""
+    parser.add_argument(
+        "--init", type=Path, metavar="EXPORT", help="export folder of the initial weights"
+    )
+    parser.add_argument("--steps", type=int, help="number of optimizer steps of the whole run")
+    parser.add_argument("--minutes", type=float, help="time limit of this call; a rerun resumes")
+    parser.add_argument("--batch-size", type=int, help="number of items per step and process")
+    parser.add_argument("--lr", type=float, help="learning rate after the warm-up")
+    parser.add_argument("--seed", type=int, help="random seed for weights, crops and noise")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="cpu, cuda, cuda:1, or auto for a GPU where there is one (default: %(default)s)",
+    )
+    parser.add_argument("--threads", type=int, help="number of CPU threads of the model")
+    jobs = parser.add_argument(
+        "--jobs", type=int, default=2, help="number of threads that load audio (default: 2)"
+    )
+    renamed(parser, jobs, "--workers")
     parser.add_argument("--half", action="store_true", help="export weights as float16")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(run=run)
-
-
-def parse_boxes(texts: list[str]) -> dict[str, Path]:
-    """Return the folders of `--box NAME=FOLDER` by name.
-
-    Raises:
-        ConfigError: a text of another form.
-    """
-    boxes: dict[str, Path] = {}
-    for text in texts:
-        name, separator, folder = text.partition("=")
-        if not (name and separator and folder):
-            raise ConfigError(f"--box {text!r} is not understood; write NAME=FOLDER.")
-        # The weights in an export name it as well as its folder does.
-        boxes[name] = Path(folder).parent if Path(folder).is_file() else Path(folder)
-    return boxes
+    parser.add_argument("-q", "--quiet", action="store_true", help="report errors only")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    recipes = STAGES[args.stage]()
+    recipes = recipes_of(args.stage)
     if args.recipe not in recipes:
         raise ConfigError(
             f"There is no recipe {args.recipe!r} for {args.stage}; "
@@ -74,11 +87,11 @@ def run(args: argparse.Namespace) -> int:
         )
     from semanticodec.training.train import RunOptions
 
-    recipes[args.recipe]().run(
+    export = recipes[args.recipe]().run(
         RunOptions(
             data=tuple(args.data),
-            out=args.out,
-            boxes=parse_boxes(args.box),
+            out=args.output,
+            modules=named_folders("--module", args.module),
             init=args.init,
             steps=args.steps,
             batch_size=args.batch_size,
@@ -86,10 +99,14 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             device=args.device,
             num_threads=args.threads,
-            num_workers=args.workers,
+            num_jobs=args.jobs,
             minutes=args.minutes,
             is_half=args.half,
             show_progress=not args.quiet,
         )
     )
+    if export is not None and not args.quiet:
+        # A codec is a whole model; all other exports are parts for the stages after them.
+        use = f"--model {export}" if args.stage == "codec" else f"--module {args.stage}={export}"
+        print(f"exported to {export}: use it as {use}")
     return 0

@@ -26,14 +26,8 @@ All integers are little-endian; every CRC-32 is zlib's.
 
     flags: bit 0 = entropy-coded payloads, reserved and not read yet; the others must be 0
 
-Positions are time-major and come in columns (all frequency bands of one time step):
-
-    token_rate   samples per column   positions per column   positions per window
-       100             2560                    8                    512
-        50             2560                    4                    256
-        25             5120                    4                    128
-
-so a known num_samples fixes the number of positions; an unknown one is taken to fill them.
+Positions come in whole columns, all frequency bands of one time step, whose sizes `token_format`
+has; so a known num_samples fixes the number of positions; an unknown one is taken to fill them.
 A header costs 33 bytes and a block 6. At 0.35 kbps the blocks add 1.3 % to the payload, and
 blocks and header together 2.6 % at 60 s, less than 2 % from 127 s on.
 """
@@ -46,7 +40,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semanticodec.container import bitpack
-from semanticodec.errors import ContainerError
+from semanticodec.errors import ConfigError, ContainerError
+from semanticodec.token_format import SAMPLE_RATE, Formatted, TokenFormat, TokenGrid
 
 MAGIC = b"SMTC"
 VERSION = 1
@@ -60,79 +55,61 @@ _CRC = struct.Struct("<I")
 HEADER_SIZE = _HEADER.size + _CRC.size
 COUNT_SIZE = _COUNT.size
 
-_COLUMNS = {100: (2560, 8), 50: (2560, 4), 25: (5120, 4)}  # token rate: samples, positions
-TOKEN_RATES = tuple(_COLUMNS)
 _LOG2 = {1 << bits: bits for bits in range(1, 17)}  # vocabulary size: bits
-_PATCHES_PER_WINDOW = 512
-_MAX_TOKEN_RATE = 100  # one position per patch
 
 
-def num_positions(num_samples: int, token_rate: int) -> int:
-    """Return L, the number of positions that hold `num_samples` (whole columns).
-
-    Args:
-        num_samples: at the codec's sample rate.
-        token_rate: 25, 50 or 100 tokens per second.
-    """
-    samples, positions = _COLUMNS[token_rate]
-    return -(-num_samples // samples) * positions
-
-
-def samples_per_position(token_rate: int) -> int:
-    """Return the samples that one position stands for: 320, 640 or 1280."""
-    samples, positions = _COLUMNS[token_rate]
-    return samples // positions
-
-
-def positions_per_column(token_rate: int) -> int:
-    """Return the positions of one time step: 8, 4 or 4."""
-    return _COLUMNS[token_rate][1]
-
-
-def positions_per_window(token_rate: int) -> int:
-    """Return the positions of one 10.24 s window: 512, 256 or 128."""
-    return _PATCHES_PER_WINDOW * token_rate // _MAX_TOKEN_RATE
-
-
-@dataclass(frozen=True, kw_only=True)
-class Header:
+@dataclass(frozen=True, init=False)
+class Header(Formatted):
     """What a stream says about itself before its first block.
 
-    Args:
-        token_rate: 25, 50 or 100 tokens per second, both streams together.
-        semantic_vocab_size: a power of two from 2 to 65536.
-        acoustic_vocab_size: a power of two from 2 to 65536.
-        sample_rate: of the decoded audio, Hz.
-        num_samples: of the decoded audio, at least 1; None: not known yet (a pipe).
+    Attributes:
+        format: token rate, vocabularies (powers of two from 2 to 65536) and sample rate.
+        num_samples: samples of the decoded audio, at least 1; None: not known yet (a pipe).
         fingerprint: 8 bytes that name the model; zeros: unknown.
-    Raises:
-        ContainerError: a setting that the format does not offer.
     """
 
-    token_rate: int
-    semantic_vocab_size: int
-    acoustic_vocab_size: int
-    sample_rate: int = 16000
-    num_samples: int | None = None
-    fingerprint: bytes = bytes(FINGERPRINT_SIZE)
+    format: TokenFormat
+    num_samples: int | None
+    fingerprint: bytes
 
-    def __post_init__(self) -> None:
-        if self.token_rate not in _COLUMNS:
-            raise ContainerError(
-                f"token rate {self.token_rate}; .smtc offers 25, 50 or 100 tokens per second: "
-                "use a model with one of these"
-            )
-        for name in ("semantic", "acoustic"):
-            size = getattr(self, f"{name}_vocab_size")
+    def __init__(
+        self,
+        format: TokenFormat | None = None,
+        *,
+        num_samples: int | None = None,
+        fingerprint: bytes = bytes(FINGERPRINT_SIZE),
+        **settings: int,
+    ) -> None:
+        """Check that the stream can say this.
+
+        Args:
+            format: token rate, vocabularies and sample rate.
+            num_samples: see above.
+            fingerprint: see above.
+            settings: attributes of `TokenFormat` by name, in place of `format` or to change it.
+        Raises:
+            ContainerError: a setting that the file format does not offer.
+        """
+        try:
+            chosen = TokenFormat.of(format, settings)
+        except ConfigError as error:
+            raise ContainerError(str(error)) from error
+        object.__setattr__(self, "format", chosen)
+        object.__setattr__(self, "num_samples", num_samples)
+        object.__setattr__(self, "fingerprint", fingerprint)
+        self._check()
+
+    def _check(self) -> None:
+        for name, size in zip(("semantic", "acoustic"), self.format.vocab_sizes, strict=True):
             if size not in _LOG2:
                 raise ContainerError(
                     f"{name} vocabulary of {size}; .smtc offers the powers of two from 2 to 65536 "
                     "(1 to 16 bits): use a codebook of such a size"
                 )
-        if not 1 <= self.sample_rate < 2**32:
+        if self.sample_rate >= 2**32:
             raise ContainerError(
                 f"sample rate {self.sample_rate} Hz; .smtc offers 1 to {2**32 - 1}: "
-                "give the rate of the decoded audio (16000)"
+                f"give the rate of the decoded audio ({SAMPLE_RATE})"
             )
         if self.num_samples is not None and not 1 <= self.num_samples < UNKNOWN_NUM_SAMPLES:
             raise ContainerError(
@@ -161,11 +138,6 @@ class Header:
         return self.semantic_bits + self.acoustic_bits
 
     @property
-    def bitrate(self) -> float:
-        """Bits per second of the codes alone, without header and framing."""
-        return self.token_rate / 2 * self.bits_per_position
-
-    @property
     def duration_s(self) -> float | None:
         """Seconds of decoded audio; None while the number of samples is unknown."""
         return None if self.num_samples is None else self.num_samples / self.sample_rate
@@ -173,9 +145,7 @@ class Header:
     @property
     def num_positions(self) -> int | None:
         """Positions of the whole stream; None while the number of samples is unknown."""
-        return (
-            None if self.num_samples is None else num_positions(self.num_samples, self.token_rate)
-        )
+        return None if self.num_samples is None else self.format.num_positions(self.num_samples)
 
     def block_size(self, num_positions: int) -> int:
         """Return the bytes of one block of `num_positions`, count and CRC included."""
@@ -184,7 +154,7 @@ class Header:
 
     def stream_size(self, num_positions: int) -> int:
         """Return the bytes of a whole stream of `num_positions` in full windows, the least."""
-        window = positions_per_window(self.token_rate)
+        window = self.format.positions_per_window
         num_full, rest = divmod(num_positions, window)
         rest_size = self.block_size(rest) if rest else 0
         return HEADER_SIZE + num_full * self.block_size(window) + rest_size
@@ -230,6 +200,8 @@ class Header:
                     f"a vocabulary of {bits} bits in the header; .smtc offers 1 to 16: "
                     "encode the file again"
                 )
+        if sample_rate == 0:
+            raise ContainerError("sample rate 0 Hz in the header: encode the file again")
         return cls(
             token_rate=token_rate,
             semantic_vocab_size=1 << vocab_bits[0],
@@ -291,9 +263,9 @@ def read_count(data: bytes | bytearray) -> int:
     return _COUNT.unpack_from(data)[0]
 
 
-def count_problem(num_positions: int, token_rate: int) -> str:
+def count_problem(num_positions: int, grid: TokenGrid) -> str:
     """Say why a block cannot hold `num_positions`; empty when it can."""
-    column, window = positions_per_column(token_rate), positions_per_window(token_rate)
+    column, window = grid.positions_per_column, grid.positions_per_window
     if 1 <= num_positions <= window and num_positions % column == 0:
         return ""
     return f"{num_positions} positions; a block holds {column} to {window}, a multiple of {column}"

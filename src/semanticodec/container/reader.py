@@ -17,10 +17,7 @@ from semanticodec.container.format import (
     Header,
     count_problem,
     is_crc_right,
-    positions_per_column,
-    positions_per_window,
     read_count,
-    samples_per_position,
     unpack_block,
 )
 from semanticodec.errors import ContainerError
@@ -104,13 +101,13 @@ class Reader:
         except BaseException:
             self.close()
             raise
-        column = np.zeros(positions_per_column(self.header.token_rate), np.int64)
+        column = np.zeros(self.header.format.positions_per_column, np.int64)
         self._last_column = column, column
 
     @property
     def num_samples_read(self) -> int:
         """Samples of audio that the blocks so far decode to."""
-        covered = self._num_positions * samples_per_position(self.header.token_rate)
+        covered = self._num_positions * self.header.format.samples_per_position
         promised = self.header.num_samples
         return covered if promised is None else min(covered, promised)
 
@@ -212,7 +209,7 @@ class Reader:
         if available < COUNT_SIZE:
             return "cut off inside its count"
         count = read_count(self._buffer[start : start + COUNT_SIZE])
-        problem = count_problem(count, self.header.token_rate)
+        problem = count_problem(count, self.header.format)
         if problem:
             return problem
         size = self.header.block_size(count)
@@ -224,28 +221,28 @@ class Reader:
 
     def _skip_damage(self) -> int:
         """Drop the bytes up to the next sound block and return how many positions they held."""
-        longest = self.header.block_size(positions_per_window(self.header.token_rate))
+        longest = self.header.block_size(self.header.format.positions_per_window)
         stated = read_count(self._buffer) if self._fill(COUNT_SIZE) >= COUNT_SIZE else 0
         gap = self._distance_to_sound_block(longest)
         is_end = self._fill(gap + 1) <= gap
         self._take(gap)
-        if not count_problem(stated, self.header.token_rate):
+        if not count_problem(stated, self.header.format):
             stated_size = self.header.block_size(stated)
             if gap == stated_size or (is_end and gap < stated_size):
                 return stated
         # The count itself is damaged: as many whole columns as so many bytes can carry.
         framing_size = self.header.block_size(0)
         carried = max(gap - framing_size, 0) * 8 // self.header.bits_per_position
-        return carried - carried % positions_per_column(self.header.token_rate)
+        return carried - carried % self.header.format.positions_per_column
 
     def _distance_to_sound_block(self, longest: int) -> int:
         """Return the bytes to the next sound block or the end of the stream, at most `longest`."""
         available = self._fill(longest + COUNT_SIZE)
         octets = np.frombuffer(bytes(self._buffer[: longest + COUNT_SIZE - 1]), np.uint8)
         counts = octets[:-1] + (octets[1:].astype(np.int64) << 8)  # as if a block began anywhere
-        token_rate = self.header.token_rate
-        is_count = (counts > 0) & (counts <= positions_per_window(token_rate))
-        is_count &= counts % positions_per_column(token_rate) == 0
+        grid = self.header.format
+        is_count = (counts > 0) & (counts <= grid.positions_per_window)
+        is_count &= counts % grid.positions_per_column == 0
         for place in np.flatnonzero(is_count):
             if place > 0 and not self._problem(int(place)):
                 return int(place)
@@ -268,7 +265,16 @@ def _open(source: Source) -> tuple[BinaryIO, bool]:
     if isinstance(source, bytes):
         return io.BytesIO(source), True
     if isinstance(source, (str, os.PathLike)):
-        return open(source, "rb"), True
+        try:
+            return open(source, "rb"), True
+        except OSError as error:
+            raise ContainerError(
+                f"{os.fspath(source)} cannot be read ({error.strerror}); give a .smtc file"
+            ) from error
+    if not hasattr(source, "read"):
+        raise ContainerError(
+            f"{type(source).__name__} is not a .smtc stream; give a path, bytes or a binary file"
+        )
     return source, False
 
 
@@ -278,5 +284,7 @@ def _read_up_to(file: BinaryIO, size: int) -> bytearray:
         piece = file.read(size - len(data))
         if not piece:
             break
+        if isinstance(piece, str):
+            raise ContainerError("the stream gives text; open the .smtc file in binary mode, 'rb'")
         data += piece
     return data

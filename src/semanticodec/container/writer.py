@@ -1,9 +1,8 @@
 """Write `.smtc` streams block by block, to a file at once or to a pipe as it comes."""
 
 import os
-import stat
-import uuid
 from collections.abc import Iterable
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import BinaryIO
@@ -15,11 +14,10 @@ from semanticodec.container.format import (
     Block,
     Header,
     count_problem,
-    num_positions,
     pack_block,
-    samples_per_position,
 )
 from semanticodec.errors import ContainerError
+from semanticodec.files import PendingFile, is_stream, open_stream, output_errors
 
 try:
     import fcntl
@@ -61,11 +59,11 @@ class Writer:
     def __init__(self, target: Target, header: Header) -> None:
         self._header = header
         self._num_positions = 0
-        self._path: str | None = None
-        self._temporary: str | None = None
+        self._path: str | os.PathLike[str] | None = None
+        self._pending: PendingFile | None = None
         self._is_closed = False
         if isinstance(target, (str, os.PathLike)):
-            self._file = self._open(os.path.realpath(target))
+            self._file = self._open(target)
         else:
             self._file = target
         try:
@@ -118,9 +116,10 @@ class Writer:
                 self._write(header.to_bytes())
                 self._file.seek(end)
             if self._path is not None:
-                self._file.close()
-                if self._temporary is not None:
-                    os.replace(self._temporary, self._path)
+                with output_errors(self._path):
+                    self._file.close()
+            if self._pending is not None:
+                self._pending.publish()
         except BaseException:
             self.abort()
             raise
@@ -132,9 +131,10 @@ class Writer:
             return
         self._is_closed = True
         if self._path is not None:
-            self._file.close()
-        if self._temporary is not None:
-            os.unlink(self._temporary)
+            with suppress(OSError):  # a full disk has been reported already
+                self._file.close()
+        if self._pending is not None:
+            self._pending.discard()
 
     def __enter__(self) -> "Writer":
         return self
@@ -150,22 +150,25 @@ class Writer:
         else:
             self.abort()
 
-    def _open(self, path: str) -> BinaryIO:
+    def _open(self, path: str | os.PathLike[str]) -> BinaryIO:
         self._path = path
-        if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
-            return open(path, "wb")  # a device or named pipe must not be replaced by a file
-        folder, name = os.path.split(path)
-        self._temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
-        return open(self._temporary, "xb")
+        if is_stream(path):
+            return open_stream(path)  # written to as the blocks come, and never replaced
+        pending = PendingFile(path)
+        pending.create()
+        self._pending = pending
+        with output_errors(path):
+            return pending.path.open("wb")
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
-        while rest:  # an unbuffered file may take a part only
-            written = self._file.write(rest)
-            if written is None:  # plain sinks take everything and do not say so
-                break
-            rest = rest[written:]
-        self._file.flush()
+        with nullcontext() if self._path is None else output_errors(self._path):
+            while rest:  # an unbuffered file may take a part only
+                written = self._file.write(rest)
+                if written is None:  # plain sinks take everything and do not say so
+                    break
+                rest = rest[written:]
+            self._file.flush()
 
     def _final_header(self, num_samples: int | None) -> Header:
         if self._num_positions == 0:
@@ -176,14 +179,14 @@ class Writer:
                 f"num_samples {num_samples}; the header already says {known}: "
                 "give it once, in the header or here"
             )
-        token_rate = self._header.token_rate
+        grid = self._header.format
         final = num_samples if known is None else known
         if final is None:
-            final = self._num_positions * samples_per_position(token_rate)
-        if num_positions(final, token_rate) != self._num_positions:
+            final = self._num_positions * grid.samples_per_position
+        if grid.num_positions(final) != self._num_positions:
             raise ContainerError(
                 f"{self._num_positions} positions were written; {final} samples take "
-                f"{num_positions(final, token_rate)}: write them all, or give the right num_samples"
+                f"{grid.num_positions(final)}: write them all, or give the right num_samples"
             )
         return replace(self._header, num_samples=final)
 
@@ -196,7 +199,7 @@ def _check_codes(
             f"semantic codes of shape {semantic.shape} and acoustic codes of shape "
             f"{acoustic.shape}; a block takes two of the same shape [L]"
         )
-    problem = count_problem(len(semantic), header.token_rate)
+    problem = count_problem(len(semantic), header.format)
     if problem:
         raise ContainerError(f"{problem}: split the codes into windows of whole columns")
     streams = (

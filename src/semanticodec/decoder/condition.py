@@ -1,8 +1,8 @@
 """The condition of the T-UNet: quantized features of a window with a code of their position.
 
     acoustic  B L D ─┐
-    semantic  B L D ─┼─ join ─→ context  B L E,  E = 2D + P
-    positions   L P ─┘
+    semantic  B L D ─┼─ join ─→ context  B L E,  E = 2 D + position width
+    positions   L   ─┘
 
 Stacked positions can be taken apart into their patches first. The T-UNet then sees the same grid
 at every token rate, and one T-UNet serves them all (not official).
@@ -20,9 +20,7 @@ from torch import Tensor, nn
 
 from semanticodec.errors import CodesError
 from semanticodec.layers.embeddings import position_code
-from semanticodec.layers.stacking import unstack_patches
-
-PADDING_VALUE = -1.0  # features of positions after the end, the value that the release trained on
+from semanticodec.layers.stacking import PADDING_VALUE, unstack_patches
 
 
 class Condition(nn.Module):
@@ -37,10 +35,11 @@ class Condition(nn.Module):
         """Sizes of the condition.
 
         Attributes:
-            width: width of one feature stream in the context, 768 K officially.
+            width: width of one feature stream in the context, 768 · stack factor officially.
             position_width: width of the position code, even.
-            max_positions: most rows of a context, 512 for K = 1.
-            unstacks: patches that each given position is taken apart into, 1 or K; the features
+            max_positions: most rows of a context, 512 at 100 tokens per second.
+            unstacks: patches that each given position is taken apart into, 1 or the stack
+                factor; the features
                 are then as many times wider than `width`, and the context as many times longer.
         """
 
@@ -66,8 +65,8 @@ class Condition(nn.Module):
 
     def forward(
         self,
-        acoustic: Float[Tensor, "B L K*D"],
-        semantic: Float[Tensor, "B L K*D"],
+        acoustic: Float[Tensor, "B L D"],
+        semantic: Float[Tensor, "B L D"],
         num_positions: int,
     ) -> Float[Tensor, "B L2 E"]:
         """Return the context of a window.
@@ -75,8 +74,8 @@ class Condition(nn.Module):
         Args:
             acoustic: quantized acoustic features.
             semantic: quantized semantic features, same shape.
-            num_positions: of the window (512 / K in a whole one); those after the given
-                features are filled with -1 before the position codes are joined.
+            num_positions: positions of the window (512 / stack factor in a whole one); those after
+                the given features are filled with -1 before the position codes are joined.
         Returns:
             Context [acoustic, semantic, positions], `unstacks` rows per position.
         Raises:
@@ -107,7 +106,7 @@ class Condition(nn.Module):
         features = self.positions.new_zeros(batch_size, num_positions, 2 * self.config.width)
         return self._join_positions(features)
 
-    def _unstacked(self, stream: Float[Tensor, "B L K*D"]) -> Float[Tensor, "B K*L D"]:
+    def _unstacked(self, stream: Float[Tensor, "B L D"]) -> Float[Tensor, "B L2 D2"]:
         unstacks = self.config.unstacks
         return stream if unstacks == 1 else unstack_patches(stream, unstacks)
 

@@ -1,6 +1,6 @@
-"""The whole decoder: quantised features -> context -> diffusion -> VAE decoder -> vocoder.
+"""The whole decoder: quantized features -> context -> diffusion -> VAE decoder -> vocoder.
 
-acoustic, semantic [B, L, D] -> Condition -> context [B, L, C]
+acoustic, semantic [B, L, D] -> Condition -> context [B, L, E]
     -> TUNet under the sampler -> latent [B, 8, 256, 16] -> VAEDecoder -> mel [B, 1024, 64]
     -> vocoder -> wav [B, 163 840]            (a window; shorter ones are shorter everywhere)
 """
@@ -16,12 +16,10 @@ from torch import Tensor
 
 from semanticodec.decoder.condition import Condition
 from semanticodec.decoder.hifigan import HiFiGAN
-from semanticodec.decoder.multistep import dpm_solver_2m, unipc
 from semanticodec.decoder.preconditioning import Preconditioning
 from semanticodec.decoder.sampler import (
     Denoiser,
     Noise,
-    ddim,
     even_timesteps,
     guided,
     guided_within,
@@ -31,7 +29,8 @@ from semanticodec.decoder.sampling import EVERYWHERE, SamplingConfig, SamplingPr
 from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.decoder.vae import VAEConfig, VAEDecoder
-from semanticodec.decoder.vocos import Vocos
+from semanticodec.decoder.vocoder import VocoderConfig
+from semanticodec.decoder.vocoders import make_vocoder
 from semanticodec.layers.full_precision import FullPrecision
 
 LATENT_FRAMES = 256
@@ -46,13 +45,6 @@ MEMORY_SHARE = 0.5
 MAPS_PER_WINDOW = 8
 # Where free memory cannot be asked for.
 DEFAULT_WINDOWS = 8
-# The functions behind the names in `sampling.SAMPLERS`.
-SOLVERS = {"ddim": ddim, "dpm++2m": dpm_solver_2m, "unipc": unipc}
-
-
-def make_vocoder(config: HiFiGAN.Config | Vocos.Config) -> HiFiGAN | Vocos:
-    """Return the vocoder that a configuration describes."""
-    return Vocos(config) if isinstance(config, Vocos.Config) else HiFiGAN(config)
 
 
 class Decoder(FullPrecision):
@@ -62,14 +54,32 @@ class Decoder(FullPrecision):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """The decoder's modules, and how it samples.
+
+        Attributes:
+            condition: sizes of the context.
+            unet: sizes of the T-UNet.
+            schedule: form of the noise schedule.
+            preconditioning: size of the latent's statistics; None does without (as the release).
+            vae: sizes of the VAE, whose decoder is used.
+            vocoder: sizes of the vocoder, of one of the classes there are.
+            sampling: how to sample where nothing else is asked for.
+            sampling_presets: how to sample for other qualities.
+        """
+
         condition: Condition.Config = field(default_factory=Condition.Config)
         unet: TUNet.Config = field(default_factory=TUNet.Config)
         schedule: Schedule.Config = field(default_factory=Schedule.Config)
         preconditioning: Preconditioning.Config | None = None
         vae: VAEConfig = field(default_factory=VAEConfig)
-        vocoder: HiFiGAN.Config | Vocos.Config = field(default_factory=HiFiGAN.Config)
+        vocoder: VocoderConfig = field(default_factory=HiFiGAN.Config)
         sampling: SamplingConfig = field(default_factory=SamplingConfig)
         sampling_presets: SamplingPresets = field(default_factory=SamplingPresets)
+
+        @property
+        def latent_shape(self) -> tuple[int, int, int]:
+            """Channels C, frames T and frequencies F of a whole window's latent."""
+            return self.unet.in_channels, self.unet.latent_frames, self.unet.latent_bins
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -84,7 +94,8 @@ class Decoder(FullPrecision):
         self.vocoder = make_vocoder(config.vocoder)
         # The diffusion works on latents of about unit variance: latent = VAE latent * scale.
         self.register_buffer("latent_scale", torch.ones(()))
-        self._prepared: tuple[object, PreparedContext] | None = None  # of no condition
+        # Of no condition; replaced as a whole, since threads may share the decoder.
+        self._prepared: tuple[object, PreparedContext] | None = None
 
     def timesteps(self, num_steps: int, shift: float | None = None) -> list[int]:
         """Return the decreasing timesteps of a run.
@@ -100,7 +111,7 @@ class Decoder(FullPrecision):
         self,
         latent: Float[Tensor, "B C T F"],
         timestep: Int[Tensor, " B"],
-        context: Float[Tensor, "B L C"] | PreparedContext,
+        context: Float[Tensor, "B L E"] | PreparedContext,
     ) -> Float[Tensor, "B C T F"]:
         """Return the velocity v_θ(z_n, n, E) of Eq. 9.
 
@@ -117,7 +128,7 @@ class Decoder(FullPrecision):
 
     def denoiser(
         self,
-        context: Float[Tensor, "B L C"],
+        context: Float[Tensor, "B L E"],
         guidance_scale: float,
         guidance_interval: tuple[float, float] = EVERYWHERE,
     ) -> Denoiser:
@@ -130,14 +141,18 @@ class Decoder(FullPrecision):
         """
         prepared = self.unet.prepare_context(context)
 
-        def conditional(latent: Tensor, timestep: Tensor) -> Tensor:
+        def conditional(
+            latent: Float[Tensor, "B C T F"], timestep: Int[Tensor, " B"]
+        ) -> Float[Tensor, "B C T F"]:
             return self.velocity(latent, timestep, prepared)
 
         if guidance_scale == 1:
             return conditional
         both = prepared.joined(self._without_condition(context.shape[1]).expanded(len(context)))
 
-        def pair(latent: Tensor, timestep: Tensor) -> Tensor:
+        def pair(
+            latent: Float[Tensor, "B C T F"], timestep: Int[Tensor, " B"]
+        ) -> Float[Tensor, "2*B C T F"]:
             return self.velocity(latent.repeat(2, 1, 1, 1), timestep.repeat(2), both)
 
         everywhere = guided(pair, guidance_scale)
@@ -151,68 +166,32 @@ class Decoder(FullPrecision):
         weights = self.unet.parameters()
         state = [(weight.data_ptr(), _version(weight)) for weight in weights]
         key = num_positions, hash(tuple(state))
-        if self._prepared is None or self._prepared[0] != key:
+        prepared = self._prepared
+        if prepared is None or prepared[0] != key:
             context = self.condition.unconditional(1, num_positions)
-            self._prepared = key, self.unet.prepare_context(context)
-        return self._prepared[1]
+            self._prepared = prepared = key, self.unet.prepare_context(context)
+        return prepared[1]
 
-    def sample_latent(
-        self,
-        context: Float[Tensor, "B L C"],
-        noise: Noise,
-        *,
-        timesteps: list[int],
-        guidance_scale: float,
-        eta: float,
-        sampler: str = "ddim",
-        guidance_interval: tuple[float, float] = EVERYWHERE,
-        end_at_clean: bool | None = None,
+    def sample(
+        self, context: Float[Tensor, "B L E"], noise: Noise, settings: SamplingConfig
     ) -> Float[Tensor, "B C T F"]:
         """Return the denoised latents of windows, in the diffusion's scale (Eq. 8, 10).
 
         Args:
             context: output of `condition`.
-            noise: start latent (draw 0) and the noise of every step (draw i + 1), float32.
-            timesteps: decreasing, as `timesteps(num_steps)` gives them.
-            guidance_scale: see `SamplingConfig`.
-            eta: see `SamplingConfig`.
-            sampler: see `SamplingConfig`.
-            guidance_interval: see `SamplingConfig`.
-            end_at_clean: see `ddim` (None: as the model's standard `timestep_shift` says).
-        """
-        if end_at_clean is None:
-            end_at_clean = self.config.sampling.timestep_shift > 0
-        return SOLVERS[sampler](
-            self.denoiser(context, guidance_scale, guidance_interval),
-            self.schedule,
-            timesteps,
-            noise,
-            eta=eta,
-            end_at_clean=end_at_clean,
-        )
-
-    def sample(
-        self, context: Float[Tensor, "B L C"], noise: Noise, settings: SamplingConfig
-    ) -> Float[Tensor, "B C T F"]:
-        """Return the denoised latents of windows; see `sample_latent`.
-
-        Args:
-            context: output of `condition`.
-            noise: of all windows together, on any device.
+            noise: start latent (draw 0) and the noise of every step (draw i + 1), float32 on any
+                device, of all windows together.
             settings: how to sample.
         """
-        return self.sample_latent(
-            context,
+        return settings.solver()(
+            self.denoiser(context, settings.guidance_scale, settings.guidance_interval),
+            self.schedule,
+            self.timesteps(settings.num_steps, settings.timestep_shift),
             lambda draw: noise(draw).to(context.device),
-            timesteps=self.timesteps(settings.num_steps, settings.timestep_shift),
-            guidance_scale=settings.guidance_scale,
-            eta=settings.eta,
-            sampler=settings.sampler,
-            guidance_interval=settings.guidance_interval,
             end_at_clean=settings.timestep_shift > 0,
         )
 
-    def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
+    def mel(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B T2 M"]:
         """Return the log mel of a sampled latent."""
         dtype = next(self.vae.parameters()).dtype
         return self.vae((latent / self.latent_scale).to(dtype))
@@ -225,7 +204,7 @@ class Decoder(FullPrecision):
     @torch.inference_mode()
     def decode_windows(
         self,
-        halves: Sequence[tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]],
+        halves: Sequence[tuple[Float[Tensor, "1 _L D"], Float[Tensor, "1 _L D"]]],
         num_positions: int,
         settings: SamplingConfig,
         noise: Noise,
@@ -236,7 +215,7 @@ class Decoder(FullPrecision):
             halves: quantized acoustic and semantic features of every window.
             num_positions: of every window with its padding.
             settings: how to sample.
-            noise: of all windows together, see `sample_latent`.
+            noise: noise of all windows together, see `sample`.
         """
         device = self.latent_scale.device
         contexts = [
@@ -256,7 +235,8 @@ class Decoder(FullPrecision):
         if device.type != "cuda":
             return DEFAULT_WINDOWS
         config = self.config.vae
-        cells = 16 * LATENT_FRAMES * LATENT_BINS
+        _, num_frames, num_bins = self.config.latent_shape
+        cells = 16 * num_frames * num_bins
         channels = config.base_channels * max(config.channel_multipliers[:2])
         num_bytes = MAPS_PER_WINDOW * cells * channels * next(self.vae.parameters()).element_size()
         free, _ = torch.cuda.mem_get_info(device)

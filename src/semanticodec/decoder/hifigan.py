@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.layers.linear import fastest_layout
+from semanticodec.decoder.vocoder import Vocoder
 
 LEAKY_SLOPE = 0.1
 # The reference architecture leaves the slope before the last convolution at torch's default.
@@ -58,11 +58,22 @@ class ResidualUnit(nn.Module):
         return features
 
 
-class HiFiGAN(nn.Module):
+class HiFiGAN(Vocoder):
     """Transposed convolutions up to the sample rate, with parallel residual units at each rate."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """Sizes; the defaults are the official ones.
+
+        Attributes:
+            num_mel_bins: bins of the mel spectrogram.
+            initial_channels: channels at the frame rate, halved by every upsampling.
+            upsample_rates: factor of every upsampling; their product is the samples per frame.
+            upsample_kernels: kernel size of every upsampling.
+            residual_kernels: kernel sizes of the parallel residual units after each upsampling.
+            residual_dilations: dilations of the convolutions of every residual unit, in order.
+        """
+
         num_mel_bins: int = 64
         initial_channels: int = 1024
         upsample_rates: tuple[int, ...] = (5, 4, 2, 2, 2)
@@ -98,8 +109,8 @@ class HiFiGAN(nn.Module):
         The 32 samples come from the odd kernel-stride difference of the first stage; callers that
         join windows cut them off.
         """
-        frames = mel.transpose(1, 2).unsqueeze(2)  # B T M -> B M 1 T
-        features = self.conv_in(fastest_layout(frames))
+        # B T M -> B M 1 T, the channels last in memory, which the convolutions keep.
+        features = self.conv_in(mel.transpose(1, 2).unsqueeze(2))
         for upsampler, residuals in zip(self.upsamplers, self.residuals):
             upsampled = upsampler(F.leaky_relu_(features, LEAKY_SLOPE))
             assert isinstance(residuals, nn.ModuleList)

@@ -1,4 +1,6 @@
-"""Samplers that learn from the steps before: as good as DDIM in fewer steps, called like it.
+"""Multistep samplers, which reuse earlier model outputs: as good as DDIM in fewer steps.
+
+They are called like `sampler.ddim`:
 
     dpm_solver_2m(denoise, schedule, timesteps, noise, eta=...)     -> latent
     unipc(denoise, schedule, timesteps, noise)                      -> latent
@@ -45,13 +47,13 @@ class Level(NamedTuple):
         return math.log(self.signal / self.noise) if self.noise > 0 else math.inf
 
 
-class Visit(NamedTuple):
+class PastStep(NamedTuple):
     """What a step leaves to the next ones.
 
     Attributes:
-        level: where the network was asked.
-        latent: z, before the step.
-        clean: ẑ_0 that the network gave for it, or for its first guess.
+        level: noise level at which the network was evaluated.
+        latent: z before the step.
+        clean: ẑ_0 that the network predicted for it, or for its first guess.
     """
 
     level: Level
@@ -83,15 +85,15 @@ def dpm_solver_2m(
     latent, before = noise(0), None
     for step, timestep in enumerate(timesteps):
         level, after = levels[step], levels[step + 1]
-        visit = Visit(level, latent, _predict_clean(denoise, schedule, latent, timestep))
+        current = PastStep(level, latent, _predict_clean(denoise, schedule, latent, timestep))
         is_last = step == len(timesteps) - 1
-        mean = visit.clean if is_last else _extrapolated(before, visit, after)
+        mean = current.clean if is_last else _extrapolated(before, current, after)
         variance = (eta * after.noise / level.noise) ** 2
         variance *= 1 - (level.signal / after.signal) ** 2
-        latent = _step(visit, mean, after, variance)
+        latent = _step(current, mean, after, variance)
         if variance > 0:
             latent = latent + variance**0.5 * noise(step + 1)
-        before = visit
+        before = current
     return latent
 
 
@@ -130,11 +132,11 @@ def unipc(
             latent = _step(
                 before, _interpolated(previous, before, levels[step], clean), levels[step]
             )
-        visit = Visit(levels[step], latent, clean)
+        current = PastStep(levels[step], latent, clean)
         is_last = step == len(timesteps) - 1
-        mean = clean if is_last else _extrapolated(before, visit, levels[step + 1])
-        latent = _step(visit, mean, levels[step + 1])
-        before, previous = visit, before
+        mean = clean if is_last else _extrapolated(before, current, levels[step + 1])
+        latent = _step(current, mean, levels[step + 1])
+        before, previous = current, before
     return latent
 
 
@@ -156,32 +158,34 @@ def _predict_clean(
 
 
 def _step(
-    visit: Visit, mean: Float[Tensor, "B C T F"], after: Level, variance: float = 0.0
+    current: PastStep, mean: Float[Tensor, "B C T F"], after: Level, variance: float = 0.0
 ) -> Float[Tensor, "B C T F"]:
     """Return the latent at the level `after`, but for the noise of `variance` still to be added.
 
     DDIM's step with `mean` for ẑ_0: √(σ_t² - variance) is left for the direction (z - α ẑ_0) / σ.
     """
     # Rounding may leave a value just below zero where all noise is fresh.
-    share = max(after.noise**2 - variance, 0.0) ** 0.5 / visit.level.noise
-    return share * visit.latent + (after.signal - share * visit.level.signal) * mean
+    share = max(after.noise**2 - variance, 0.0) ** 0.5 / current.level.noise
+    return share * current.latent + (after.signal - share * current.level.signal) * mean
 
 
-def _extrapolated(before: Visit | None, visit: Visit, after: Level) -> Float[Tensor, "B C T F"]:
+def _extrapolated(
+    before: PastStep | None, current: PastStep, after: Level
+) -> Float[Tensor, "B C T F"]:
     """Return the mean of ẑ_0 over the coming step, on the line in λ through the last two values.
 
     The line is taken at the middle of the step (the paper's choice), which is nearer to the known
     values than the weighted mean and differs from it in the order that is left out anyway.
     """
     if before is None:
-        return visit.clean
-    width = after.half_log_snr - visit.level.half_log_snr
-    gap = visit.level.half_log_snr - before.level.half_log_snr  # ∞ behind pure noise: slope 0
-    return visit.clean + width / (2 * gap) * (visit.clean - before.clean)
+        return current.clean
+    width = after.half_log_snr - current.level.half_log_snr
+    gap = current.level.half_log_snr - before.level.half_log_snr  # ∞ behind pure noise: slope 0
+    return current.clean + width / (2 * gap) * (current.clean - before.clean)
 
 
 def _interpolated(
-    previous: Visit | None, before: Visit, now: Level, clean: Float[Tensor, "B C T F"]
+    previous: PastStep | None, before: PastStep, now: Level, clean: Float[Tensor, "B C T F"]
 ) -> Float[Tensor, "B C T F"]:
     """Return the mean of ẑ_0 over the past step, from its values at both ends and one before.
 

@@ -1,7 +1,10 @@
-"""How a model is sampled: the samplers and qualities by name, and the settings behind them.
+"""How a model is sampled: the samplers and qualities by name, and the one list of settings.
 
     config.json: sampling (= "standard"), sampling_presets ("draft", "best")
-        -> choose_sampling(quality, what the user asks for) -> SamplingConfig -> decode_windows
+        -> choose_sampling(quality, what the user asks for) -> SamplingConfig -> Decoder.sample
+
+A new setting is a field of `SamplingConfig` and its use; the codec's methods and the command line
+take their names from there. A new sampler is its function and an entry in `SAMPLERS`.
 
 Standard library only: the command line reads the names without loading torch.
 """
@@ -9,53 +12,165 @@ Standard library only: the command line reads the names without loading torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, NamedTuple, Union
 
 from semanticodec.errors import ConfigError
 
-SAMPLERS = ("ddim", "dpm++2m", "unipc")
 QUALITIES = ("draft", "standard", "best")
-# Of everything after the quantizers; by their names in torch.
-DTYPES = ("float32", "bfloat16", "float16")
 EVERYWHERE = (0.0, 1.0)
+MAX_STEPS = 1000
 # What DPM-Solver++ needs to come close to 50 steps of DDIM (Lu et al., 2022, Section 7).
 DRAFT_STEPS = 10
+
+SamplingValue = Union[int, float, str, "tuple[float, float]", None]
+
+
+class Sampler(NamedTuple):
+    """A sampler and what it can do.
+
+    Attributes:
+        load: returns its function, called like `sampler.ddim`; imports torch.
+        is_multistep: it extrapolates from earlier steps, and so goes from pure noise to the clean
+            latent without the release's large step to timestep 1 (see `_with_sampler`).
+        takes_eta: it can add noise at each step and takes `eta`.
+    """
+
+    load: Callable[[], Callable[..., Any]]
+    is_multistep: bool
+    takes_eta: bool
+
+
+def _ddim() -> Callable[..., Any]:
+    from semanticodec.decoder.sampler import ddim
+
+    return ddim
+
+
+def _dpm_solver_2m() -> Callable[..., Any]:
+    from semanticodec.decoder.multistep import dpm_solver_2m
+
+    return dpm_solver_2m
+
+
+def _unipc() -> Callable[..., Any]:
+    from semanticodec.decoder.multistep import unipc
+
+    return unipc
+
+
+SAMPLERS = {
+    "ddim": Sampler(_ddim, is_multistep=False, takes_eta=True),
+    "dpm++2m": Sampler(_dpm_solver_2m, is_multistep=True, takes_eta=True),
+    "unipc": Sampler(_unipc, is_multistep=True, takes_eta=False),
+}
+
+
+def _setting(default: Any, help: str, metavar: str | tuple[str, ...] | None = None) -> Any:
+    """Return a field with what the command line says of its option."""
+    return field(default=default, metadata={"help": help, "metavar": metavar})
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
-    """How a model is sampled by default; the defaults are the release's.
+    """How a model is sampled; the defaults are the release's.
 
     Attributes:
-        sampler: "ddim", "dpm++2m" or "unipc".
-        num_steps: network evaluations per window, 1..1000.
-        guidance_scale: v = v_uncond + w (v_cond - v_uncond); 1 leaves the unconditional pass out.
-        eta: stochasticity, 0 (deterministic) to 1; "unipc" takes 0 only.
-        timestep_shift: 0 spaces timesteps evenly and ends at timestep 0, as the release does;
-            s >= 1 starts at pure noise, spends more steps near it and ends at the clean latent
-            (for schedules with zero terminal SNR).
+        sampler: name of the diffusion sampler, one of `SAMPLERS`.
+        num_steps: number of network evaluations per window, 1 to 1000.
+        guidance_scale: classifier-free guidance scale w in v = v_uncond + w (v_cond - v_uncond);
+            1 leaves the unconditional pass out.
+        eta: share of fresh noise at each step, 0 (deterministic) to 1; "unipc" takes 0 only.
+        timestep_shift: spacing of the timesteps. 0 spaces them evenly and ends at timestep 0, as
+            the release does; s >= 1 starts at pure noise, spends more steps near it and ends at
+            the clean latent (for schedules with zero terminal SNR).
         guidance_interval: lowest and highest timestep / num_timesteps that is guided; the other
             steps are conditional only, at half the cost.
+    Raises:
+        ConfigError: a value that is not possible.
     """
 
-    sampler: str = "ddim"
-    num_steps: int = 50
-    guidance_scale: float = 2.0
-    eta: float = 1.0
-    timestep_shift: float = 0.0
-    guidance_interval: tuple[float, float] = EVERYWHERE
+    sampler: str = _setting("ddim", "diffusion sampler")
+    num_steps: int = _setting(50, "number of sampling steps: more are slower and finer", "N")
+    guidance_scale: float = _setting(2.0, "classifier-free guidance scale (1 = off)", "W")
+    eta: float = _setting(
+        1.0, "amount of noise added at each step, 0 (deterministic) to 1", metavar="E"
+    )
+    timestep_shift: float = _setting(
+        0.0, "spacing of the steps: 0 even, 1 and more denser towards pure noise", metavar="S"
+    )
+    guidance_interval: tuple[float, float] = _setting(
+        EVERYWHERE,
+        "range of noise levels that are guided, 0 (clean) to 1 (pure noise); a smaller range "
+        "saves time",
+        metavar=("LOW", "HIGH"),
+    )
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            value = _typed(item.name, getattr(self, item.name), item.default)
+            object.__setattr__(self, item.name, value)
         if self.sampler not in SAMPLERS:
             raise ConfigError(f"sampler is {self.sampler!r}; choose one of {', '.join(SAMPLERS)}")
-        if not math.isfinite(self.guidance_scale):
-            raise ConfigError(f"guidance_scale is {self.guidance_scale}; give a finite number")
-        if not _is_interval(self.guidance_interval):
+        if not 1 <= self.num_steps <= MAX_STEPS:
             raise ConfigError(
-                f"guidance_interval is {self.guidance_interval}; give two numbers from 0 (clean) "
-                "to 1 (pure noise), the lower one first"
+                f"num_steps is {self.num_steps}; give a whole number from 1 to {MAX_STEPS}"
             )
+        if not 0 <= self.eta <= 1:
+            raise ConfigError(f"eta is {self.eta}; give a number from 0 (deterministic) to 1")
+        if self.timestep_shift and self.timestep_shift < 1:
+            raise ConfigError(f"timestep_shift is {self.timestep_shift}; give 0, or 1 and more")
+
+    def solver(self) -> Callable[..., Any]:
+        """Return the sampler's function with `eta` filled in; imports torch.
+
+        Raises:
+            ConfigError: eta for a sampler that adds no noise.
+        """
+        sampler = SAMPLERS[self.sampler]
+        if sampler.takes_eta:
+            return partial(sampler.load(), eta=self.eta)
+        if self.eta:
+            others = [name for name, other in SAMPLERS.items() if other.takes_eta]
+            raise ConfigError(
+                f"eta is {self.eta}, but {self.sampler} adds no noise; give eta 0, or the sampler "
+                f"{' or '.join(others)}"
+            )
+        return sampler.load()
+
+
+def _typed(name: str, value: Any, default: Any) -> Any:
+    """Return a setting in the type of its default.
+
+    Raises:
+        ConfigError: another type, or not finite.
+    """
+    if isinstance(default, tuple):
+        if not _is_interval(value):
+            raise ConfigError(
+                f"{name} is {value}; give two numbers from 0 (clean) to 1 (pure noise), the lower "
+                "one first"
+            )
+        return float(value[0]), float(value[1])
+    if isinstance(default, str):
+        if not isinstance(value, str):
+            raise ConfigError(f"{name} is {value!r}; give a name, such as {default!r}")
+        return value
+    kind, words = (Integral, "a whole") if isinstance(default, int) else (Real, "a finite")
+    if not isinstance(value, kind) or isinstance(value, bool) or not math.isfinite(value):  # type: ignore[arg-type]
+        raise ConfigError(f"{name} is {value!r}; give {words} number")
+    return type(default)(value)  # type: ignore[call-overload]
+
+
+def _is_interval(values: Any) -> bool:
+    """Tell whether a JSON file's or a user's values are numbers 0 ≤ low ≤ high ≤ 1."""
+    if not isinstance(values, (tuple, list)):
+        return False
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    return len(values) == len(numbers) == 2 and bool(0 <= numbers[0] <= numbers[1] <= 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,25 +178,16 @@ class SamplingPresets:
     """A model's settings beside its standard ones, chosen by measurement.
 
     Attributes:
-        draft: audibly cheaper than standard; None: see `choose_sampling`.
-        best: whatever it costs; None: see `choose_sampling`.
+        draft: audibly cheaper than standard; None: see `qualities`.
+        best: best sound at whatever cost; None: see `qualities`.
     """
 
     draft: SamplingConfig | None = None
     best: SamplingConfig | None = None
 
 
-def choose_sampling(
-    standard: SamplingConfig,
-    presets: SamplingPresets,
-    quality: str = "standard",
-    num_steps: int | None = None,
-    guidance_scale: float | None = None,
-    sampler: str | None = None,
-    eta: float | None = None,
-    guidance_interval: tuple[float, float] | None = None,
-) -> SamplingConfig:
-    """Return the settings of a quality, with what the user asks for in their place.
+def qualities(standard: SamplingConfig, presets: SamplingPresets) -> dict[str, SamplingConfig]:
+    """Return the settings behind the names of `QUALITIES`; several may be the same.
 
     A model that names no draft, as the official ones, is sampled by 10 deterministic steps of
     "dpm++2m" where its standard takes more. One that names no best has measured nothing better
@@ -90,29 +196,47 @@ def choose_sampling(
     Args:
         standard: the model's default.
         presets: the model's other qualities.
-        quality: "draft", "standard" or "best".
-        num_steps: None, here and below: as the quality says.
-        guidance_scale: see `SamplingConfig`.
-        sampler: see `SamplingConfig`. Another one than the quality's adds no noise by itself,
-            and one that is not "ddim" ends at the clean latent.
-        eta: see `SamplingConfig`.
-        guidance_interval: see `SamplingConfig`.
-    Raises:
-        ConfigError: no such quality or sampler, or a value out of its range.
     """
-    if quality not in QUALITIES:
-        raise ConfigError(f"quality is {quality!r}; choose one of {', '.join(QUALITIES)}")
-    named = {"draft": presets.draft or _draft_of(standard), "best": presets.best}
-    preset = named.get(quality) or standard
-    if sampler not in (None, preset.sampler):
-        preset = _with_sampler(preset, sampler)
-    asked = {
-        "num_steps": num_steps,
-        "guidance_scale": guidance_scale,
-        "eta": eta,
-        "guidance_interval": guidance_interval,
-    }
-    return replace(preset, **{name: value for name, value in asked.items() if value is not None})
+    found = (presets.draft or _draft_of(standard), standard, presets.best or standard)
+    return dict(zip(QUALITIES, found, strict=True))
+
+
+def choose_sampling(
+    standard: SamplingConfig,
+    presets: SamplingPresets,
+    sampling: SamplingConfig | str = "standard",
+    **asked: SamplingValue,
+) -> SamplingConfig:
+    """Return the settings of a quality, or given ones, with what the user asks for in their place.
+
+    Args:
+        standard: the model's default.
+        presets: the model's other qualities.
+        sampling: name of a quality, or settings.
+        asked: attributes of `SamplingConfig` by name; None leaves one as it is. Another sampler
+            than that of `sampling` adds no noise by itself, and a multistep one ends at the clean
+            latent.
+    Raises:
+        ConfigError: no such quality, setting or sampler, or a value out of its range.
+    """
+    names = [item.name for item in fields(SamplingConfig)]
+    unknown = [name for name in asked if name not in names]
+    if unknown:
+        raise ConfigError(
+            f"there is no sampling setting {', '.join(unknown)}; choose from {', '.join(names)}"
+        )
+    if isinstance(sampling, SamplingConfig):
+        chosen = sampling
+    else:
+        offered = qualities(standard, presets)
+        if not isinstance(sampling, str) or sampling not in offered:
+            raise ConfigError(f"quality is {sampling!r}; choose one of {', '.join(QUALITIES)}")
+        chosen = offered[sampling]
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    sampler = changes.pop("sampler", chosen.sampler)
+    if sampler != chosen.sampler:
+        chosen = _with_sampler(chosen, sampler)
+    return replace(chosen, **changes)
 
 
 def _draft_of(standard: SamplingConfig) -> SamplingConfig:
@@ -126,14 +250,8 @@ def _with_sampler(settings: SamplingConfig, sampler: str) -> SamplingConfig:
 
     How much noise is good for one says nothing about another: none. The samplers that extrapolate
     fail over the release's step to timestep 1, which is four times as long in log-SNR as those
-    that they learn from (at 10 steps): they go from pure noise to the clean latent instead.
+    that they extrapolate from (at 10 steps): they go from pure noise to the clean latent instead.
     """
-    is_multistep = sampler != "ddim"
+    is_multistep = sampler in SAMPLERS and SAMPLERS[sampler].is_multistep
     shift = max(settings.timestep_shift, 1.0) if is_multistep else settings.timestep_shift
     return replace(settings, sampler=sampler, eta=0.0, timestep_shift=shift)
-
-
-def _is_interval(values: Sequence[object]) -> bool:
-    """Tell whether a JSON file's or a user's values are numbers 0 ≤ low ≤ high ≤ 1."""
-    numbers = [value for value in values if isinstance(value, (int, float))]
-    return len(values) == len(numbers) == 2 and 0 <= numbers[0] <= numbers[1] <= 1

@@ -7,8 +7,8 @@
 Each level halves frames and bins. On attention levels and in the middle, a residual block is
 followed by a transformer over the features (self) and one over features and context (cross).
 
-Shapes: B batch · C channels · T frames · F latent frequency · L positions · D width. A leading
-underscore marks a size that differs between the levels.
+Shapes: B batch · C channels · T frames · F latent frequency · L positions · D width ·
+E width of the context. A leading underscore marks a size that differs between the levels.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from semanticodec.decoder.condition import AlignedProjection
 from semanticodec.errors import CodesError, ConfigError
 from semanticodec.layers.attention import KeysValues, SpatialTransformer
 from semanticodec.layers.embeddings import timestep_embedding
-from semanticodec.layers.linear import Linear, fastest_layout
-from semanticodec.layers.norm import normalised_silu
 from semanticodec.layers.residual import (
     Downsample,
     ResidualBlock,
@@ -73,7 +71,7 @@ class TUNet(nn.Module):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        """Size of the network; the defaults are the official ones for K = 1.
+        """Size of the network; the defaults are the official ones at 100 tokens per second.
 
         Attributes:
             in_channels: channels of the latent.
@@ -82,8 +80,8 @@ class TUNet(nn.Module):
             num_res_blocks: residual blocks per level on the way down (one more on the way up).
             attention_levels: levels with transformers; the middle always has them.
             head_width: width of an attention head.
-            context_width: width of the context, 1728 / 3264 / 6336 for K = 1 / 2 / 4.
-            num_groups: groups of every group normalisation.
+            context_width: width of the context: 1728, 3264, 6336 at 100, 50, 25 tokens per second.
+            num_groups: groups of every group normalization.
             latent_frames: frames T of a whole window.
             latent_bins: frequencies F of the latent.
             frequency_positions: add a learned vector per latent frequency after the input
@@ -91,7 +89,7 @@ class TUNet(nn.Module):
             aligned_condition: also add the context to the features where its positions lie
                 (not official, see `AlignedProjection`).
             aligned_grid: (time, bands) positions of a whole window: (64, 8), (64, 4) or (32, 4)
-                for K = 1, 2, 4.
+                at 100, 50, 25 tokens per second.
             aligned_cells: let every position predict each latent cell of its patch on its own
                 at the levels that are finer than the grid, instead of repeating one vector.
         """
@@ -125,7 +123,9 @@ class TUNet(nn.Module):
         super().__init__()
         self.config = config
         base, width = config.base_channels, config.embedding_width
-        self.embed_timestep = nn.Sequential(Linear(base, width), nn.SiLU(), Linear(width, width))
+        self.embed_timestep = nn.Sequential(
+            nn.Linear(base, width), nn.SiLU(), nn.Linear(width, width)
+        )
         self.input_conv = nn.Conv2d(config.in_channels, config.level_channels[0], 3, padding=1)
         self.frequency_positions = None
         if config.frequency_positions:
@@ -138,8 +138,9 @@ class TUNet(nn.Module):
         self.output_norm = group_norm(config.level_channels[0], config.num_groups, eps=1e-5)
         output_conv = nn.Conv2d(config.level_channels[0], config.in_channels, 3, padding=1)
         self.output_conv = zero_init(output_conv)
+        self.silu = nn.SiLU()
 
-    def prepare_context(self, context: Float[Tensor, "B L D"]) -> PreparedContext:
+    def prepare_context(self, context: Float[Tensor, "B L E"]) -> PreparedContext:
         """Return what the network needs of a context, to reuse it over diffusion steps.
 
         Args:
@@ -171,7 +172,7 @@ class TUNet(nn.Module):
         self,
         latent: Float[Tensor, "B C T F"],
         timestep: Int[Tensor, " B"],
-        context: Float[Tensor, "B L D"] | PreparedContext,
+        context: Float[Tensor, "B L E"] | PreparedContext,
     ) -> Float[Tensor, "B C T F"]:
         """Return the predicted velocity.
 
@@ -194,7 +195,7 @@ class TUNet(nn.Module):
         dtype = self.input_conv.weight.dtype
         waves = timestep_embedding(timestep, self.config.base_channels)
         embedding = self.embed_timestep(waves.to(dtype))
-        features = self.input_conv(fastest_layout(latent.to(dtype)))
+        features = self.input_conv(latent.to(dtype))
         if self.frequency_positions is not None:
             features = features + self.frequency_positions
 
@@ -206,7 +207,7 @@ class TUNet(nn.Module):
         features = self.middle(features, embedding, keys_values)
         for up_level in self.up_levels:
             features = up_level(features, embedding, keys_values, skips)
-        return self.output_conv(normalised_silu(self.output_norm, features))
+        return self.output_conv(self.silu(self.output_norm(features)))
 
     def _level_size(self, num_positions: int, level: int) -> tuple[int, int]:
         """Return frames and bins of a level for an aligned context of that many rows."""

@@ -14,10 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.layers.attention import attend
-from semanticodec.layers.linear import PointwiseConv, fastest_layout
-from semanticodec.layers.norm import GroupNorm, normalised_silu
-from semanticodec.layers.residual import Upsample
+from semanticodec.layers.attention import DotProductAttention
+from semanticodec.layers.residual import PointwiseConv, Upsample
 
 GROUP_NORM_EPS = 1e-6
 # Bounds of the log variance: beyond them the sample is the mean, or only noise.
@@ -43,7 +41,7 @@ class VAEConfig:
         channel_multipliers: channels of each level over `base_channels`.
         num_res_blocks: residual blocks per level (one more on the way up).
         latent_channels: channels of the latent.
-        num_groups: groups of every group normalisation.
+        num_groups: groups of every group normalization.
         patch_shortcut: beside the convolutions, map every patch of the mel to its latent cell and
             back linearly, starting from its lowest cosine coefficients (not official). Training
             then starts from a usable autoencoder, which small budgets need.
@@ -68,20 +66,21 @@ class VAEConfig:
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised 3 x 3 convolutions beside a shortcut."""
+    """Two normalized 3 x 3 convolutions beside a shortcut."""
 
     def __init__(self, in_channels: int, out_channels: int, num_groups: int) -> None:
         super().__init__()
-        self.norm1 = GroupNorm(num_groups, in_channels, eps=GROUP_NORM_EPS)
+        self.norm1 = nn.GroupNorm(num_groups, in_channels, eps=GROUP_NORM_EPS)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.norm2 = GroupNorm(num_groups, out_channels, eps=GROUP_NORM_EPS)
+        self.norm2 = nn.GroupNorm(num_groups, out_channels, eps=GROUP_NORM_EPS)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         same = in_channels == out_channels
         self.shortcut = nn.Identity() if same else PointwiseConv(in_channels, out_channels)
+        self.silu = nn.SiLU()
 
-    def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"]:
-        hidden = self.conv1(normalised_silu(self.norm1, features))
-        hidden = self.conv2(normalised_silu(self.norm2, hidden))
+    def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C2 T F"]:
+        hidden = self.conv1(self.silu(self.norm1(features)))
+        hidden = self.conv2(self.silu(self.norm2(hidden)))
         return hidden.add_(self.shortcut(features))
 
 
@@ -90,10 +89,11 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, channels: int, num_groups: int) -> None:
         super().__init__()
-        self.norm = GroupNorm(num_groups, channels, eps=GROUP_NORM_EPS)
+        self.norm = nn.GroupNorm(num_groups, channels, eps=GROUP_NORM_EPS)
         self.query = PointwiseConv(channels, channels)
         self.key = PointwiseConv(channels, channels)
         self.value = PointwiseConv(channels, channels)
+        self.attend = DotProductAttention()
         self.project = PointwiseConv(channels, channels)
 
     def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"]:
@@ -103,7 +103,7 @@ class SpatialAttention(nn.Module):
             layer(normed).flatten(2).transpose(1, 2).unsqueeze(1)  # B C T F -> B 1 TF C
             for layer in (self.query, self.key, self.value)
         )
-        attended = attend(query, key, value).transpose(1, 2)  # B TF C -> B C TF
+        attended = self.attend(query, key, value).transpose(1, 2)  # B TF C -> B C TF
         return self.project(attended.reshape(features.shape)).add_(features)
 
 
@@ -127,11 +127,13 @@ class Downsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, stride=2)
 
-    def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T/2 F/2"]:
+    def forward(self, features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T//2 F//2"]:
         return self.conv(F.pad(features, (0, 1, 0, 1)))
 
 
-def cosine_patches(patch_size: int, num_patches: int) -> Float[Tensor, "C 1 P P"]:
+def cosine_patches(
+    patch_size: int, num_patches: int
+) -> Float[Tensor, "C 1 {patch_size} {patch_size}"]:
     """Return orthonormal 2-D cosines over a patch, the lowest frequencies first."""
     points = (torch.arange(patch_size, dtype=torch.float64) + 0.5) / patch_size
     waves = torch.cos(torch.pi * torch.arange(patch_size, dtype=torch.float64)[:, None] * points)
@@ -191,7 +193,8 @@ class VAEEncoder(nn.Module):
                 level.append(Downsample(width))
             self.levels.append(nn.Sequential(*level))
         self.middle = Middle(width, groups)
-        self.norm_out = GroupNorm(groups, width, eps=GROUP_NORM_EPS)
+        self.norm_out = nn.GroupNorm(groups, width, eps=GROUP_NORM_EPS)
+        self.silu = nn.SiLU()
         self.conv_out = nn.Conv2d(width, 2 * config.latent_channels, 3, padding=1)
         self.moments = nn.Conv2d(2 * config.latent_channels, 2 * config.latent_channels, 1)
         self.patch_shortcut = PatchAnalysis(config) if config.patch_shortcut else None
@@ -204,7 +207,7 @@ class VAEEncoder(nn.Module):
 
     def forward(
         self, mel: Float[Tensor, "B T M"]
-    ) -> tuple[Float[Tensor, "B C T/4 M/4"], Float[Tensor, "B C T/4 M/4"]]:
+    ) -> tuple[Float[Tensor, "B C T2 F"], Float[Tensor, "B C T2 F"]]:
         """Return mean and log variance of the latent.
 
         Args:
@@ -213,7 +216,7 @@ class VAEEncoder(nn.Module):
         features = self.conv_in(mel.unsqueeze(1))
         for level in self.levels:
             features = level(features)
-        features = self.conv_out(normalised_silu(self.norm_out, self.middle(features)))
+        features = self.conv_out(self.silu(self.norm_out(self.middle(features))))
         mean, log_variance = self.moments(features).chunk(2, dim=1)
         if self.patch_shortcut is not None:
             mean = mean + self.patch_shortcut(mel.unsqueeze(1))
@@ -242,19 +245,20 @@ class VAEDecoder(nn.Module):
             if index > 0:
                 level.append(Upsample(width))
             self.levels.append(nn.Sequential(*level))
-        self.norm_out = GroupNorm(groups, width, eps=GROUP_NORM_EPS)
+        self.norm_out = nn.GroupNorm(groups, width, eps=GROUP_NORM_EPS)
+        self.silu = nn.SiLU()
         self.conv_out = nn.Conv2d(width, 1, 3, padding=1)
         self.patch_shortcut = PatchSynthesis(config) if config.patch_shortcut else None
         if config.patch_shortcut:
             nn.init.zeros_(self.conv_out.weight)
             self.conv_out.bias = nn.Parameter(torch.full((1,), SHORTCUT_MEL_MEAN))
 
-    def forward(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
+    def forward(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B T2 M"]:
         """Return the log mel of a latent in the autoencoder's own scale."""
-        features = self.middle(self.conv_in(self.unpack(fastest_layout(latent))))
+        features = self.middle(self.conv_in(self.unpack(latent)))
         for level in self.levels:
             features = level(features)
-        mel = self.conv_out(normalised_silu(self.norm_out, features))
+        mel = self.conv_out(self.silu(self.norm_out(features)))
         if self.patch_shortcut is not None:
             mel = mel + self.patch_shortcut(latent)
         return mel.squeeze(1)
@@ -271,15 +275,21 @@ class VAE(nn.Module):
         self.encoder = VAEEncoder(config)
         self.decoder = VAEDecoder(config)
 
-    def encode(self, mel: Float[Tensor, "B T M"]) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance, each [B, C, T/4, M/4]."""
+    def encode(
+        self, mel: Float[Tensor, "B T M"]
+    ) -> tuple[Float[Tensor, "B C T2 F"], Float[Tensor, "B C T2 F"]]:
+        """Return mean and log variance of the latent."""
         return self.encoder(mel)
 
-    def decode(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B 4T 4F"]:
+    def decode(self, latent: Float[Tensor, "B C T F"]) -> Float[Tensor, "B T2 M"]:
         """Return the log mel of a latent."""
         return self.decoder(latent)
 
 
-def sample_latent(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+def sample_latent(
+    mean: Float[Tensor, "*shape"],
+    log_variance: Float[Tensor, "*shape"],
+    noise: Float[Tensor, "*shape"],
+) -> Float[Tensor, "*shape"]:
     """Return a draw from the encoder's Gaussian with the given standard normal noise."""
     return mean + torch.exp(0.5 * log_variance) * noise

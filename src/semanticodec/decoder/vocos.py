@@ -13,17 +13,19 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE, slaney_filters
-from semanticodec.layers.linear import Linear
+from semanticodec.audio.mel import FFT_SIZE
+from semanticodec.audio.spectrogram import slaney_filters
+from semanticodec.decoder.vocoder import Vocoder
+from semanticodec.token_format import SAMPLE_RATE
 
 LAYER_NORM_EPS = 1e-6
-# Of an STFT line: larger ones would overflow before training settles.
+# Log magnitude of an STFT line: larger ones would overflow before training settles.
 LARGEST_LOG_MAGNITUDE = math.log(1e2)
-# Of natural-log mels, over recordings.
+# Mean and standard deviation of natural-log mels over recordings.
 TYPICAL_LOG_MEL = -6.0
 TYPICAL_SPREAD = 3.0
 
@@ -37,8 +39,8 @@ class ConvNeXtBlock(nn.Module):
             width, width, kernel_size, padding=kernel_size // 2, groups=width
         )
         self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.expand = Linear(width, hidden)
-        self.contract = Linear(hidden, width)
+        self.expand = nn.Linear(width, hidden)
+        self.contract = nn.Linear(hidden, width)
         self.scale = nn.Parameter(torch.full((width,), initial_scale))
 
     def forward(self, features: Float[Tensor, "B D T"]) -> Float[Tensor, "B D T"]:
@@ -57,7 +59,7 @@ class InverseSTFT(nn.Module):
         self.fft_size, self.hop_length = fft_size, hop_length
         self.register_buffer("window", torch.hann_window(fft_size, device="cpu"), persistent=False)
 
-    def _overlap_add(self, frames: Float[Tensor, "B T N"]) -> Float[Tensor, "B S"]:
+    def _overlap_add(self, frames: Float[Tensor, "B T {self.fft_size}"]) -> Float[Tensor, "B S"]:
         num_frames = frames.shape[1]
         length = (num_frames - 1) * self.hop_length + self.fft_size
         folded = F.fold(
@@ -66,21 +68,21 @@ class InverseSTFT(nn.Module):
         edge = (self.fft_size - self.hop_length) // 2
         return folded[:, 0, 0, edge : length - edge]
 
-    def forward(self, spectrum: Tensor) -> Float[Tensor, "B S"]:
-        """Return the waveform of a complex spectrum [B, T, N/2 + 1], S = T * hop_length."""
+    def forward(self, spectrum: Complex[Tensor, "B T F"]) -> Float[Tensor, "B S"]:
+        """Return the waveform of a complex spectrum, F = fft_size / 2 + 1, S = T * hop_length."""
         frames = torch.fft.irfft(spectrum, n=self.fft_size) * self.window
         envelope = self.window.square().expand(1, frames.shape[1], -1)
         return self._overlap_add(frames) / self._overlap_add(envelope)
 
 
 class MelShortcut(nn.Module):
-    """A linear way from log mel to the log magnitude of every STFT line (not in the paper).
+    """A linear map from log mel to the log magnitude of every STFT line (not in the paper).
 
-    It starts as the interpolation of the mel between the centres of its bins, so that a network
+    It starts as the interpolation of the mel between the centers of its bins, so that a network
     that has learned nothing yet already gives the right spectral envelope.
 
     Args:
-        config: of the vocoder.
+        config: sizes of the vocoder.
     """
 
     def __init__(self, config: Vocos.Config) -> None:
@@ -104,7 +106,7 @@ class MelShortcut(nn.Module):
             return F.linear(mel.float(), weight, bias)
 
 
-class Vocos(nn.Module):
+class Vocos(Vocoder):
     """Frame-rate vocoder; exact length, no drift."""
 
     @dataclass(frozen=True, kw_only=True)
@@ -112,14 +114,14 @@ class Vocos(nn.Module):
         """Sizes.
 
         Attributes:
-            num_mel_bins: M.
-            width: of the features of a frame.
+            num_mel_bins: bins of the mel spectrogram.
+            width: width of the features of a frame.
             hidden: width inside the feed-forward part of a block.
-            num_layers: blocks.
-            kernel_size: frames that a block's depthwise convolution sees.
-            fft_size: of the inverse STFT.
+            num_layers: number of ConvNeXt blocks.
+            kernel_size: number of frames that a block's depthwise convolution sees.
+            fft_size: window length of the inverse STFT in samples.
             hop_length: samples per frame.
-            mel_shortcut: see `MelShortcut`.
+            mel_shortcut: add a linear map from the mel to the log magnitudes, see `MelShortcut`.
         """
 
         num_mel_bins: int = 64
@@ -142,7 +144,7 @@ class Vocos(nn.Module):
             for _ in range(config.num_layers)
         )
         self.norm_out = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
-        self.spectrum = Linear(config.width, config.fft_size + 2)
+        self.spectrum = nn.Linear(config.width, config.fft_size + 2)
         self.shortcut = MelShortcut(config) if config.mel_shortcut else None
         self.inverse_stft = InverseSTFT(config.fft_size, config.hop_length)
 

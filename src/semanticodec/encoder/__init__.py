@@ -1,7 +1,6 @@
-"""The encoder's boxes (paper Sec. III-B and III-C): filter bank -> semantic and acoustic codes."""
+"""The encoder's modules (paper Sec. III-B, III-C): filter bank -> semantic and acoustic codes."""
 
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder, EncoderOutput
-from semanticodec.layers.stacking import num_positions
 
-__all__ = ["AudioMAE", "Encoder", "EncoderOutput", "num_positions"]
+__all__ = ["AudioMAE", "Encoder", "EncoderOutput"]

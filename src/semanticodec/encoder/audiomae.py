@@ -1,7 +1,7 @@
-"""AudioMAE's vision transformer: normalised fbank -> one feature vector per 16 x 16 patch.
+"""AudioMAE's vision transformer: normalized fbank -> one feature vector per 16 x 16 patch.
 
-fbank [B, T, M] -> patches, time-major [B, L, D], L = T/16 * M/16 -> + positions, class row
-    -> blocks -> mean of the normalised outputs of the last three blocks -> features [B, L, D]
+fbank [B, T, M] -> patches, time-major [B, L, D], L = T/16 * M/16 -> + positions, CLS token
+    -> blocks -> mean of the normalized outputs of the last three blocks -> features [B, L, D]
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.errors import ConfigError
-from semanticodec.layers.attention import attend
-from semanticodec.layers.linear import Linear
+from semanticodec.layers.attention import SelfAttention
+from semanticodec.layers.embeddings import grid_positions
 
 LAYER_NORM_EPS = 1e-6
 
@@ -29,38 +28,6 @@ def patchify(fbank: Float[Tensor, "B T M"], patch_size: int = 16) -> Float[Tenso
     return cells.transpose(2, 3).reshape(batch, -1, patch_size * patch_size)
 
 
-def grid_positions(num_times: int, num_bands: int, width: int) -> Float[Tensor, "1 L D"]:
-    """Return fixed sin-cos codes of a time x frequency grid: half the width each, time-major."""
-    if width % 4:
-        raise ConfigError(
-            f"a width of {width} cannot hold 2-D sin-cos positions; use a multiple of 4"
-        )
-    frequencies = 1.0 / 10000 ** (torch.arange(width // 4, dtype=torch.float64) / (width // 4))
-
-    def codes(indices: Tensor) -> Tensor:
-        angles = indices.double()[:, None] * frequencies
-        return torch.cat([angles.sin(), angles.cos()], dim=-1)
-
-    time, band = torch.meshgrid(torch.arange(num_times), torch.arange(num_bands), indexing="ij")
-    grid = torch.cat([codes(band.flatten()), codes(time.flatten())], dim=-1)
-    return grid.float().unsqueeze(0)
-
-
-class SelfAttention(nn.Module):
-    """Multi-head self-attention with one joint query-key-value projection."""
-
-    def __init__(self, width: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.qkv = Linear(width, 3 * width)
-        self.project = Linear(width, width)
-
-    def forward(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        qkv = self.qkv(features).unflatten(2, (3, self.num_heads, -1))
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # B L 3 H E -> 3 B H L E
-        return self.project(attend(query, key, value))
-
-
 class Block(nn.Module):
     """Pre-norm transformer block with a GELU feed-forward of four times the width."""
 
@@ -69,7 +36,9 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
         self.attention = SelfAttention(width, num_heads)
         self.mlp_norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.mlp = nn.Sequential(Linear(width, 4 * width), nn.GELU(), Linear(4 * width, width))
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
 
     def forward(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         attended = self.attention(self.attention_norm(features)).add_(features)
@@ -81,6 +50,18 @@ class AudioMAE(nn.Module):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """Sizes; the defaults are the official ones.
+
+        Attributes:
+            num_frames: frames of a whole window.
+            num_mel_bins: mel bins of the filter bank.
+            patch_size: frames and bins of a patch.
+            width: width of a feature.
+            depth: transformer blocks.
+            num_heads: heads of every attention.
+            num_averaged_blocks: last blocks whose outputs are averaged into the features.
+        """
+
         num_frames: int = 1024
         num_mel_bins: int = 128
         patch_size: int = 16
@@ -107,43 +88,43 @@ class AudioMAE(nn.Module):
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         nn.init.normal_(self.class_token, std=0.02)
         grid = grid_positions(config.num_patches // config.num_bands, config.num_bands, width)
-        # Row 0 belongs to the class token. Official weights bring their own table.
+        # Row 0 belongs to the CLS token. Official weights bring their own table.
         self.positions = nn.Parameter(F.pad(grid, (0, 0, 1, 0)), requires_grad=False)
         self.blocks = nn.ModuleList([Block(width, config.num_heads) for _ in range(config.depth)])
         self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
 
     def embed(self, fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B L D"]:
-        """Return patch embeddings with their positions, without the class row.
+        """Return patch embeddings with their positions, without the CLS token.
 
         Args:
-            fbank: normalised filter bank, T a multiple of the patch size up to a whole window.
+            fbank: normalized filter bank, T a multiple of the patch size up to a whole window.
         """
         patches = self.patch_embedding(fbank.unsqueeze(1))  # B T M -> B D T/16 M/16
         patches = patches.flatten(2).transpose(1, 2)  # time-major rows
         return patches + self.positions[:, 1 : 1 + patches.shape[1]]
 
-    def _with_class(self, patches: Float[Tensor, "B L D"]) -> Float[Tensor, "B L+1 D"]:
+    def _with_cls(self, patches: Float[Tensor, "B L D"]) -> Float[Tensor, "B L+1 D"]:
         first = (self.class_token + self.positions[:, :1]).expand(patches.shape[0], -1, -1)
         return torch.cat([first, patches], dim=1)
 
     def encode_visible(
-        self, patches: Float[Tensor, "B L D"], keep: Int[Tensor, "B V"]
-    ) -> Float[Tensor, "B V+1 D"]:
-        """Return the last block's output for the kept patches only, class row first (training)."""
+        self, patches: Float[Tensor, "B L D"], keep: Int[Tensor, "B U"]
+    ) -> Float[Tensor, "B U+1 D"]:
+        """Return the last block's output for the kept patches only, CLS token first (training)."""
         index = keep.unsqueeze(-1).expand(-1, -1, patches.shape[-1])
-        features = self._with_class(patches.gather(1, index))
+        features = self._with_cls(patches.gather(1, index))
         for block in self.blocks:
             features = block(features)
         return self.norm(features)
 
     def forward(self, fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B L D"]:
-        """Return the averaged features of every patch, time-major, class row dropped.
+        """Return the averaged features of every patch, time-major, the CLS token dropped.
 
         Args:
-            fbank: normalised filter bank, T a multiple of the patch size up to a whole window.
+            fbank: normalized filter bank, T a multiple of the patch size up to a whole window.
         Source: paper Sec. III-B; the release averages the last three blocks.
         """
-        features = self._with_class(self.embed(fbank))
+        features = self._with_cls(self.embed(fbank))
         first_averaged = len(self.blocks) - self.config.num_averaged_blocks
         outputs = []
         for index, block in enumerate(self.blocks):

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.encoder.audiomae import LAYER_NORM_EPS, Block, grid_positions
+from semanticodec.encoder.audiomae import LAYER_NORM_EPS, Block
+from semanticodec.layers.embeddings import grid_positions
 
 
 class AudioMAEDecoder(nn.Module):
@@ -17,6 +18,18 @@ class AudioMAEDecoder(nn.Module):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """Sizes; the defaults are those of the official masked autoencoder.
+
+        Attributes:
+            width: width of a feature inside the decoder.
+            depth: transformer blocks.
+            num_heads: heads of every attention.
+            encoder_width: width of the encoder's features.
+            patch_size: frames and bins of a patch.
+            num_patches: patches of a whole window.
+            num_bands: patches along the frequency axis.
+        """
+
         width: int = 512
         depth: int = 8
         num_heads: int = 16
@@ -42,12 +55,12 @@ class AudioMAEDecoder(nn.Module):
         self.prediction = nn.Linear(config.width, config.patch_size**2)
 
     def forward(
-        self, visible: Float[Tensor, "B V+1 D"], keep: Int[Tensor, "B V"], num_patches: int
+        self, visible: Float[Tensor, "B U2 D"], keep: Int[Tensor, "B U"], num_patches: int
     ) -> Float[Tensor, "B L P"]:
         """Return predicted pixels for all patches.
 
         Args:
-            visible: encoder output, class row first.
+            visible: encoder output, CLS token first.
             keep: patch index of every visible row.
             num_patches: L, patches of the unmasked input.
         """

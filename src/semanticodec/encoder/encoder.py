@@ -1,14 +1,14 @@
-"""SemantiCodec's encoder: joins the boxes from the filter bank to the two streams of codes.
+"""SemantiCodec's encoder: joins the modules from the filter bank to the two streams of codes.
 
 fbank -> AudioMAE -> stack -> features -> semantic quantizer -> semantic codes, centroids
                                  |                                   |
-                                 +--- mark padding -----> acoustic encoder -> vector quantizer
+                                 +--- mark padding -----> acoustic encoder -> acoustic quantizer
                                                                            -> acoustic codes
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,16 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
-from semanticodec.encoder.audiomae import AudioMAE
+from semanticodec.encoder.audiomae import AudioMAE, patchify
+from semanticodec.encoder.quantizer import QuantizerConfig
+from semanticodec.encoder.quantizers import make_quantizer
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
-from semanticodec.layers.stacking import stack_patches
+from semanticodec.layers.stacking import PADDING_VALUE, stack_patches
 
-# A frame is silent where its bins spread less than this (normalised log energies): only padding
+# A frame is silent where its bins spread less than this (normalized log energies): only padding
 # and digital silence, which sit on the floor of the filter bank, are that even.
 SILENT_STD = 1e-7
-PADDING_MARK = -1.0
 # Other devices always compute as many windows, so that the same sums run for each; codes may then
 # not depend on the batch there either.
 ACCELERATOR_ITEMS = 8
@@ -45,10 +46,7 @@ class EncoderOutput(NamedTuple):
         features: the stacked AudioMAE features, not marked.
         vectors: the acoustic encoder's output, not marked.
         valid: True where a position lies before the end of the audio.
-        commitment_loss: weighted, ready to be added to the loss (Eq. 11).
-        entropy_loss: weighted, ready to be added; 0 where the quantizer has no entropy term.
-        perplexity: of the acoustic codes, 1 to their codebook's size.
-        num_used_codes: how many different acoustic codes the batch has.
+        losses: the acoustic quantizer's, weighted and ready to be added (Eq. 11), by name.
     """
 
     semantic_codes: Int[Tensor, "B L"]
@@ -58,23 +56,34 @@ class EncoderOutput(NamedTuple):
     features: Float[Tensor, "B L D"]
     vectors: Float[Tensor, "B L D"]
     valid: Bool[Tensor, "B L"]
-    commitment_loss: Float[Tensor, ""]
-    entropy_loss: Float[Tensor, ""]
-    perplexity: Float[Tensor, ""]
-    num_used_codes: Int[Tensor, ""]
+    losses: Mapping[str, Float[Tensor, ""]]
 
 
 def active_frames(fbank: Float[Tensor, "B T M"]) -> Int[Tensor, " B"]:
     """Return how many frames there are up to and with the last one that is not silent.
 
     Args:
-        fbank: normalised filter bank.
+        fbank: normalized filter bank.
     """
     # Silent rows are constant: less their first bin they are exactly 0 on any device.
     spread = (fbank - fbank[..., :1]).float().std(dim=-1)
     is_active = spread > SILENT_STD
     numbers = torch.arange(1, fbank.shape[1] + 1, device=fbank.device)
     return (is_active * numbers).amax(dim=1)
+
+
+def valid_positions(fbank: Float[Tensor, "B T M"], length: int) -> Int[Tensor, " B"]:
+    """Return how many positions lie before the end of the audio; later ones get the mark.
+
+    The release counts rows of the flat, time-major sequence, so the end may fall inside a column:
+    the upper bands of its last patches are then marked.
+
+    Args:
+        fbank: normalized filter bank.
+        length: positions of its T frames.
+    """
+    frames = active_frames(fbank)
+    return (length * frames + fbank.shape[1] - 1) // fbank.shape[1]
 
 
 def computes_items_alone(fbank: Tensor) -> bool:
@@ -91,7 +100,7 @@ def mask_padding(
     features: Float[Tensor, "B L D"], valid: Bool[Tensor, "B L"]
 ) -> Float[Tensor, "B L D"]:
     """Overwrite positions after the end of the audio with -1, the mark of the release."""
-    return torch.where(valid.unsqueeze(-1), features, PADDING_MARK)
+    return torch.where(valid.unsqueeze(-1), features, PADDING_VALUE)
 
 
 class Encoder(nn.Module):
@@ -99,13 +108,21 @@ class Encoder(nn.Module):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        """The boxes; semantic, acoustic and quantizer are stack_factor * audiomae.width wide."""
+        """Sizes of the encoder's modules.
+
+        Attributes:
+            audiomae: the network that gives features.
+            stack_factor: K, 1, 2 or 4: patches that one position joins.
+            semantic: the semantic codebooks; their width is that of a stacked position.
+            acoustic: the acoustic encoder, as wide.
+            quantizer: one of the quantizers in `quantizers.QUANTIZERS`, as wide.
+        """
 
         audiomae: AudioMAE.Config = field(default_factory=AudioMAE.Config)
         stack_factor: int = 1
         semantic: SemanticQuantizer.Config = field(default_factory=SemanticQuantizer.Config)
         acoustic: AcousticEncoder.Config = field(default_factory=AcousticEncoder.Config)
-        quantizer: VectorQuantizer.Config = field(default_factory=VectorQuantizer.Config)
+        quantizer: QuantizerConfig = field(default_factory=VectorQuantizer.Config)
 
         @property
         def width(self) -> int:
@@ -119,49 +136,60 @@ class Encoder(nn.Module):
             "acoustic": config.acoustic.width,
             "quantizer": config.quantizer.width,
         }
-        for box, width in widths.items():
+        for name, width in widths.items():
             if width != config.width:
                 raise ConfigError(
-                    f"the {box} box is {width} wide, but {config.stack_factor} stacked AudioMAE "
-                    f"features are {config.width}; set {box}.width to {config.width}"
+                    f"the {name} module is {width} wide, but {config.stack_factor} stacked "
+                    f"AudioMAE features are {config.width}; set {name}.width to {config.width}"
                 )
+        stacked_size = config.stack_factor * config.audiomae.patch_size**2
+        if config.acoustic.patch_width not in (0, stacked_size):
+            raise ConfigError(
+                f"the acoustic encoder asks for {config.acoustic.patch_width} energies of a "
+                f"position, but {config.stack_factor} stacked patches have {stacked_size}; set "
+                f"acoustic.patch_width to {stacked_size}, or to 0 for none"
+            )
         self.config = config
         self.audiomae = AudioMAE(config.audiomae)
         self.semantic = SemanticQuantizer(config.semantic)
         self.acoustic = AcousticEncoder(config.acoustic)
-        self.quantizer = VectorQuantizer(config.quantizer)
+        self.quantizer = make_quantizer(config.quantizer)
 
     def features(self, fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B L D"]:
         """Return the stacked AudioMAE features, continuous.
 
         Args:
-            fbank: normalised filter bank, T whole columns of stacked patches up to a window.
+            fbank: normalized filter bank, T whole columns of stacked patches up to a window.
         """
         config = self.config
         return stack_patches(self.audiomae(fbank), config.stack_factor, config.audiomae.num_bands)
 
-    def valid_positions(self, fbank: Float[Tensor, "B T M"]) -> Int[Tensor, " B"]:
-        """Return how many positions lie before the end of the audio; later ones get the mark.
-
-        The release counts rows of the flat, time-major sequence, so the end may fall inside a
-        column: the upper bands of its last patches are then marked.
+    def patches(self, fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B L P"] | None:
+        """Return the energies of every position where the acoustic encoder sees them.
 
         Args:
-            fbank: normalised filter bank.
+            fbank: normalized filter bank, T whole columns of stacked patches.
         """
+        config = self.config
+        if not config.acoustic.patch_width:
+            return None
+        patches = patchify(fbank, config.audiomae.patch_size)
+        return stack_patches(patches, config.stack_factor, config.audiomae.num_bands)
+
+    def valid_positions(self, fbank: Float[Tensor, "B T M"]) -> Int[Tensor, " B"]:
+        """Return how many positions lie before the end of the audio, see `valid_positions`."""
         length = self.config.audiomae.num_bands * fbank.shape[1]
         length //= self.config.audiomae.patch_size * self.config.stack_factor
-        frames = active_frames(fbank)
-        return (length * frames + fbank.shape[1] - 1) // fbank.shape[1]
+        return valid_positions(fbank, length)
 
     @torch.no_grad()
     def encode(
         self, fbank: Float[Tensor, "B T M"], vocab_size: int
     ) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
-        """Return the semantic and the acoustic codes; no item's depend on the others.
+        """Return the semantic and the acoustic codes; in a codec, no item's depend on the others.
 
         Args:
-            fbank: normalised filter bank of one window per item.
+            fbank: normalized filter bank of one window per item.
             vocab_size: which semantic vocabulary.
         Raises:
             ConfigError: unknown vocabulary.
@@ -198,13 +226,46 @@ class Encoder(nn.Module):
         return self.quantizer.decode(acoustic_codes), semantic_features
 
     @torch.no_grad()
+    def latents(
+        self, fbank: Float[Tensor, "B T M"], vocab_size: int
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L D"]]:
+        """Return what the acoustic and the semantic quantizer are given, one row per position.
+
+        Args:
+            fbank: normalized filter bank of one window per item.
+            vocab_size: which semantic vocabulary.
+        Raises:
+            ConfigError: unknown vocabulary.
+        """
+        features, _, vectors = self._analyse(fbank, vocab_size)
+        return vectors, features
+
+    @torch.no_grad()
+    def quantize(
+        self,
+        semantic: Float[Tensor, "B L D"],
+        acoustic: Float[Tensor, "B L D"],
+        vocab_size: int,
+    ) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
+        """Return the semantic and the acoustic codes of `latents`.
+
+        Args:
+            semantic: AudioMAE's features.
+            acoustic: the acoustic encoder's output.
+            vocab_size: which semantic vocabulary.
+        Raises:
+            ConfigError: unknown vocabulary.
+        """
+        return self.semantic.encode(semantic, vocab_size), self.quantizer.encode(acoustic)
+
+    @torch.no_grad()
     def layer_features(
         self, fbank: Float[Tensor, "1 T M"], vocab_size: int, layers: str
-    ) -> Float[Tensor, "1 L E"]:
+    ) -> Float[Tensor, "1 L D"]:
         """Return the features of a window behind, or before, the quantizers.
 
         Args:
-            fbank: normalised filter bank.
+            fbank: normalized filter bank.
             vocab_size: which semantic vocabulary.
             layers: of `FEATURE_LAYERS`: "all" = [acoustic, semantic] as the decoder sees them,
                 "semantic" or "acoustic" alone, "continuous" = AudioMAE alone, or "unquantized" =
@@ -227,6 +288,7 @@ class Encoder(nn.Module):
         num_valid: Int[Tensor, " B"],
         vocab_size: int,
         generators: Sequence[torch.Generator] | None = None,
+        patches: Float[Tensor, "B L P"] | None = None,
     ) -> EncoderOutput:
         """Return codes, features with gradients, and losses, from continuous features on.
 
@@ -237,14 +299,15 @@ class Encoder(nn.Module):
             features: stacked AudioMAE features.
             num_valid: positions before the end of the audio, 0 to L per item.
             vocab_size: which semantic vocabulary; drawn per batch in training (Sec. IV-D).
-            generators: one per item, for the vector quantizer's draws in training.
+            generators: one per item, for the acoustic quantizer's draws in training.
+            patches: from `patches(fbank)`.
         Raises:
             ConfigError: unknown vocabulary.
         """
         semantic_codes = self.semantic.encode(features, vocab_size)
         centroids = F.embedding(semantic_codes, self.semantic.codebook(vocab_size))
         valid = valid_mask(num_valid.to(features.device), features.shape[1])
-        vectors = self._acoustic(features, centroids, valid)
+        vectors = self._acoustic(features, centroids, valid, patches)
         acoustic = self.quantizer(vectors, generators, valid)
         return EncoderOutput(
             semantic_codes=semantic_codes,
@@ -254,10 +317,7 @@ class Encoder(nn.Module):
             features=features,
             vectors=vectors,
             valid=valid,
-            commitment_loss=acoustic.commitment_loss,
-            entropy_loss=acoustic.entropy_loss,
-            perplexity=acoustic.perplexity,
-            num_used_codes=acoustic.num_used_codes,
+            losses=acoustic.losses,
         )
 
     def _analyse(
@@ -271,12 +331,14 @@ class Encoder(nn.Module):
         codes = self.semantic.encode(features, vocab_size)
         valid = valid_mask(self.valid_positions(fbank), features.shape[1])
         centroids = F.embedding(codes, self.semantic.codebook(vocab_size))
-        return features, codes, self._acoustic(features, centroids, valid)
+        return features, codes, self._acoustic(features, centroids, valid, self.patches(fbank))
 
     def _acoustic(
         self,
         features: Float[Tensor, "B L D"],
         centroids: Float[Tensor, "B L D"],
         valid: Bool[Tensor, "B L"],
+        patches: Float[Tensor, "B L P"] | None,
     ) -> Float[Tensor, "B L D"]:
-        return self.acoustic(mask_padding(features, valid), mask_padding(centroids, valid))
+        given = [features, centroids] if patches is None else [features, centroids, patches]
+        return self.acoustic(*(mask_padding(rows, valid) for rows in given))

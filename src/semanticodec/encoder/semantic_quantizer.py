@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.encoder.nearest import check_codes, nearest_codes
+from semanticodec.encoder.nearest import NearestSearch, check_codes
 from semanticodec.errors import ConfigError
 
 BUFFER_PREFIX = "codebook_"
@@ -25,12 +25,20 @@ class SemanticQuantizer(nn.Module):
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
+        """Sizes of the codebooks.
+
+        Attributes:
+            width: D of the stacked features, and of every centroid.
+            vocab_sizes: number of centroids K of every codebook that the model holds.
+        """
+
         width: int = 768
         vocab_sizes: tuple[int, ...] = (4096,)
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.nearest = NearestSearch()
         for vocab_size in config.vocab_sizes:
             centroids = torch.zeros(vocab_size, config.width)
             self.register_buffer(f"{BUFFER_PREFIX}{vocab_size}", centroids)
@@ -54,19 +62,19 @@ class SemanticQuantizer(nn.Module):
 
         Args:
             features: stacked AudioMAE features.
-            vocab_size: which vocabulary.
+            vocab_size: size of the vocabulary to use.
         Raises:
             ConfigError: unknown vocabulary.
         Source: paper Eq. 1.
         """
-        return nearest_codes(features, self.codebook(vocab_size))
+        return self.nearest(features, self.codebook(vocab_size))
 
     def decode(self, codes: Int[Tensor, "B L"], vocab_size: int) -> Float[Tensor, "B L D"]:
         """Return the centroid of every code.
 
         Args:
-            codes: in [0, vocab_size).
-            vocab_size: which vocabulary.
+            codes: semantic codes in [0, vocab_size).
+            vocab_size: size of the vocabulary to use.
         Raises:
             ConfigError: unknown vocabulary.
             CodesError: a code outside the vocabulary.

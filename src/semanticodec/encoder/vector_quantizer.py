@@ -12,56 +12,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.encoder.nearest import check_codes, nearest_codes, squared_distances
+from semanticodec.encoder.nearest import NearestSearch, check_codes, squared_distances
+from semanticodec.encoder.quantizer import (
+    Quantizer,
+    QuantizerOutput,
+    count_codes,
+    principal_axes,
+)
 from semanticodec.errors import ConfigError
+from semanticodec.layers.processes import gather_rows, sum_over_processes, world_size
 
 
-class VectorQuantizerOutput(NamedTuple):
-    """What one pass through the quantizer gives.
-
-    Attributes:
-        quantized: code vectors; in training their gradient goes straight to the input.
-        codes: indices in [0, codebook_size).
-        commitment_loss: weighted, ready to be added to the loss (Eq. 11).
-        entropy_loss: weighted, ready to be added to the loss; 0 where switched off.
-        perplexity: exp(entropy) of the codes of this batch over all processes, 1 to K.
-        num_used_codes: how many different codes this batch has, over all processes.
-    """
-
-    quantized: Float[Tensor, "B L D"]
-    codes: Int[Tensor, "B L"]
-    commitment_loss: Float[Tensor, ""]
-    entropy_loss: Float[Tensor, ""]
-    perplexity: Float[Tensor, ""]
-    num_used_codes: Int[Tensor, ""]
-
-
-def _sum_over_processes(tensor: Tensor) -> Tensor:
-    if not (dist.is_available() and dist.is_initialized()):
-        return tensor
-    total = tensor.detach().clone()
-    dist.all_reduce(total)
-    return total
-
-
-def _gather_rows(tensor: Tensor) -> Tensor:
-    """Join equally shaped tensors of all processes along their rows, in rank order."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return tensor
-    parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, tensor.contiguous())
-    return torch.cat(parts)
-
-
-class VectorQuantizer(nn.Module):
+class VectorQuantizer(Quantizer):
     """EMA vector quantizer (paper Eq. 3 and 4), always float32, also under autocast.
 
     Buffers:
@@ -70,6 +39,9 @@ class VectorQuantizer(nn.Module):
         cluster_size: moving number of vectors that chose each code [K].
         initted: [1], 0 until a codebook that starts from the data has seen some.
     """
+
+    # Counts pass the 65 504 that float16 ends at.
+    full_precision: ClassVar[tuple[str, ...]] = ("cluster_size",)
 
     embed: Tensor
     embed_avg: Tensor
@@ -112,6 +84,8 @@ class VectorQuantizer(nn.Module):
         entropy_temperature: float = 0.1
         entropy_positions: int = 64
 
+    config: Config
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -119,6 +93,7 @@ class VectorQuantizer(nn.Module):
             raise ConfigError(f"a codebook decay of {config.decay} is outside [0, 1); try 0.9")
         width = config.code_width or config.width
         projects = config.code_width is not None
+        self.nearest = NearestSearch()
         self.project_in = nn.Linear(config.width, width) if projects else nn.Identity()
         self.project_out = nn.Linear(width, config.width) if projects else nn.Identity()
         embed = self._constrain(torch.randn(config.codebook_size, width) / math.sqrt(width))
@@ -127,6 +102,11 @@ class VectorQuantizer(nn.Module):
         self.register_buffer("cluster_size", torch.ones(config.codebook_size))
         self.register_buffer("initted", torch.tensor([float(not config.initialize_from_data)]))
 
+    @property
+    def starts_from_vectors(self) -> bool:
+        """Whether the projections or the codebook start from the data."""
+        return self.config.code_width is not None or self.config.initialize_from_data
+
     def encode(self, vectors: Float[Tensor, "B L D"]) -> Int[Tensor, "B L"]:
         """Return the index of the nearest code for every position, the lowest of equals.
 
@@ -134,7 +114,7 @@ class VectorQuantizer(nn.Module):
             vectors: the acoustic encoder's output.
         Source: paper Eq. 3.
         """
-        return nearest_codes(self._to_code_space(vectors), self.embed)
+        return self.nearest(self._to_code_space(vectors), self.embed)
 
     def decode(self, codes: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
         """Return the quantized vector of every code.
@@ -156,7 +136,7 @@ class VectorQuantizer(nn.Module):
         vectors: Float[Tensor, "B L D"],
         generators: Sequence[torch.Generator] | None = None,
         mask: Bool[Tensor, "B L"] | None = None,
-    ) -> VectorQuantizerOutput:
+    ) -> QuantizerOutput:
         """Quantize; in training also pass gradients through and move the codebook.
 
         Every item draws from its own generator and counts alike, so that two processes with
@@ -179,11 +159,10 @@ class VectorQuantizer(nn.Module):
         if self.training and draws is not None and not bool(self.initted):
             seeds = self._draw_rows(inputs.detach(), draws.log().masked_fill(~mask, -torch.inf))
             self._initialize(inputs.detach(), seeds, mask)
-        codes = nearest_codes(inputs, self.embed)
+        codes = self.nearest(inputs, self.embed)
         chosen = F.embedding(codes, self.embed)
         errors = (inputs - chosen).square()  # the codebook is a buffer: gradients reach inputs only
         counts = self._count(codes, mask)
-        usage = counts / counts.sum().clamp_min(1)
         entropy_loss = inputs.new_zeros(())
         if draws is not None and self.config.entropy_weight:
             entropy_loss = self.config.entropy_weight * self._entropy_term(inputs, draws, mask)
@@ -192,25 +171,47 @@ class VectorQuantizer(nn.Module):
             if is_finite and draws is not None and self.config.revival_threshold:
                 self._revive(inputs.detach(), errors.detach().sum(dim=-1), draws, mask)
             chosen = inputs + (chosen - inputs).detach()
-        return VectorQuantizerOutput(
+        commitment_loss = self.config.commitment_weight * _item_mean(errors.mean(dim=-1), mask)
+        return QuantizerOutput(
             quantized=self._from_code_space(chosen),
             codes=codes,
-            commitment_loss=self.config.commitment_weight * _item_mean(errors.mean(dim=-1), mask),
-            entropy_loss=entropy_loss,
-            perplexity=torch.special.entr(usage).sum().exp(),
-            num_used_codes=(counts > 0).sum(),
+            losses={"commitment": commitment_loss, "entropy": entropy_loss},
         )
 
     @torch.no_grad()
-    def start(self, vectors: Float[Tensor, "N D"], generator: torch.Generator) -> None:
-        """Start the codebook by k-means on more vectors than the first batch of training has.
+    def start_from(self, vectors: Float[Tensor, "N D"], generator: torch.Generator) -> None:
+        """Start the projections, then the codebook by k-means where it starts from the data.
 
-        Every process must give the same vectors, in evaluation mode.
+        More vectors than the first batch of training has make a better start.
 
         Args:
-            vectors: the acoustic encoder's output.
+            vectors: what the untrained acoustic encoder gives for many windows.
             generator: chooses the first codes among them.
         """
+        if self.config.code_width is not None:
+            self._start_projections(vectors)
+        if self.config.initialize_from_data:
+            self._start_codebook(vectors, generator)
+
+    def _start_projections(self, vectors: Float[Tensor, "N D"]) -> None:
+        """Start the projections on the vectors' principal axes.
+
+        The vectors point almost into one direction. Most codes of unit length would die early if
+        they started there: their space starts whitened. Codes of any length lose nothing on the
+        principal axes but the weakest of them.
+        """
+        project_in, project_out = self.project_in, self.project_out
+        assert isinstance(project_in, nn.Linear) and isinstance(project_out, nn.Linear)
+        axes, variances, mean = principal_axes(vectors, project_in.out_features)
+        if self.config.l2_normalize:
+            axes = variances.clamp_min(1e-12).rsqrt().unsqueeze(1) * axes
+        else:
+            project_out.weight.copy_(axes.T)
+            project_out.bias.copy_(mean)
+        project_in.weight.copy_(axes)
+        project_in.bias.copy_(-(axes @ mean))
+
+    def _start_codebook(self, vectors: Float[Tensor, "N D"], generator: torch.Generator) -> None:
         inputs = self._to_code_space(vectors.unsqueeze(0))
         order = torch.randperm(len(vectors), generator=generator)[: self.config.codebook_size]
         mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
@@ -234,11 +235,11 @@ class VectorQuantizer(nn.Module):
         """
         self.embed[: len(seeds)] = seeds
         for _ in range(self.config.kmeans_iterations):
-            codes = nearest_codes(inputs, self.embed)
+            codes = self.nearest(inputs, self.embed)
             counts, sums = self._count(codes, mask), self._sum(inputs, codes, mask)
             means = self._constrain(sums / counts.clamp_min(1).unsqueeze(1))
             self.embed.copy_(torch.where((counts > 0).unsqueeze(1), means, self.embed))
-        counts = self._count(nearest_codes(inputs, self.embed), mask)
+        counts = self._count(self.nearest(inputs, self.embed), mask)
         self.cluster_size.copy_(counts)
         self.embed_avg.copy_(self.embed * counts.unsqueeze(1))
         self.initted.fill_(1.0)
@@ -278,15 +279,17 @@ class VectorQuantizer(nn.Module):
         return torch.stack([draw.to(inputs.device) for draw in draws]).clamp_min(1e-12)
 
     def _count(self, codes: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, " K"]:
-        local = torch.bincount(codes[mask], minlength=self.config.codebook_size).float()
+        size = self.config.codebook_size
         # Outside training a process may be alone here, and must not wait for the others.
-        return _sum_over_processes(local) if self.training else local
+        if not self.training:
+            return torch.bincount(codes[mask], minlength=size).float()
+        return count_codes(codes, mask, size)
 
     def _sum(
         self, inputs: Float[Tensor, "B L W"], codes: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]
     ) -> Float[Tensor, "K W"]:
         local = torch.zeros_like(self.embed).index_add_(0, codes[mask], inputs[mask])
-        return _sum_over_processes(local) if self.training else local
+        return sum_over_processes(local) if self.training else local
 
     @torch.no_grad()
     def _follow(
@@ -346,7 +349,7 @@ class VectorQuantizer(nn.Module):
         """Return up to K vectors of all processes, highest priority first; -inf never."""
         limit = min(self.config.codebook_size, priorities.numel())
         top, index = priorities.flatten().topk(limit)
-        top, rows = _gather_rows(top), _gather_rows(inputs.flatten(0, 1)[index])
+        top, rows = gather_rows(top), gather_rows(inputs.flatten(0, 1)[index])
         order = top.argsort(descending=True, stable=True)[: self.config.codebook_size]
         return rows[order[top[order] > -torch.inf]]
 
@@ -372,8 +375,8 @@ class VectorQuantizer(nn.Module):
         own_entropy = _item_mean(-(soft * log_soft).sum(dim=-1), is_valid)
         weights = is_valid.float() / is_valid.sum(dim=1, keepdim=True).clamp_min(1)
         average = (soft * weights.unsqueeze(-1)).sum(dim=1).mean(dim=0)
-        if dist.is_available() and dist.is_initialized():
-            over_all = _sum_over_processes(average) / dist.get_world_size()
+        if world_size() > 1:
+            over_all = sum_over_processes(average) / world_size()
             # The value over all processes, the gradient of this one's share: gradients are
             # averaged over the processes afterwards.
             average = average + (over_all - average).detach()

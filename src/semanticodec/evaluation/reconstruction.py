@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from semanticodec.audio.io import SAMPLE_RATE
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation import report, systems
 from semanticodec.evaluation.journal import Journal, Row
@@ -29,6 +28,7 @@ from semanticodec.evaluation.systems import System
 from semanticodec.evaluation.workers import WorkerCrash, run_tasks
 from semanticodec.files import write_json, write_text
 from semanticodec.provenance import FORMAT, provenance, versions
+from semanticodec.token_format import SAMPLE_RATE
 
 RESULTS_NAME = "results.json"
 RECONSTRUCTION = "reconstruction"  # kind of the results file

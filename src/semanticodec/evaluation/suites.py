@@ -18,11 +18,11 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from semanticodec.errors import DataError
+from semanticodec.listing import AUDIO_SUFFIXES, walk
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
-SPEECH = "speech"
 TRANSCRIPTS = "transcripts.tsv"
 ALL = "all"
+SPEECH = "speech"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +72,7 @@ class Suite:
 
 def find_recordings(folder: Path) -> list[Path]:
     """Return the sound files below a folder, ordered by name, hidden ones left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    return sorted(walk(folder, AUDIO_SUFFIXES))
 
 
 def open_suite(folder: str | Path, *, limit: int | None = None) -> Suite:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from semanticodec.audio.io import SAMPLE_RATE
 from semanticodec.evaluation.journal import Row
 from semanticodec.evaluation.metrics import METRICS
 from semanticodec.evaluation.statistics import Estimate, estimate, stratum
+from semanticodec.token_format import SAMPLE_RATE
 
 AVERAGE = "average"
 PAPER_DOMAINS = ("general", "music", "speech")

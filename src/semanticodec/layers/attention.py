@@ -1,96 +1,59 @@
-"""Attention parts of the T-UNet: multi-head attention, transformer block, spatial transformer.
+"""Attention: over tokens, over a context, and in the T-UNet's transformers over maps.
 
 Keys and values of a fixed context can be computed once (`Attention.keys_values`) and handed to
 every later call, which is what makes many diffusion steps over one context cheap.
 
 Shapes: B batch · N tokens (cells of the T × F plane) · L positions · D width · H heads ·
-E width of a head · C channels · T frames · F latent frequency. `_H`: differs between layers.
+A width of a head · E width of the context · C channels · T frames · F latent frequency. `_H`:
+differs between layers.
 """
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from semanticodec.errors import ConfigError
-from semanticodec.layers.linear import Linear, PointwiseConv, activated_linear, linear, uses_onednn
-from semanticodec.layers.residual import group_norm, zero_init
+from semanticodec.layers.residual import PointwiseConv, group_norm, zero_init
 
-KeysValues = tuple[Float[Tensor, "B _H L E"], Float[Tensor, "B _H L E"]]
-
-# Rows of the score matrix at once: few calls, and bounded memory for the cells of the VAE.
-QUERY_BLOCK = 1024
-# With fewer queries the many calls cost what the faster products save.
-FEWEST_BLOCKED_QUERIES = 256
-# How far scores are shifted below zero beyond their bound, so that 1 + exp(score) rounds to 1.
-SIGMOID_MARGIN = {torch.float32: 17.0, torch.bfloat16: 7.0}
-# Sums of weights below say that a row's weights may have left the range of normal numbers (2⁻¹²⁶).
-SMALLEST_SUM = 2.0**-100
+KeysValues = tuple[Float[Tensor, "B _H L _A"], Float[Tensor, "B _H L _A"]]
 
 
-def attend(
-    queries: Float[Tensor, "B H N E"],
-    keys: Float[Tensor, "B H L E"],
-    values: Float[Tensor, "B H L E"],
-) -> Float[Tensor, "B N D"]:
-    """Return the softmax-weighted average of the values for every query, heads joined.
+class DotProductAttention(nn.Module):
+    """Scaled dot-product attention of every head, without weights of its own."""
 
-    torch's fused attention, except where oneDNN's products are faster (see `layers.linear`).
+    def forward(
+        self,
+        queries: Float[Tensor, "B H N A"],
+        keys: Float[Tensor, "B H L A"],
+        values: Float[Tensor, "B H L A"],
+    ) -> Float[Tensor, "B N H*A"]:
+        """Return the softmax-weighted average of the values for every query, heads joined."""
+        attended = F.scaled_dot_product_attention(queries, keys, values)
+        return attended.transpose(1, 2).flatten(2)  # B H N A -> B N D
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of tokens over themselves, as vision transformers have it.
+
+    Unlike `Attention` its queries, keys and values come from one joint projection.
+
+    Args:
+        width: width of the tokens, a multiple of `num_heads`.
+        num_heads: number of heads.
     """
-    if queries.shape[2] >= FEWEST_BLOCKED_QUERIES and uses_onednn(queries):
-        return _attend_by_sigmoid(queries, keys, values)
-    attended = F.scaled_dot_product_attention(queries, keys, values)
-    return attended.transpose(1, 2).flatten(2)  # B H N E -> B N D
 
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.attend = DotProductAttention()
+        self.project = nn.Linear(width, width)
 
-def _attend_by_sigmoid(
-    queries: Float[Tensor, "B H N E"],
-    keys: Float[Tensor, "B H L E"],
-    values: Float[Tensor, "B H L E"],
-) -> Float[Tensor, "B N D"]:
-    """Compute attention head by head, the exponential function inside the product of the scores.
-
-    oneDNN can apply a sigmoid to a product while it is in registers. Far below zero that is the
-    exponential function, and attention does not change when all scores of a query are shifted. So
-    they are shifted below zero by the bound |query| · |key|; what remains of the softmax are the
-    sums to divide by. Measured on one AMD core, 1024 queries and keys in heads of 32, in float32
-    and bfloat16: 0.68 and 0.40 of the time of torch's fused attention; with the softmax as a pass
-    of its own 0.77 and 0.51, and in bfloat16 three times the error, because scores are rounded.
-    """
-    queries, keys = queries * queries.shape[3] ** -0.5, keys.contiguous()
-    longest = [torch.linalg.vector_norm(rows, dim=3).amax(dim=2) for rows in (queries, keys)]
-    shift = -(longest[0] * longest[1] + SIGMOID_MARGIN[queries.dtype])  # B H
-    shifts = shift[:, :, None].expand(-1, -1, keys.shape[2]).contiguous()  # B H L
-    values = values.transpose(2, 3).contiguous()  # B H L E -> B H E L
-    batch_size, num_heads, num_queries, width = queries.shape
-    attended = queries.new_empty(batch_size, num_queries, num_heads, width)
-    sums = queries.new_empty(batch_size, num_queries, num_heads, 1)
-    for item in zip(queries, keys, shifts, values, attended.transpose(1, 2), sums.transpose(1, 2)):
-        for head in zip(*item):
-            _attend_head(*head)
-    return attended.div_(sums).flatten(2)  # B N H E -> B N D
-
-
-def _attend_head(
-    queries: Float[Tensor, "N E"],
-    keys: Float[Tensor, "L E"],
-    shifts: Float[Tensor, " L"],
-    values: Float[Tensor, "E L"],
-    attended: Float[Tensor, "N E"],
-    sums: Float[Tensor, "N 1"],
-) -> None:
-    """Put the sums of the weighted values, and of the weights, into the last two arguments."""
-    for first in range(0, len(queries), QUERY_BLOCK):
-        block = slice(first, first + QUERY_BLOCK)
-        weights = activated_linear(queries[block], keys, shifts, "sigmoid")
-        torch.sum(weights, dim=1, keepdim=True, out=sums[block])
-        if sums[block].amin() >= SMALLEST_SUM:
-            attended[block] = linear(weights, values)
-        else:  # the scores lie too far below their bound
-            attended[block] = F.scaled_dot_product_attention(
-                queries[None, None, block], keys[None, None], values.t()[None, None], scale=1.0
-            )[0, 0]
-            sums[block] = 1
+    def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
+        """Return what the tokens attend to."""
+        qkv = self.qkv(tokens).unflatten(2, (3, self.num_heads, -1))
+        queries, keys, values = qkv.permute(2, 0, 3, 1, 4)  # B N 3 H A -> 3 B H N A
+        return self.project(self.attend(queries, keys, values))
 
 
 class Attention(nn.Module):
@@ -113,12 +76,13 @@ class Attention(nn.Module):
             )
         self.head_width = head_width
         source_width = width if context_width is None else context_width
-        self.query = Linear(width, width, bias=False)
-        self.key = Linear(source_width, width, bias=False)
-        self.value = Linear(source_width, width, bias=False)
-        self.output = Linear(width, width)
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(source_width, width, bias=False)
+        self.value = nn.Linear(source_width, width, bias=False)
+        self.attend = DotProductAttention()
+        self.output = nn.Linear(width, width)
 
-    def keys_values(self, context: Float[Tensor, "B L D"]) -> KeysValues:
+    def keys_values(self, context: Float[Tensor, "B L E"]) -> KeysValues:
         """Return the keys and values of a context, for use in any number of calls."""
         return self._heads(self.key(context)), self._heads(self.value(context))
 
@@ -132,9 +96,9 @@ class Attention(nn.Module):
             keys_values: result of `keys_values`; None attends over the tokens themselves.
         """
         keys, values = self.keys_values(tokens) if keys_values is None else keys_values
-        return self.output(attend(self._heads(self.query(tokens)), keys, values))
+        return self.output(self.attend(self._heads(self.query(tokens)), keys, values))
 
-    def _heads(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B H N E"]:
+    def _heads(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B H N A"]:
         return tokens.unflatten(2, (-1, self.head_width)).transpose(1, 2)
 
 
@@ -143,18 +107,13 @@ class GatedFeedForward(nn.Module):
 
     def __init__(self, width: int, expansion: int = 4) -> None:
         super().__init__()
-        self.expand = Linear(width, 2 * expansion * width)
-        self.contract = Linear(expansion * width, width)
+        self.expand = nn.Linear(width, 2 * expansion * width)
+        self.contract = nn.Linear(expansion * width, width)
 
     def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
         """Return the transformed tokens."""
-        if not uses_onednn(tokens):
-            values, gates = self.expand(tokens).chunk(2, dim=-1)
-            return self.contract(F.gelu(gates).mul_(values))
-        value_weight, gate_weight = self.expand.weight.chunk(2)
-        value_bias, gate_bias = self.expand.bias.chunk(2)
-        gates = activated_linear(tokens, gate_weight, gate_bias, "gelu")
-        return self.contract(linear(tokens, value_weight, value_bias).mul_(gates))
+        values, gates = self.expand(tokens).chunk(2, dim=-1)
+        return self.contract(F.gelu(gates) * values)
 
 
 class TransformerBlock(nn.Module):
@@ -199,7 +158,7 @@ class SpatialTransformer(nn.Module):
         channels: channels of the map, a multiple of `head_width` and of `num_groups`.
         head_width: width of one attention head.
         context_width: width of the context, None for a transformer without cross-attention.
-        num_groups: groups of the normalisation.
+        num_groups: groups of the normalization.
     """
 
     def __init__(
@@ -216,7 +175,7 @@ class SpatialTransformer(nn.Module):
         self.block = TransformerBlock(channels, head_width, context_width)
         self.project_out = zero_init(PointwiseConv(channels, channels))
 
-    def keys_values(self, context: Float[Tensor, "B L D"]) -> KeysValues:
+    def keys_values(self, context: Float[Tensor, "B L E"]) -> KeysValues:
         """Return the keys and values of the cross-attention for a context."""
         return self.block.second_attention.keys_values(context)
 

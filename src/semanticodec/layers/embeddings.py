@@ -32,24 +32,30 @@ def position_code(
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # L D/2 2 -> L D
 
 
-def grid_code(num_rows: int, num_columns: int, width: int) -> Float[Tensor, "L D"]:
-    """Return fixed codes of the cells of a grid, row by row.
+def grid_positions(num_times: int, num_bands: int, width: int) -> Float[Tensor, "1 L D"]:
+    """Return fixed sin-cos codes of a time × frequency grid: half the width each, time-major.
 
     Args:
-        num_rows: rows of the grid (time patches).
-        num_columns: columns of the grid (frequency patches).
+        num_times: steps of the grid in time.
+        num_bands: bands of the grid.
         width: columns of the code, a multiple of 4.
     Returns:
-        One row per cell, L = rows · columns; the first half of a code holds [sin, cos] of the
-        grid row, the second half [sin, cos] of the grid column.
+        One row per cell, L = times · bands; the first half of a code holds [sin, cos] of the band,
+        the second half [sin, cos] of the time.
     Raises:
         ConfigError: the width is not a multiple of 4.
     """
     num_waves = _even_half(width, 2)
-    rows = _angles(torch.arange(num_rows), num_waves)[:, None].expand(-1, num_columns, -1)
-    columns = _angles(torch.arange(num_columns), num_waves)[None].expand(num_rows, -1, -1)
-    code = torch.cat([rows.sin(), rows.cos(), columns.sin(), columns.cos()], dim=-1)
-    return code.flatten(0, 1)
+    # In float64, as masked autoencoders compute it; the others here stay in float32 throughout.
+    frequencies = 1.0 / MAX_PERIOD ** (torch.arange(num_waves, dtype=torch.float64) / num_waves)
+
+    def codes(indices: Int[Tensor, " L"]) -> Float[Tensor, "L D"]:
+        angles = indices.double()[:, None] * frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+    time, band = torch.meshgrid(torch.arange(num_times), torch.arange(num_bands), indexing="ij")
+    grid = torch.cat([codes(band.flatten()), codes(time.flatten())], dim=-1)
+    return grid.float().unsqueeze(0)
 
 
 def timestep_embedding(timestep: Int[Tensor, " B"], width: int) -> Float[Tensor, "B D"]:
@@ -77,7 +83,7 @@ def _even_half(width: int, num_axes: int) -> int:
     return width // (2 * num_axes)
 
 
-def _angles(index: Int[Tensor, " N"], num_waves: int) -> Float[Tensor, "N W"]:
+def _angles(index: Int[Tensor, " N"], num_waves: int) -> Float[Tensor, "N D"]:
     """Return index · 10000^(-i / num_waves) for each wave i.
 
     Float32 throughout on purpose: trained weights saw these very values, and an exact angle

@@ -1,8 +1,9 @@
-"""Stacking: joins K neighbouring AudioMAE patches into one position, and counts positions.
+"""Stacking: joins neighboring AudioMAE patches into one position.
 
-K = 1: every patch is a position
-K = 2: two bands of one time step, in the order t0f0, t0f1
-K = 4: two bands of two time steps, in the order t0f0, t0f1, t1f0, t1f1
+Stack factor (the paper's K)
+1: every patch is a position
+2: two bands of one time step, in the order t0f0, t0f1
+4: two bands of two time steps, in the order t0f0, t0f1, t1f0, t1f1
 
 Positions stay time-major: all bands of the first time step, then of the second, ...
 """
@@ -13,23 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.errors import ConfigError
+from semanticodec.token_format import NUM_BANDS, TokenGrid
 
-PATCH_SAMPLES = 2560  # 16 frames of 160 samples (10 ms) at 16 kHz: 0.16 s
-PATCH_FRAMES = 16
-WINDOW_FRAMES = 1024  # 10.24 s
-NUM_BANDS = 8  # 128 mel bins / 16 bins per patch
-# Stack factor K -> patches joined along (time, frequency).
-BLOCKS = {1: (1, 1), 2: (1, 2), 4: (2, 2)}
+# Features of positions after the end of the audio, the value that the release trained on.
+PADDING_VALUE = -1.0
 
 
 def _block(stack_factor: int, num_bands: int) -> tuple[int, int]:
     """Return how many (time steps, bands) one position joins, after checking that they fit."""
-    if stack_factor not in BLOCKS:
-        raise ConfigError(
-            f"a stack factor of {stack_factor} does not exist; "
-            "choose 1, 2 or 4 (100, 50 or 25 tokens per second)"
-        )
-    times, bands = BLOCKS[stack_factor]
+    times, bands = TokenGrid.from_stack_factor(stack_factor).block
     if num_bands % bands:
         raise ConfigError(
             f"{num_bands} frequency bands cannot be joined {bands} by {bands}; "
@@ -41,17 +34,17 @@ def _block(stack_factor: int, num_bands: int) -> tuple[int, int]:
 def stack_patches(
     features: Float[Tensor, "B L D"], stack_factor: int, num_bands: int = NUM_BANDS
 ) -> Float[Tensor, "B L//{stack_factor} {stack_factor}*D"]:
-    """Join neighbouring patches along the width, K at a time.
+    """Join neighboring patches along the width.
 
     Args:
         features: one row per patch, time-major, L a multiple of `num_bands`.
-        stack_factor: K, 1, 2 or 4; with 4 the number of time steps must be even.
+        stack_factor: patches to join, 1, 2 or 4; with 4 the number of time steps must be even.
         num_bands: patches along the frequency axis, num_mel_bins / 16.
     Returns:
         One row per position, time-major.
     Raises:
         ConfigError: no such stack factor, or it does not divide the patches.
-    Source: paper Sec. III-B; which neighbours are joined follows the release.
+    Source: paper Sec. III-B; which neighbors are joined follows the release.
     """
     times, bands = _block(stack_factor, num_bands)
     batch, num_patches, width = features.shape
@@ -68,13 +61,13 @@ def stack_patches(
 
 
 def unstack_patches(
-    stacked: Float[Tensor, "B L {stack_factor}*D"], stack_factor: int, num_bands: int = NUM_BANDS
-) -> Float[Tensor, "B L*{stack_factor} D"]:
+    stacked: Float[Tensor, "B L D"], stack_factor: int, num_bands: int = NUM_BANDS
+) -> Float[Tensor, "B L*{stack_factor} D//{stack_factor}"]:
     """Take positions apart into patches again, the inverse of `stack_patches`.
 
     Args:
         stacked: one row per position, time-major, in whole columns.
-        stack_factor: K, 1, 2 or 4.
+        stack_factor: patches per position, 1, 2 or 4.
         num_bands: patches along the frequency axis.
     Returns:
         One row per patch, time-major.
@@ -92,33 +85,3 @@ def unstack_patches(
     blocks = stacked.reshape(batch, length // rows, rows, times, bands, width // stack_factor)
     # B T/t F/f t f D -> B T/t t F/f f D
     return blocks.transpose(2, 3).reshape(batch, stack_factor * length, width // stack_factor)
-
-
-def num_positions(num_samples: int, stack_factor: int, num_bands: int = NUM_BANDS) -> int:
-    """Return how many positions hold a recording: whole columns, the last one padded.
-
-    Args:
-        num_samples: length at 16 kHz, 0 or more.
-        stack_factor: K, 1, 2 or 4.
-        num_bands: patches along the frequency axis.
-    Raises:
-        ConfigError: no such stack factor.
-    """
-    times, bands = _block(stack_factor, num_bands)
-    num_columns = -(-num_samples // (PATCH_SAMPLES * times))
-    return num_columns * (num_bands // bands)
-
-
-def positions_per_window(
-    stack_factor: int, num_frames: int = WINDOW_FRAMES, num_bands: int = NUM_BANDS
-) -> int:
-    """Return the positions of one window: 512 / K for 10.24 s and 128 mel bins.
-
-    Args:
-        stack_factor: K, 1, 2 or 4.
-        num_frames: frames of 10 ms, whole columns of patches.
-        num_bands: patches along the frequency axis.
-    Raises:
-        ConfigError: no such stack factor.
-    """
-    return num_positions(num_frames // PATCH_FRAMES * PATCH_SAMPLES, stack_factor, num_bands)

@@ -1,53 +1,24 @@
-"""Training runs as Python functions: one module per stage, one function per run.
+"""Training runs as Python functions: one file per stage, one function per run.
 
-`STAGES[stage]()` imports a stage's module only when it is asked for and returns its recipes.
+Nothing here imports torch at the top, so that the command line answers at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from semanticodec.training.train import Runnable
 
-Recipes = Mapping[str, "Callable[[], Runnable]"]
+STAGES = ("audiomae", "codebook", "codec", "vae", "vocoder")
 
 
-def _audiomae() -> Recipes:
-    from semanticodec.recipes import audiomae
+def recipes_of(stage: str) -> Mapping[str, Callable[[], Runnable]]:
+    """Return the runs of a stage by name.
 
-    return audiomae.RECIPES
-
-
-def _vae() -> Recipes:
-    from semanticodec.recipes import vae
-
-    return vae.RECIPES
-
-
-def _vocoder() -> Recipes:
-    from semanticodec.recipes import vocoder
-
-    return vocoder.RECIPES
-
-
-def _codebook() -> Recipes:
-    from semanticodec.recipes import codebook
-
-    return codebook.RECIPES
-
-
-def _codec() -> Recipes:
-    from semanticodec.recipes import codec
-
-    return codec.RECIPES
-
-
-STAGES: dict[str, Callable[[], Recipes]] = {
-    "audiomae": _audiomae,
-    "vae": _vae,
-    "vocoder": _vocoder,
-    "codebook": _codebook,
-    "codec": _codec,
-}
+    Args:
+        stage: one of STAGES, each of which has a file here with a table RECIPES.
+    """
+    return import_module(f"{__name__}.{stage}").RECIPES

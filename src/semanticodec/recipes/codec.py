@@ -1,4 +1,4 @@
-"""Runs that train the codec on its frozen boxes."""
+"""Runs that train the codec on frozen modules."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from dataclasses import replace
 from semanticodec.decoder.decoder import SamplingConfig
 from semanticodec.decoder.schedule import Schedule
 from semanticodec.decoder.unet import TUNet
+from semanticodec.encoder.finite_scalar_quantizer import FiniteScalarQuantizer
+from semanticodec.encoder.quantizer import QuantizerConfig
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
-from semanticodec.training.cache import WindowSource
+from semanticodec.recipes.tiny import tiny_run
+from semanticodec.token_format import TokenGrid
 from semanticodec.training.data import CropConfig
+from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.codec import CodecStage
-from semanticodec.training.stages.rates import RatesStage
 from semanticodec.training.train import Recipe
-from semanticodec.training.trainer import OptimizerConfig, TrainConfig
+from semanticodec.training.trainer import TrainConfig
+from semanticodec.training.windows import WindowSource
 
 # Layers of the acoustic encoder by stack factor, as the release has them.
 PAPER_LAYERS = {1: 4, 2: 3, 4: 2}
 
 
 def small() -> Recipe:
-    """One rate at the built-in model's size: hours on two CPU cores, frozen boxes cached."""
+    """One rate at the built-in model's size: hours on two CPU cores, frozen modules cached."""
     return Recipe(
         name="codec/small",
         stage=CodecStage,
@@ -60,7 +64,7 @@ def small() -> Recipe:
             batch_size=8,
             optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=200)},
             ema_decay=0.999,
-            picture_every=500,
+            sample_every=500,
             checkpoint_every=250,
         ),
     )
@@ -69,9 +73,10 @@ def small() -> Recipe:
 def small_rates() -> Recipe:
     """The built-in model: `small` at 100, 50 and 25 tokens per second with one T-UNet."""
     single = small()
-    config: CodecStage.Config = single.stage_config
-    codec = replace(
+    config = single.stage_config
+    stage_config = replace(
         config,
+        stack_factors=(1, 2, 4),
         quantizer=replace(
             config.quantizer,
             code_width=32,
@@ -85,21 +90,28 @@ def small_rates() -> Recipe:
         unquantized_share=0.1,
         sampling=replace(config.sampling, num_steps=2, timestep_shift=20.0),
     )
-    return replace(
-        single,
-        name="codec/small_rates",
-        stage=RatesStage,
-        stage_config=RatesStage.Config(codec=codec),
+    return replace(single, name="codec/small_rates", stage_config=stage_config)
+
+
+def small_fsq() -> Recipe:
+    """`small` with a finite scalar quantizer of about as many codes (8000)."""
+    return _with_quantizer(
+        small(), "small_fsq", FiniteScalarQuantizer.Config(levels=(8, 8, 5, 5, 5))
     )
+
+
+def _with_quantizer(recipe: Recipe, name: str, quantizer: QuantizerConfig) -> Recipe:
+    stage_config = replace(recipe.stage_config, quantizer=quantizer)
+    return replace(recipe, name=f"codec/{name}", stage_config=stage_config)
 
 
 def _paper(stack_factor: int) -> Recipe:
     """The paper's settings (Sec. IV-D) for one stack factor, for GPUs."""
     return Recipe(
-        name=f"codec/paper_{100 // stack_factor}",
+        name=f"codec/paper_{TokenGrid.from_stack_factor(stack_factor).token_rate}",
         stage=CodecStage,
         stage_config=CodecStage.Config(
-            stack_factor=stack_factor,
+            stack_factors=(stack_factor,),
             acoustic_layers=PAPER_LAYERS[stack_factor],
             schedule=Schedule.Config(kind="cosine"),
             sampling=SamplingConfig(timestep_shift=1.0),
@@ -114,7 +126,7 @@ def _paper(stack_factor: int) -> Recipe:
             },
             ema_decay=0.9999,
             log_every=50,
-            picture_every=5000,
+            sample_every=5000,
             checkpoint_every=2000,
         ),
     )
@@ -140,7 +152,7 @@ def _tiny(name: str, *, stack_factor: int, cached_windows: int) -> Recipe:
         name=f"codec/{name}",
         stage=CodecStage,
         stage_config=CodecStage.Config(
-            stack_factor=stack_factor,
+            stack_factors=(stack_factor,),
             acoustic_hidden=8,
             acoustic_layers=1,
             quantizer=VectorQuantizer.Config(
@@ -173,15 +185,7 @@ def _tiny(name: str, *, stack_factor: int, cached_windows: int) -> Recipe:
         ),
         crops=CropConfig(gain_db=(-6.0, 6.0)),
         open_source=WindowSource.find,
-        train=TrainConfig(
-            steps=4,
-            batch_size=2,
-            precision="float32",
-            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
-            log_every=1,
-            picture_every=4,
-            checkpoint_every=2,
-        ),
+        train=tiny_run(sample_every=4),
     )
 
 
@@ -193,32 +197,38 @@ def tiny() -> Recipe:
 def tiny_rates() -> Recipe:
     """`tiny` at three rates with one T-UNet."""
     single = tiny()
-    config: CodecStage.Config = single.stage_config
-    quantizer = replace(config.quantizer, l2_normalize=False)
-    codec = replace(
+    config = single.stage_config
+    stage_config = replace(
         config,
-        quantizer=quantizer,
+        stack_factors=(1, 2, 4),
+        quantizer=replace(config.quantizer, l2_normalize=False),
         acoustic_start=2,
         is_code_space_fixed=True,
         unstacks_condition=True,
         unquantized_share=0.5,
     )
-    stage_config = RatesStage.Config(codec=codec)
-    return replace(single, name="codec/tiny_rates", stage=RatesStage, stage_config=stage_config)
+    return replace(single, name="codec/tiny_rates", stage_config=stage_config)
 
 
 def tiny_50() -> Recipe:
-    """`tiny` at 50 tokens per second, with the frozen boxes inside the step."""
+    """`tiny` at 50 tokens per second, with the frozen modules inside the step."""
     return _tiny("tiny_50", stack_factor=2, cached_windows=0)
+
+
+def tiny_fsq() -> Recipe:
+    """`tiny` with a finite scalar quantizer."""
+    return _with_quantizer(tiny(), "tiny_fsq", FiniteScalarQuantizer.Config(levels=(4, 3, 2)))
 
 
 RECIPES = {
     "small": small,
     "small_rates": small_rates,
+    "small_fsq": small_fsq,
     "paper_100": paper_100,
     "paper_50": paper_50,
     "paper_25": paper_25,
     "tiny": tiny,
     "tiny_50": tiny_50,
     "tiny_rates": tiny_rates,
+    "tiny_fsq": tiny_fsq,
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from semanticodec.decoder.vae import VAEConfig
+from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.discriminators import PatchDiscriminator
+from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.vae import VAEStage
 from semanticodec.training.train import Recipe
-from semanticodec.training.trainer import OptimizerConfig, TrainConfig
+from semanticodec.training.trainer import TrainConfig
 
 
 def small() -> Recipe:
@@ -32,7 +34,7 @@ def small() -> Recipe:
                 ),
             },
             ema_decay=0.999,
-            picture_every=500,
+            sample_every=500,
             checkpoint_every=250,
         ),
     )
@@ -56,7 +58,7 @@ def paper() -> Recipe:
             },
             ema_decay=0.9999,
             log_every=50,
-            picture_every=5000,
+            sample_every=5000,
             checkpoint_every=2000,
         ),
     )
@@ -73,15 +75,7 @@ def tiny() -> Recipe:
             discriminator_start=2,
         ),
         crops=CropConfig(crop_samples=5120),
-        train=TrainConfig(
-            steps=4,
-            batch_size=2,
-            precision="float32",
-            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
-            log_every=1,
-            picture_every=2,
-            checkpoint_every=2,
-        ),
+        train=tiny_run(),
     )
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.vocoder import VocoderConfig
 from semanticodec.decoder.vocos import Vocos
+from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.discriminators import (
     MultiPeriodDiscriminator,
     MultiResolutionDiscriminator,
 )
 from semanticodec.training.losses import MultiResolutionMelLoss, MultiResolutionStftLoss
+from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.vocoder import VocoderStage
 from semanticodec.training.train import Recipe
-from semanticodec.training.trainer import OptimizerConfig, TrainConfig
+from semanticodec.training.trainer import TrainConfig
 
 
 def small() -> Recipe:
@@ -42,7 +45,7 @@ def small() -> Recipe:
                 ),
             },
             ema_decay=0.999,
-            picture_every=500,
+            sample_every=500,
             checkpoint_every=250,
         ),
     )
@@ -87,13 +90,13 @@ def paper() -> Recipe:
             optimizers={"generator": optimizer, "discriminator": optimizer},
             ema_decay=0.9999,
             log_every=50,
-            picture_every=5000,
+            sample_every=5000,
             checkpoint_every=2000,
         ),
     )
 
 
-def _tiny(name: str, vocoder: Vocos.Config | HiFiGAN.Config) -> Recipe:
+def _tiny(name: str, vocoder: VocoderConfig) -> Recipe:
     return Recipe(
         name=f"vocoder/{name}",
         stage=VocoderStage,
@@ -109,15 +112,7 @@ def _tiny(name: str, vocoder: Vocos.Config | HiFiGAN.Config) -> Recipe:
             discriminator_start=2,
         ),
         crops=CropConfig(crop_samples=5120),
-        train=TrainConfig(
-            steps=4,
-            batch_size=2,
-            precision="float32",
-            optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=2)},
-            log_every=1,
-            picture_every=2,
-            checkpoint_every=2,
-        ),
+        train=tiny_run(),
     )
 
 

@@ -1,7 +1,8 @@
-"""What computes the boxes after the quantizers: torch, torch.compile or onnxruntime.
+"""What computes a codec in inference: torch with oneDNN's kernels, torch.compile or onnxruntime.
 
-use_runtime(codec, "compiled" | "onnx")   from then on; codes stay the same
-onnx_export                               the same boxes as files for other programs
+onednn.use_onednn(model)                  every codec from its start: faster layers on CPUs
+use_runtime(codec, "compiled" | "onnx")   what stands after the quantizers; codes stay the same
+onnx_export                               the same modules as files for other programs
 """
 
 from __future__ import annotations
@@ -37,6 +38,6 @@ def use_runtime(codec: SemantiCodec, name: str) -> None:
 
         use_compiled(codec)
     elif name == "onnx":
-        from semanticodec.runtimes.onnx_boxes import use_onnxruntime
+        from semanticodec.runtimes.onnx_modules import use_onnxruntime
 
         use_onnxruntime(codec)

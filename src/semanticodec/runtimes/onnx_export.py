@@ -14,17 +14,19 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from semanticodec import __version__
-from semanticodec.codec import SemantiCodec
 from semanticodec.errors import CheckpointError, ConfigError
-from semanticodec.layers.stacking import positions_per_window
+from semanticodec.files import write_bytes, write_json
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs, example
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
+
+if TYPE_CHECKING:
+    from semanticodec import SemantiCodec
 
 FORMAT = 1
 OPSET = 17
@@ -34,7 +36,7 @@ CHECKED_SIZES = ((1, 1), (2, 4))
 
 
 def export_decoder(codec: SemantiCodec, folder: str | os.PathLike[str]) -> Path:
-    """Write the boxes after the quantizers as ONNX graphs, each file whole or not at all.
+    """Write the modules after the quantizers as ONNX graphs, each file whole or not at all.
 
     Args:
         codec: on the CPU, in float32.
@@ -45,11 +47,10 @@ def export_decoder(codec: SemantiCodec, folder: str | os.PathLike[str]) -> Path:
     """
     graphs = _graphs(codec)
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     (target / INDEX_NAME).unlink(missing_ok=True)  # it would describe files that are being replaced
     files = {}
     for name, graph in graphs.items():
-        _write_whole(graph_bytes(graph), target / f"{name}.onnx")
+        write_bytes(target / f"{name}.onnx", graph_bytes(graph))
         files[name] = {
             "file": f"{name}.onnx",
             "inputs": {key: _axes(graph, key, tensor) for key, tensor in graph.inputs.items()},
@@ -65,7 +66,7 @@ def export_decoder(codec: SemantiCodec, folder: str | os.PathLike[str]) -> Path:
         "weights": weights_digest(codec.decoder),
         "graphs": files,
     }
-    _write_whole((json.dumps(index, indent=2) + "\n").encode(), target / INDEX_NAME)
+    write_json(target / INDEX_NAME, index)
     return target
 
 
@@ -139,7 +140,7 @@ def check_exportable(codec: SemantiCodec) -> None:
 
 
 def graph_bytes(graph: Graph) -> bytes:
-    """Return a box as an ONNX file."""
+    """Return a module as an ONNX file."""
     file = io.BytesIO()
     with torch.no_grad(), torch.inference_mode(False), warnings.catch_warnings():
         # The exporter that is not deprecated takes ten times as long and a package more. What this
@@ -159,19 +160,9 @@ def graph_bytes(graph: Graph) -> bytes:
 
 
 def _graphs(codec: SemantiCodec) -> dict[str, Graph]:
-    """Return the boxes by the names of their files."""
+    """Return the modules by the names of their files."""
     check_exportable(codec)
-    num_positions = positions_per_window(codec.config.encoder.stack_factor)
-    return decoder_graphs(codec.decoder, num_positions)
-
-
-def _write_whole(content: bytes, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    return decoder_graphs(codec.decoder, codec.format.positions_per_window)
 
 
 def _axes(graph: Graph, name: str, tensor: Tensor) -> list[int | str]:

@@ -1,4 +1,4 @@
-"""The boxes after the quantizers in the form that an ONNX graph can take: tensors in, one out.
+"""The modules after the quantizers in the form that an ONNX graph can take: tensors in, one out.
 
     DiffusionStep   latent, timestep, keys and values, aligned maps -> velocity
     VAEDecoder      latent -> log mel (as it is)
@@ -13,7 +13,7 @@ N FFT size · L positions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, SAMPLES_PER_MEL_FRAME, Decoder
-from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.decoder import SAMPLES_PER_MEL_FRAME, Decoder
 from semanticodec.decoder.unet import PreparedContext, TUNet
+from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.decoder.vocos import InverseSTFT, Vocos
 
 MEL_FRAMES_PER_LATENT_FRAME = 4
@@ -31,13 +31,13 @@ MEL_FRAMES_PER_LATENT_FRAME = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """A box with what an exporter must know of it.
+    """A module with what an exporter must know of it.
 
     Attributes:
-        module: takes the inputs in their order.
-        inputs: names and examples.
+        module: what takes the inputs in their order.
+        inputs: names of the inputs, and examples.
         output: name of the result.
-        dynamic_axes: of inputs and output, the axes that may have another size, by name.
+        dynamic_axes: axes of inputs and output that may have another size, by name.
     """
 
     module: nn.Module
@@ -78,11 +78,12 @@ def context_tensors(prepared: PreparedContext) -> dict[str, Tensor]:
 
 
 class WaveformGraph(nn.Module):
-    """The vocoder, cut to whole mel frames; Vocos without complex numbers."""
+    """The vocoder, cut to whole mel frames and without complex numbers."""
 
-    def __init__(self, vocoder: HiFiGAN | Vocos) -> None:
+    def __init__(self, vocoder: Vocoder) -> None:
         super().__init__()
-        self.vocoder = RealVocos(vocoder) if isinstance(vocoder, Vocos) else vocoder
+        real_form = REAL_FORMS.get(type(vocoder))
+        self.vocoder = real_form(vocoder) if real_form is not None else vocoder
 
     def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
         """Return 160 samples per frame."""
@@ -115,14 +116,18 @@ class RealVocos(nn.Module):
         return self._overlap_add(spectrum, self.waves) / envelope
 
     def _overlap_add(
-        self, frames: Float[Tensor, "B _C T"], waves: Float[Tensor, "_C 1 N"]
+        self, frames: Float[Tensor, "B _C T"], waves: Float[Tensor, "_C 1 taps"]
     ) -> Float[Tensor, "B S"]:
         stft = self.vocos.inverse_stft
         edge = (stft.fft_size - stft.hop_length) // 2
         return F.conv_transpose1d(frames, waves, stride=stft.hop_length)[:, 0, edge:-edge]
 
 
-def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 N"]:
+# Vocoders that compute with complex numbers, which no graph has, and their forms without.
+REAL_FORMS: Mapping[type[Vocoder], Callable[..., nn.Module]] = {Vocos: RealVocos}
+
+
+def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 taps"]:
     """Return what every real, then every imaginary part adds to a frame, the window applied."""
     size = stft.fft_size
     lines, samples = torch.arange(size // 2 + 1), torch.arange(size)
@@ -137,7 +142,7 @@ def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 N"]:
 
 
 def decoder_graphs(decoder: Decoder, num_positions: int) -> dict[str, Graph]:
-    """Return the boxes by name.
+    """Return the modules by name.
 
     Args:
         decoder: on the CPU, in float32.
@@ -177,7 +182,7 @@ def mel_graph(decoder: Decoder) -> Graph:
 
 def waveform_graph(decoder: Decoder) -> Graph:
     """Return the vocoder."""
-    num_frames = MEL_FRAMES_PER_LATENT_FRAME * LATENT_FRAMES
+    num_frames = MEL_FRAMES_PER_LATENT_FRAME * decoder.config.latent_shape[1]
     mel = torch.randn(1, num_frames, decoder.config.vocoder.num_mel_bins)
     return Graph(
         module=WaveformGraph(decoder.vocoder),
@@ -201,7 +206,7 @@ def example(graph: Graph, batch_size: int, num_parts: int) -> Sequence[Tensor]:
 
 
 def _example_latent(decoder: Decoder) -> Float[Tensor, "1 C T F"]:
-    return torch.randn(1, decoder.config.unet.in_channels, LATENT_FRAMES, LATENT_BINS)
+    return torch.randn(1, *decoder.config.latent_shape)
 
 
 def _context_axes(name: str) -> dict[int, str]:

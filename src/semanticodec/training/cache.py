@@ -1,7 +1,7 @@
-"""What the frozen boxes give for a fixed set of windows, computed once and kept on disk.
+"""What the frozen modules give for a fixed set of windows, computed once and kept on disk.
 
-recordings -> WindowSource -> windows of 10.24 s, cut and padded as the codec's encoder does
-    -> AudioMAE features, VAE latent means -> shards of memory-mapped arrays -> CachedSource
+WindowSource -> windows -> AudioMAE features, VAE latent means -> shards of memory-mapped arrays
+    -> CachedSource
 
 CACHE/index.json                    what the windows were made from
 CACHE/shard_00000/NAME.npy          one row per window; a shard appears when it is complete
@@ -12,253 +12,30 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import soundfile
-import soxr
 import torch
 import torch.distributed as dist
 from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from semanticodec.audio.fbank import (
-    LOOKAHEAD_SAMPLES,
-    WINDOW_SAMPLES,
-    Fbank,
-    normalize_fbank,
-    window_fbank,
-)
-from semanticodec.encoder.encoder import Encoder
-from semanticodec.errors import AudioError, ConfigError, DataError
-from semanticodec.layers.stacking import BLOCKS, NUM_BANDS, num_positions, stack_patches
+from semanticodec.errors import ConfigError
+from semanticodec.files import atomic_folder, write_json
+from semanticodec.layers.processes import world_size
+from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
 from semanticodec.training import distributed
-from semanticodec.training.data import SAMPLE_RATE, CropConfig
-from semanticodec.training.sources import AudioEntry, domains_of, find_entries
-from semanticodec.training.state import write_json
+from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
-READ_SAMPLES = WINDOW_SAMPLES + LOOKAHEAD_SAMPLES
-LOOKAHEAD_FRAMES = 2
 SHARD_WINDOWS = 32
-MAX_SKIPPED = 20
+# Gains, places and neighbours vary: further windows of the same audio soon teach nothing new.
+WINDOWS_PER_10_S = 4
 INDEX_NAME = "index.json"
-NORMAL_SPEED = (1.0, 1.0)
 
 logger = logging.getLogger(__name__)
-
-
-class WindowFeatures(NamedTuple):
-    """AudioMAE's side of a batch of windows.
-
-    Attributes:
-        features: stacked, continuous.
-        num_valid: positions before the last active frame; the encoder marks later ones.
-        num_positions: positions that the codes of the window have; the decoder sees no others.
-    """
-
-    features: Float[Tensor, "B L D"]
-    num_valid: Int[Tensor, " B"]
-    num_positions: Int[Tensor, " B"]
-
-
-@torch.no_grad()
-def window_features(
-    encoder: Encoder,
-    fbank: Fbank,
-    wav: Float[Tensor, "B S"],
-    num_samples: Int[Tensor, " B"],
-) -> WindowFeatures:
-    """Return what `SemantiCodec.encode` computes before its quantizers, in float32.
-
-    That is, with windows padded to 10.24 s (`CodecConfig.pads_windows`).
-
-    Args:
-        encoder: only AudioMAE and the stacking are used.
-        fbank: the filter bank.
-        wav: windows with their look-ahead, S = 164 080, zeros after `num_samples`.
-        num_samples: samples of the recording in the window, the look-ahead not counted.
-    """
-    with torch.autocast(wav.device.type, enabled=False):
-        rows = window_fbank(fbank, wav)
-        # A window that its recording does not fill has no look-ahead: rows that are raw 0.
-        is_short = (num_samples < WINDOW_SAMPLES).view(-1, 1, 1)
-        is_last = torch.arange(rows.shape[1], device=rows.device) >= (
-            rows.shape[1] - LOOKAHEAD_FRAMES
-        )
-        empty = normalize_fbank(torch.zeros((), device=rows.device))
-        rows = torch.where(is_short & is_last.view(1, -1, 1), empty, rows)
-        stack_factor = encoder.config.stack_factor
-        kept = [num_positions(int(count), stack_factor) for count in num_samples]
-        return WindowFeatures(
-            features=encoder.features(rows),
-            num_valid=encoder.valid_positions(rows),
-            num_positions=torch.tensor(kept, device=wav.device),
-        )
-
-
-def stacked_features(
-    patches: WindowFeatures, stack_factor: int, num_bands: int = NUM_BANDS
-) -> WindowFeatures:
-    """Return what `window_features` gives for another stack factor, from its result for 1.
-
-    Args:
-        patches: features of single patches.
-        stack_factor: K, 1, 2 or 4.
-        num_bands: patches along the frequency axis.
-    """
-    times, bands = BLOCKS[stack_factor]
-    # Rounding up twice is rounding up once, by the product of the divisors.
-    num_columns = -(-patches.num_positions // (num_bands * times))
-    return WindowFeatures(
-        features=stack_patches(patches.features, stack_factor, num_bands),
-        num_valid=-(-patches.num_valid // stack_factor),
-        num_positions=num_columns * (num_bands // bands),
-    )
-
-
-class WindowSource:
-    """Draws windows from recordings, cut and padded as the codec's encoder sees them.
-
-    A point in [0, 1) stands for a place in the audio: all recordings one after the other, each
-    domain stretched to its weight. So evenly spaced points cover the audio evenly.
-
-    Args:
-        entries: the recordings.
-        config: domain weights and gain; its length of crops does not matter here.
-        joined_share: share of the windows in which the room after a short recording is filled
-            with those that follow in the list, instead of zeros.
-        speeds: lowest and highest factor of the playing speed, pitch included.
-    """
-
-    def __init__(
-        self,
-        entries: list[AudioEntry],
-        config: CropConfig,
-        joined_share: float = 0.0,
-        speeds: tuple[float, float] = NORMAL_SPEED,
-    ) -> None:
-        self.entries = entries
-        self.config = config
-        self.joined_share = joined_share
-        self.speeds = speeds
-        self._ends = np.cumsum(self._weights())
-        self._ends /= self._ends[-1]
-
-    @classmethod
-    def find(cls, sources: tuple[Path, ...], config: CropConfig) -> WindowSource:
-        """List the recordings of folders, manifests and shards and draw from them."""
-        return cls(find_entries(sources), config)
-
-    def varied(
-        self, joined_share: float, speeds: tuple[float, float] = NORMAL_SPEED
-    ) -> WindowSource:
-        """Return the same source with another share of joined windows, and other speeds."""
-        return WindowSource(self.entries, self.config, joined_share, speeds)
-
-    def _weights(self) -> Float[np.ndarray, " N"]:
-        durations = np.array([entry.duration_s for entry in self.entries])
-        if not self.config.domain_weights:
-            return durations
-        domains = domains_of(self.entries)
-        weights = dict(self.config.domain_weights)
-        if set(weights) - set(domains) or not any(weights.values()):
-            raise DataError(
-                f"The recipe weighs the domains {weights}, the data has {sorted(domains)}. "
-                "Name the folders (or the manifest's `domain`) so."
-            )
-        scaled = np.zeros_like(durations)
-        for name, rows in domains.items():
-            scaled[rows] = weights.get(name, 0.0) * durations[rows] / durations[rows].sum()
-        return scaled
-
-    def draw(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return {"wav": 164 080 samples with look-ahead, "num_samples": how many are real}."""
-        return self.window(float(rng.random()), rng)
-
-    def window(self, point: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return the window at a point in [0, 1); `rng` decides gain, joining and speed."""
-        is_joined = rng.random() < self.joined_share
-        low, high = self.config.gain_db
-        gain = np.float32(10.0 ** (rng.uniform(low, high) / 20.0))
-        speed = 1.0 if self.speeds == NORMAL_SPEED else float(rng.uniform(*self.speeds))
-        row = min(int(np.searchsorted(self._ends, point, side="right")), len(self.entries) - 1)
-        start_of_row = self._ends[row - 1] if row else 0.0
-        position = (point - start_of_row) / max(self._ends[row] - start_of_row, 1e-12)
-        for _ in range(MAX_SKIPPED):
-            try:
-                samples = self._samples(row, float(position), is_joined, speed)
-            except AudioError as error:
-                logger.warning("Left out a recording: %s", error)
-                row = (row + 1) % len(self.entries)
-                continue
-            wav, num_samples = padded_window(np.clip(samples * gain, -1.0, 1.0))
-            return {"wav": wav, "num_samples": np.array(num_samples)}
-        raise DataError(
-            f"{MAX_SKIPPED} recordings in a row could not be decoded; check the training data."
-        )
-
-    def _samples(
-        self, row: int, position: float, is_joined: bool, speed: float
-    ) -> Float[np.ndarray, " S"]:
-        samples = read_samples(self.entries[row], position=position, speed=speed)
-        domain = self.entries[row].domain
-        while is_joined and len(samples) < READ_SAMPLES:
-            row = (row + 1) % len(self.entries)
-            if self.entries[row].domain == domain:
-                added = read_samples(self.entries[row], speed=speed)
-                samples = np.concatenate([samples, added])
-        return samples[:READ_SAMPLES]
-
-
-def read_samples(
-    entry: AudioEntry, *, start: int | None = None, position: float = 0.0, speed: float = 1.0
-) -> Float[np.ndarray, " S"]:
-    """Decode a window and its look-ahead from a recording.
-
-    Args:
-        entry: the recording.
-        start: first sample at 16 kHz; None takes `position`.
-        position: place in [0, 1) among the starts that leave a whole window.
-        speed: play so many times as fast, the pitch rising with it.
-    Returns:
-        16 kHz mono samples, at most 164 080; fewer where the recording ends.
-    Raises:
-        AudioError: Damaged, not finite, or no samples there.
-    """
-    try:
-        with entry.open() as stream, soundfile.SoundFile(stream) as recording:
-            # What is played faster is as if it had been sampled at a higher rate, in whole Hz.
-            rate = round(recording.samplerate * speed)
-            if start is None:
-                window = -(-WINDOW_SAMPLES * rate // SAMPLE_RATE)
-                first = int(position * max(recording.frames - window + 1, 1))
-            else:
-                first = start * rate // SAMPLE_RATE
-            recording.seek(min(first, recording.frames))
-            needed = -(-READ_SAMPLES * rate // SAMPLE_RATE)
-            samples = recording.read(needed, dtype="float32", always_2d=True).mean(axis=1)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise AudioError(f"{entry.path} cannot be decoded: {error}") from error
-    if not len(samples) or not np.isfinite(samples).all():
-        raise AudioError(f"{entry.path} holds no samples there, or NaN or infinite ones")
-    if rate != SAMPLE_RATE:
-        samples = soxr.resample(samples, rate, SAMPLE_RATE)
-    return samples[:READ_SAMPLES].astype(np.float32)
-
-
-def padded_window(
-    samples: Float[np.ndarray, " N"],
-) -> tuple[Float[np.ndarray, " S"], int]:
-    """Return 164 080 samples, zeros at the end, and how many of the window are real."""
-    wav = np.zeros(READ_SAMPLES, dtype=np.float32)
-    wav[: len(samples)] = samples
-    return wav, min(len(samples), WINDOW_SAMPLES)
-
 
 # compute(wav B 164080, num_samples B) -> tensors by name, one row per window
 Compute = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
@@ -293,6 +70,17 @@ class CachedSource:
         return {name: np.array(rows[row]) for name, rows in self._shards[shard].items()}
 
 
+def useful_windows(source: WindowSource, most: int) -> int:
+    """Return how many windows of a source are worth their time, for a cache of limited size.
+
+    Args:
+        source: the recordings.
+        most: size of the cache where there is enough audio.
+    """
+    different = -(-source.duration_s * SAMPLE_RATE // WINDOW_SAMPLES)
+    return min(most, WINDOWS_PER_10_S * max(int(different), 1))
+
+
 def num_shards(num_windows: int) -> int:
     """Return how many shards hold that many windows."""
     return -(-num_windows // SHARD_WINDOWS)
@@ -312,6 +100,7 @@ def build_cache(
     batch_size: int,
     device: torch.device,
     origin: Mapping[str, Any],
+    show_progress: bool = True,
 ) -> CachedSource:
     """Compute what is still missing of a cache, and open it.
 
@@ -321,12 +110,13 @@ def build_cache(
     Args:
         folder: the cache's own; all processes must see it.
         source: where the windows come from.
-        compute: the frozen boxes.
+        compute: the frozen modules.
         num_windows: 1 or more.
-        seed: of places, gains and joins.
+        seed: random seed of places, gains and joins.
         batch_size: windows per call of `compute`.
         device: where `compute` works.
-        origin: JSON values that name boxes and settings; a cache of another origin is refused.
+        origin: JSON values that name modules and settings; a cache of another origin is refused.
+        show_progress: draw a progress bar, where stderr is a terminal.
     Raises:
         ConfigError: The folder holds a cache of another origin.
     """
@@ -340,12 +130,19 @@ def build_cache(
     shards = range(num_shards(num_windows))
     missing = [shard for shard in shards if not _shard_folder(folder, shard).exists()]
     distributed.barrier()
-    rank = dist.get_rank() if distributed.world_size() > 1 else 0
-    own = missing[rank :: distributed.world_size()]
-    # disable=None: no bar where stderr is no terminal.
-    with tqdm(total=len(own) * SHARD_WINDOWS, desc="cache", unit="window", disable=None) as bar:
-        for shard in own:
-            windows = range(shard * SHARD_WINDOWS, min((shard + 1) * SHARD_WINDOWS, num_windows))
+    rank = dist.get_rank() if world_size() > 1 else 0
+    own = [
+        range(shard * SHARD_WINDOWS, min((shard + 1) * SHARD_WINDOWS, num_windows))
+        for shard in missing[rank :: world_size()]
+    ]
+    with tqdm(
+        total=sum(map(len, own)),
+        desc="results of the frozen modules",
+        unit="window",
+        # None: no bar where stderr is no terminal.
+        disable=None if show_progress and rank == 0 else True,
+    ) as bar:
+        for windows in own:
             parts: dict[str, list[np.ndarray]] = {}
             for first in range(windows.start, windows.stop, batch_size):
                 indices = range(first, min(first + batch_size, windows.stop))
@@ -354,7 +151,7 @@ def build_cache(
                 for name, tensor in values.items():
                     parts.setdefault(name, []).append(_stored(tensor))
                 bar.update(len(indices))
-            _write_shard(_shard_folder(folder, shard), parts)
+            _write_shard(_shard_folder(folder, windows.start // SHARD_WINDOWS), parts)
             logger.info("Cached %d of %d windows", windows.stop, num_windows)
     distributed.barrier()
     return CachedSource(folder, num_windows)
@@ -375,18 +172,15 @@ def _stored(tensor: Tensor) -> np.ndarray:
     values = tensor.detach().cpu()
     if not values.is_floating_point():
         return values.numpy()
-    # Beyond float16's range only a broken box would come.
+    # Beyond float16's range only a broken module would come.
     return values.float().clamp(-6e4, 6e4).to(torch.float16).numpy()
 
 
 def _write_shard(folder: Path, parts: Mapping[str, list[np.ndarray]]) -> None:
     """Write all arrays beside the final place, then move them there at once."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name, arrays in parts.items():
-        np.save(partial / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
-    os.replace(partial, folder)
+    with atomic_folder(folder) as partial:
+        for name, arrays in parts.items():
+            np.save(partial / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
 
 
 def _digest_of(source: WindowSource) -> str:

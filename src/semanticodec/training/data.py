@@ -5,7 +5,6 @@ entries -> CropSource.draw(rng) -> one crop    (domain, file by duration, start,
 Loader: rank r of W holds items r*n ... (r+1)*n - 1 of the n*W items of a step
 """
 
-import logging
 from collections import deque
 from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,21 +13,21 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import soundfile
-import soxr
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int16
 from torch import Tensor
 
-from semanticodec.audio.io import load_audio
 from semanticodec.errors import AudioError, ConfigError, DataError
-from semanticodec.training.sources import AudioEntry, domains_of, find_entries
+from semanticodec.token_format import SAMPLE_RATE
+from semanticodec.training.reader import (
+    MAX_FAILURES,
+    BrokenRecordings,
+    read_piece,
+    read_recording,
+)
+from semanticodec.training.sources import AudioEntry, domain_weights, domains_of, find_entries
 
-SAMPLE_RATE = 16000
 INT16_SCALE = 32768.0
-MAX_DRAWS = 20
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,63 +121,51 @@ class CropSource:
         self.entries = entries
         self.config = config
         self._domains = domains_of(entries)
-        self._domain_cdf = _cumulative(self._domain_probabilities())
+        weights = domain_weights(entries, config.domain_weights)
+        self._domain_cdf = _cumulative(np.array([weights[name] for name in self._domains]))
         durations = np.array([entry.duration_s for entry in entries])
         self._file_cdfs = [_cumulative(durations[rows]) for rows in self._domains.values()]
         # Which files are cached is fixed here, not by arrival, so that a crop never depends on
         # what was drawn before (a partial read of an MP3 may differ in its last bits).
         self._is_cached = np.cumsum(durations) * SAMPLE_RATE * 2 <= config.cache_bytes
         self._cache: dict[int, np.ndarray] = {}
-        self._complaints: set[str] = set()
+        self._broken = BrokenRecordings(len(entries))
 
     @classmethod
     def find(cls, sources: tuple[Path, ...], config: CropConfig) -> "CropSource":
         """List the recordings of folders, manifests and shards and draw from them."""
         return cls(find_entries(sources), config)
 
-    def _domain_probabilities(self) -> np.ndarray:
-        if not self.config.domain_weights:
-            return np.array(
-                [
-                    sum(self.entries[row].duration_s for row in rows)
-                    for rows in self._domains.values()
-                ]
-            )
-        weights = dict(self.config.domain_weights)
-        if set(weights) - set(self._domains):
-            raise DataError(
-                f"The recipe weighs the domains {sorted(weights)}, the data has "
-                f"{sorted(self._domains)}. Name the folders (or the manifest's `domain`) so."
-            )
-        return np.array([weights.get(name, 0.0) for name in self._domains])
-
     def draw(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return {"wav": one float32 crop in [-1, 1]}; a damaged recording is drawn again."""
-        for _ in range(MAX_DRAWS):
+        """Return {"wav": one float32 crop in [-1, 1]}; a broken recording is drawn again.
+
+        Raises:
+            DataError: too many recordings are broken.
+        """
+        for _ in range(MAX_FAILURES):
             # Four uniform numbers, always, so that settings do not shift one another's draws.
-            choice = rng.random(4)
+            domain_point, file_point, position, gain_point = rng.random(4)
+            row = self._row(domain_point, file_point)
             try:
-                return {"wav": self._draw(choice)}
-            except (AudioError, soundfile.SoundFileError, OSError) as error:
-                if str(error) not in self._complaints:
-                    self._complaints.add(str(error))
-                    logger.warning("Another recording is drawn instead: %s", error)
+                wav = self._crop(row, float(position))
+            except AudioError as error:
+                self._broken.add(self.entries[row], error)
+                continue
+            low, high = self.config.gain_db
+            if high > low:
+                gain = 10.0 ** ((low + (high - low) * gain_point) / 20.0)
+                wav = np.clip(wav * np.float32(gain), -1.0, 1.0)
+            return {"wav": wav}
         raise DataError(
-            f"{MAX_DRAWS} recordings in a row could not be decoded; check the training data."
+            f"{MAX_FAILURES} recordings in a row could not be decoded; check the training data."
         )
 
-    def _draw(self, choice: np.ndarray) -> np.ndarray:
-        domain = int(np.searchsorted(self._domain_cdf, choice[0], side="right"))
+    def _row(self, domain_point: float, file_point: float) -> int:
+        domain = int(np.searchsorted(self._domain_cdf, domain_point, side="right"))
         rows = list(self._domains.values())[domain]
-        row = int(rows[np.searchsorted(self._file_cdfs[domain], choice[1], side="right")])
-        wav = self._crop(row, float(choice[2]))
-        low, high = self.config.gain_db
-        if high > low:
-            gain = 10.0 ** ((low + (high - low) * choice[3]) / 20.0)
-            wav = np.clip(wav * np.float32(gain), -1.0, 1.0)
-        return wav
+        return int(rows[np.searchsorted(self._file_cdfs[domain], file_point, side="right")])
 
-    def _crop(self, row: int, position: float) -> np.ndarray:
+    def _crop(self, row: int, position: float) -> Float[np.ndarray, " S"]:
         """Cut at `position` in [0, 1) of the possible starts, pad to the crop's length."""
         length = self.config.crop_samples
         if self._is_cached[row]:
@@ -186,21 +173,15 @@ class CropSource:
             start = int(position * max(len(samples) - length + 1, 1))
             crop = samples[start : start + length].astype(np.float32) / np.float32(INT16_SCALE)
         else:
-            crop = _read_crop(self.entries[row], position, length)
+            crop = read_piece(self.entries[row], length, position=position).clip(-1.0, 1.0)
         padded = np.zeros(length, dtype=np.float32)
         padded[: len(crop)] = crop
         return padded
 
-    def _cached(self, row: int) -> np.ndarray:
+    def _cached(self, row: int) -> Int16[np.ndarray, " S"]:
         if row not in self._cache:
-            entry = self.entries[row]
-            if entry.size is None:
-                wav = load_audio(entry.path, sample_rate=SAMPLE_RATE)
-            else:
-                with entry.open() as stream:
-                    wav = load_audio(stream.read(), sample_rate=SAMPLE_RATE)
             # Two threads may decode the same file at once; both get the same samples.
-            scaled = np.round(wav.numpy() * INT16_SCALE)
+            scaled = np.round(read_recording(self.entries[row]) * INT16_SCALE)
             self._cache[row] = np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
         return self._cache[row]
 
@@ -215,36 +196,22 @@ def _cumulative(weights: np.ndarray) -> np.ndarray:
     return cumulative
 
 
-def _read_crop(entry: AudioEntry, position: float, length: int) -> np.ndarray:
-    """Decode only the crop from a long recording, at most `length` samples at 16 kHz."""
-    with entry.open() as stream, soundfile.SoundFile(stream) as recording:
-        rate = recording.samplerate
-        needed = -(-length * rate // SAMPLE_RATE)
-        recording.seek(int(position * max(recording.frames - needed + 1, 1)))
-        samples = recording.read(needed, dtype="float32", always_2d=True).mean(axis=1)
-    if not np.isfinite(samples).all():
-        raise AudioError(f"{entry.path} holds NaN or infinite samples")
-    if rate != SAMPLE_RATE:
-        samples = soxr.resample(samples, rate, SAMPLE_RATE)
-    return np.clip(samples[:length], -1.0, 1.0).astype(np.float32)
-
-
 def item_seed(seed: int, step: int, item: int) -> np.random.SeedSequence:
     """Return the root of all random numbers of one item of one step."""
     return np.random.SeedSequence([seed, step, item])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shard:
-    """Which part of the global batch this process draws: rank of world_size."""
+class Rank:
+    """Which part of the global batch this process draws: index of world_size."""
 
-    rank: int = 0
+    index: int = 0
     world_size: int = 1
 
 
-def draw_batch(source: Source, seed: int, step: int, batch_size: int, shard: Shard) -> Batch:
+def draw_batch(source: Source, seed: int, step: int, batch_size: int, rank: Rank) -> Batch:
     """Draw the `batch_size` items of one process for one step."""
-    first = shard.rank * batch_size
+    first = rank.index * batch_size
     items: list[dict[str, np.ndarray]] = []
     generators: list[torch.Generator] = []
     for item in range(first, first + batch_size):
@@ -264,14 +231,14 @@ class Loader:
     """Iterates over batches from a given step on, drawn ahead by background threads."""
 
     def __init__(
-        self, source: Source, *, seed: int, batch_size: int, shard: Shard, num_threads: int = 2
+        self, source: Source, *, seed: int, batch_size: int, rank: Rank, num_threads: int = 2
     ):
         if batch_size < 1:
             raise ConfigError(f"A batch size of {batch_size} is not possible; give 1 or more.")
         self.source = source
         self.seed = seed
         self.batch_size = batch_size
-        self.shard = shard
+        self.rank = rank
         self.num_threads = num_threads
 
     def batches(self, first_step: int) -> Generator[Batch, None, None]:
@@ -284,7 +251,7 @@ class Loader:
                 while len(pending) < self.num_threads + 1:
                     pending.append(
                         pool.submit(
-                            draw_batch, self.source, self.seed, step, self.batch_size, self.shard
+                            draw_batch, self.source, self.seed, step, self.batch_size, self.rank
                         )
                     )
                     step += 1

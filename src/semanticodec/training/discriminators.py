@@ -1,6 +1,6 @@
 """Discriminators: multi-period and multi-resolution on waveforms, patches on mel spectrograms.
 
-None of them normalises over the batch, so a logit depends on its own item only.
+None of them normalizes over the batch, so a logit depends on its own item only.
 
 Legend: B batch · S samples · T frames · M mel bins · C channels · F frequency lines · P period.
 """
@@ -45,7 +45,7 @@ class MultiPeriodDiscriminator(nn.Module):
         """Sizes; the defaults are HiFi-GAN's.
 
         Attributes:
-            periods: Samples between neighbours in a row, one per discriminator.
+            periods: Samples between neighbors in a row, one per discriminator.
             channels: Output channels of the layers; all but the last shorten time by 3.
         """
 
@@ -77,7 +77,9 @@ class _PeriodDiscriminator(nn.Module):
             previous = width
         self.head = weight_norm(nn.Conv2d(previous, 1, (3, 1), padding=(1, 0)))
 
-    def forward(self, wav: Float[Tensor, "B S"]) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, wav: Float[Tensor, "B S"]
+    ) -> tuple[Float[Tensor, "B _N"], list[Float[Tensor, "B ..."]]]:
         padded = F.pad(wav[:, None], (0, -wav.shape[-1] % self.period), mode="reflect")
         hidden = padded.unflatten(-1, (-1, self.period))  # B 1 S -> B 1 S/P P
         return _score(hidden, self.layers, self.head)
@@ -134,7 +136,9 @@ class _ResolutionDiscriminator(nn.Module):
             previous = width
         self.head = weight_norm(nn.Conv2d(previous, 1, (3, 3), padding=1))
 
-    def forward(self, wav: Float[Tensor, "B S"]) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, wav: Float[Tensor, "B S"]
+    ) -> tuple[Float[Tensor, "B _N"], list[Float[Tensor, "B ..."]]]:
         return _score(self._spectrogram(wav), self.layers, self.head)
 
     def _spectrogram(self, wav: Float[Tensor, "B S"]) -> Float[Tensor, "B 2 T F"]:
@@ -154,7 +158,7 @@ class PatchDiscriminator(nn.Module):
     """Discriminator that scores overlapping patches of a mel spectrogram.
 
     Source: pix2pix (arXiv 1611.07004) Sec. 3.2.2, as used by latent diffusion's autoencoders
-    (arXiv 2112.10752) Sec. 3.1, with weight instead of batch normalisation.
+    (arXiv 2112.10752) Sec. 3.1, with weight instead of batch normalization.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -190,7 +194,7 @@ class PatchDiscriminator(nn.Module):
 
 def _score(
     image: Float[Tensor, "B C T F"], layers: nn.ModuleList, head: nn.Module
-) -> tuple[Tensor, list[Tensor]]:
+) -> tuple[Float[Tensor, "B _N"], list[Float[Tensor, "B ..."]]]:
     hidden = image.contiguous(memory_format=torch.channels_last)
     features = []
     for layer in layers:
@@ -199,7 +203,9 @@ def _score(
     return head(hidden).flatten(1), features
 
 
-def _collect(outputs: Sequence[tuple[Tensor, list[Tensor]]]) -> DiscriminatorOutput:
+def _collect(
+    outputs: Sequence[tuple[Float[Tensor, "B _N"], list[Float[Tensor, "B ..."]]]],
+) -> DiscriminatorOutput:
     return DiscriminatorOutput(
         logits=[logits for logits, _ in outputs], features=[features for _, features in outputs]
     )

@@ -12,12 +12,13 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from semanticodec.errors import ConfigError
-from semanticodec.training.data import Shard
+from semanticodec.layers.processes import sum_over_processes, world_size
+from semanticodec.training.data import Rank
 
 BUCKET_ELEMENTS = 8_000_000
 
 
-def start(device: torch.device) -> Shard:
+def start(device: torch.device) -> Rank:
     """Join the process group that torchrun describes in the environment, if it does.
 
     Returns:
@@ -25,10 +26,10 @@ def start(device: torch.device) -> Shard:
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
-        return Shard()
+        return Rank()
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return Shard(rank=dist.get_rank(), world_size=dist.get_world_size())
+    return Rank(index=dist.get_rank(), world_size=dist.get_world_size())
 
 
 def stop() -> None:
@@ -40,13 +41,17 @@ def stop() -> None:
 def local_device(name: str) -> torch.device:
     """Return the device of this process: `cuda` means the torchrun local rank's GPU.
 
+    Args:
+        name: torch's name of a device, or `auto` for a GPU where there is one.
     Raises:
         ConfigError: There is no such device.
     """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"There is no device {name!r}; give cpu, cuda or cuda:1.") from error
+        raise ConfigError(f"There is no device {name!r}; give auto, cpu or cuda:1.") from error
     if device.type != "cuda":
         return device
     if not torch.cuda.is_available():
@@ -61,38 +66,15 @@ def local_device(name: str) -> torch.device:
 
 
 def is_main() -> bool:
-    """Say whether this process writes files, pictures and progress."""
+    """Say whether this process writes files, samples and progress."""
     return not dist.is_initialized() or dist.get_rank() == 0
-
-
-def world_size() -> int:
-    """Return the number of processes that train together."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def all_reduce_sum(tensor: Tensor) -> Tensor:
-    """Return the sum of `tensor` over all processes (the tensor itself when alone)."""
-    if world_size() == 1:
-        return tensor
-    total = tensor.detach().clone()
-    dist.all_reduce(total)
-    return total
-
-
-def all_gather_rows(tensor: Tensor) -> Tensor:
-    """Join the first dimension of every process's equally shaped tensor in rank order."""
-    if world_size() == 1:
-        return tensor
-    parts = [torch.empty_like(tensor) for _ in range(world_size())]
-    dist.all_gather(parts, tensor.detach().contiguous())
-    return torch.cat(parts)
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
     """Say whether `flag` is set in at least one process, the same answer everywhere."""
     if world_size() == 1:
         return flag
-    return bool(all_reduce_sum(torch.tensor(float(flag), device=device)).item() > 0)
+    return bool(sum_over_processes(torch.tensor(float(flag), device=device)).item() > 0)
 
 
 def barrier() -> None:

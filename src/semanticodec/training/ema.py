@@ -1,4 +1,4 @@
-"""Moving average of the trained weights: what a finished box is exported from."""
+"""Moving average of the trained weights: what a trained module is exported from."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Losses of the adversarially trained boxes: spectral distances, KL divergence, GAN terms.
+"""Losses of the adversarially trained modules: spectral distances, KL divergence, GAN terms.
 
 Every loss is the mean over the batch of one value per item, so that it does not depend on how
 a batch is spread over processes. Spectra are computed in float32 whatever the autocast says.
@@ -17,27 +17,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from semanticodec.audio.mel import slaney_filters
+from semanticodec.audio.spectrogram import magnitude_spectrogram, slaney_filters
 from semanticodec.errors import ConfigError
+from semanticodec.token_format import SAMPLE_RATE
 
 GanLoss = Literal["least_squares", "hinge"]
-
-
-def magnitude_spectrogram(
-    wav: Float[Tensor, "B S"], window: Float[Tensor, " N"], hop_length: int
-) -> Float[Tensor, "B T N/2+1"]:
-    """Return the magnitude of the centred short-time Fourier transform, time before frequency.
-
-    Args:
-        wav: Waveforms longer than half a window (the ends are reflected).
-        window: Analysis window; its length is the transform's.
-        hop_length: Samples between frames.
-    """
-    size = window.numel()
-    spectrum = torch.stft(
-        wav, size, hop_length, window=window, center=True, pad_mode="reflect", return_complex=True
-    )
-    return spectrum.abs().transpose(1, 2)  # B F T -> B T F
 
 
 class MultiResolutionMelLoss(nn.Module):
@@ -62,7 +46,7 @@ class MultiResolutionMelLoss(nn.Module):
 
         window_lengths: tuple[int, ...] = (32, 64, 128, 256, 512, 1024, 2048)
         num_mel_bins: tuple[int, ...] = (5, 10, 20, 40, 80, 160, 320)
-        sample_rate: int = 16_000
+        sample_rate: int = SAMPLE_RATE
         floor: float = 1e-5
 
     def __init__(self, config: Config) -> None:
@@ -113,7 +97,7 @@ class MultiResolutionStftLoss(nn.Module):
 
         Attributes:
             window_lengths: Samples per window, one entry per resolution; the hop is a quarter.
-            floor: Smallest normalised magnitude told apart from silence.
+            floor: Smallest normalized magnitude told apart from silence.
             magnitude_weight: Weight of the linear term beside the logarithmic one.
         """
 
@@ -165,7 +149,7 @@ def discriminator_loss(
     generated: Sequence[Float[Tensor, "B ..."]],
     kind: GanLoss,
 ) -> Float[Tensor, ""]:
-    """Return what a set of discriminators minimises, averaged over the set.
+    """Return what a set of discriminators minimizes, averaged over the set.
 
     Args:
         real: Logits for recordings, one tensor per discriminator.
@@ -184,7 +168,7 @@ def discriminator_loss(
 
 
 def generator_loss(generated: Sequence[Float[Tensor, "B ..."]], kind: GanLoss) -> Float[Tensor, ""]:
-    """Return what the generator minimises against a set of discriminators, averaged over it.
+    """Return what the generator minimizes against a set of discriminators, averaged over it.
 
     Args:
         generated: Logits for generated items, one tensor per discriminator.

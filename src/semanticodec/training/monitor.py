@@ -1,4 +1,4 @@
-"""Shows a run: progress bar, scalars as JSON lines and in TensorBoard, pictures and sounds."""
+"""Shows a run: progress bar, scalars as JSON lines and in TensorBoard, spectrograms and sounds."""
 
 import json
 import time
@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.errors import MissingDependencyError
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -23,8 +24,8 @@ SMOOTHING = 0.98
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """Something to look at or listen to.
+class Sample:
+    """A spectrogram to look at, a waveform to listen to, or both.
 
     Attributes:
         spectrogram: Rows are frames, columns bins, any scale; None when there is none.
@@ -35,7 +36,7 @@ class Picture:
     wav: Float[Tensor, " S"] | None = None
 
 
-def colour(spectrogram: Float[Tensor, "T M"]) -> Float[Tensor, "3 M T"]:
+def colored(spectrogram: Float[Tensor, "T M"]) -> Float[Tensor, "3 M T"]:
     """Return an RGB image, time to the right, low frequencies at the bottom."""
     values = spectrogram.detach().float().cpu().numpy().T[::-1]  # T M -> M T, bin 0 last
     finite = np.nan_to_num(values)
@@ -62,7 +63,7 @@ def _drop_lines_after(path: Path, last_step: int) -> None:
 
 
 class Monitor:
-    """Writes scalars and pictures of one run; only the main process has one.
+    """Writes scalars and samples of one run; only the main process has one.
 
     Args:
         folder: The run folder; `scalars.jsonl` and `tensorboard/` are added to.
@@ -126,17 +127,43 @@ class Monitor:
         for name, value in values.items():
             self._tensorboard().add_scalar(name, value, step)
 
-    def pictures(self, step: int, pictures: Mapping[str, Picture]) -> None:
+    def samples(self, step: int, samples: Mapping[str, Sample]) -> None:
         """Record spectrograms and sounds at a step."""
-        for name, picture in pictures.items():
-            if picture.spectrogram is not None:
-                self._tensorboard().add_image(name, colour(picture.spectrogram), step)
-            if picture.wav is not None:
-                wav = picture.wav.detach().float().cpu().clamp(-1, 1)
-                self._tensorboard().add_audio(name, wav.unsqueeze(0), step, sample_rate=16000)
+        for name, sample in samples.items():
+            if sample.spectrogram is not None:
+                self._tensorboard().add_image(name, colored(sample.spectrogram), step)
+            if sample.wav is not None:
+                wav = sample.wav.detach().float().cpu().clamp(-1, 1)
+                self._tensorboard().add_audio(name, wav.unsqueeze(0), step, sample_rate=SAMPLE_RATE)
 
     def close(self) -> None:
         """Flush and close everything."""
         self._bar.close()
         if self._writer is not None:
             self._writer.close()
+
+
+class Recent:
+    """Means of the finite values since the last record."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._steps = 0
+        self._started = time.monotonic()
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Take in the values of one step."""
+        self._steps += 1
+        for name, value in values.items():
+            if np.isfinite(value):
+                self._sums[name] = self._sums.get(name, 0.0) + value
+                self._counts[name] = self._counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of every value that was finite at least once."""
+        return {name: total / self._counts[name] for name, total in self._sums.items()}
+
+    def steps_per_second(self) -> float:
+        """Return the speed since the last record."""
+        return self._steps / max(time.monotonic() - self._started, 1e-9)

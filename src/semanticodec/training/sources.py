@@ -4,32 +4,36 @@ import csv
 import io
 import json
 import logging
-import os
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import soundfile
 
-from semanticodec.errors import DataError
-
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus")
-MANIFEST_SUFFIXES = (".csv", ".jsonl")
+from semanticodec.audio.io import seekable_sound
+from semanticodec.errors import AudioError, DataError
+from semanticodec.listing import AUDIO_SUFFIXES, has_suffix, walk
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AudioEntry:
-    """One recording: a file, or a member of a tar shard (then `offset` and `size` say where).
+    """One recording: a file, or a member of a tar shard.
 
-    `duration_s` is 0 until `measure` has read the header.
+    Attributes:
+        path: file that holds it.
+        domain: kind of sound, such as "speech".
+        is_domain_named: whether the data says so; otherwise it is the name of the file's folder.
+        duration_s: length in seconds; 0 until the header has been read.
+        offset: first byte inside of a shard.
+        size: bytes inside of a shard; None for a file of its own.
     """
 
     path: str
     domain: str
+    is_domain_named: bool = True
     duration_s: float = 0.0
     offset: int = 0
     size: int | None = None
@@ -55,6 +59,8 @@ def find_entries(sources: tuple[Path, ...]) -> list[AudioEntry]:
     """
     entries = [entry for source in sources for entry in _entries_of(Path(source))]
     measured = [entry for entry in map(_measure, entries) if entry is not None]
+    if len(measured) < len(entries):
+        logger.warning("Left out %d of %d recordings", len(entries) - len(measured), len(entries))
     if not measured:
         names = ", ".join(str(source) for source in sources) or "no source at all"
         raise DataError(
@@ -76,7 +82,7 @@ def _entries_of(source: Path) -> Iterator[AudioEntry]:
         with open(source, encoding="utf-8") as stream:
             yield from _manifest_entries(source, _json_rows(source, stream))
     elif source.suffix == ".tar":
-        yield from _shard_entries(source, domain=source.parent.name or "all")
+        yield from _shard_entries(source, domain=source.parent.name or "all", is_named=False)
     else:
         raise DataError(
             f"Training data {source} is of no known kind; give a folder, a .csv or .jsonl "
@@ -87,16 +93,13 @@ def _entries_of(source: Path) -> Iterator[AudioEntry]:
 def _folder_entries(folder: Path) -> Iterator[AudioEntry]:
     """Domain = the first folder below the given one (the given one's own name for loose files)."""
     own_name = folder.resolve().name or "all"
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders.sort()
-        parts = Path(parent).relative_to(folder).parts
-        domain = parts[0] if parts else own_name
-        for name in sorted(files):
-            path = Path(parent) / name
-            if path.suffix.lower() in AUDIO_SUFFIXES:
-                yield AudioEntry(path=str(path), domain=domain)
-            elif path.suffix == ".tar":
-                yield from _shard_entries(path, domain=domain)
+    for path in walk(folder, (*AUDIO_SUFFIXES, ".tar")):
+        below = path.relative_to(folder).parts[:-1]
+        domain = below[0] if below else own_name
+        if path.suffix == ".tar":
+            yield from _shard_entries(path, domain=domain, is_named=bool(below))
+        else:
+            yield AudioEntry(path=str(path), domain=domain, is_domain_named=bool(below))
 
 
 def _json_rows(source: Path, lines: Iterator[str]) -> Iterator[dict]:
@@ -128,64 +131,63 @@ def _manifest_entries(source: Path, rows: Iterator[dict]) -> Iterator[AudioEntry
         yield AudioEntry(
             path=str(source.parent / str(row["path"])),
             domain=str(row.get("domain") or "all"),
+            is_domain_named=bool(row.get("domain")),
             duration_s=duration_s,
         )
 
 
-def _shard_entries(shard: Path, domain: str) -> Iterator[AudioEntry]:
+def _shard_entries(shard: Path, domain: str, is_named: bool) -> Iterator[AudioEntry]:
     """Index a tar; a member `key.json` beside `key.flac` may name the item's `domain`."""
     audio: dict[str, tarfile.TarInfo] = {}
-    domains: dict[str, str] = {}
+    domains: dict[str, str | None] = {}
     try:
         with tarfile.open(shard, "r:") as archive:
             for member in archive:
                 # WebDataset's key is the name up to the first dot of its last part.
                 name = PurePosixPath(member.name)
                 key = str(name.parent / name.name.partition(".")[0])
-                if member.isfile() and name.suffix.lower() in AUDIO_SUFFIXES:
+                if member.isfile() and has_suffix(name.name, AUDIO_SUFFIXES):
                     audio[key] = member
                 elif member.isfile() and name.suffix == ".json":
-                    domains[key] = _domain_of(archive, member, domain)
+                    domains[key] = _domain_of(archive, member)
     except (tarfile.TarError, OSError) as error:
         raise DataError(f"{shard} is not a plain tar archive: {error}.") from error
     for key, member in audio.items():
+        named = domains.get(key)
         yield AudioEntry(
             path=str(shard),
-            domain=domains.get(key, domain),
+            domain=named or domain,
+            is_domain_named=named is not None or is_named,
             offset=member.offset_data,
             size=member.size,
         )
 
 
-def _domain_of(archive: tarfile.TarFile, member: tarfile.TarInfo, default: str) -> str:
+def _domain_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str | None:
     stream = archive.extractfile(member)
     assert stream is not None
     try:
         description = json.load(stream)
     except ValueError:
-        return default
-    return str(description.get("domain") or default) if isinstance(description, dict) else default
+        return None
+    named = description.get("domain") if isinstance(description, dict) else None
+    return str(named) if named else None
 
 
 def _measure(entry: AudioEntry) -> AudioEntry | None:
+    """Return the recording with its duration; None for one that cannot be decoded."""
     if entry.duration_s > 0:
         return entry
     try:
-        with entry.open() as stream:
-            duration_s = float(soundfile.info(stream).duration)
-    except (soundfile.LibsndfileError, OSError) as error:
+        with entry.open() as stream, seekable_sound(stream) as sound:
+            duration_s = sound.frames / sound.samplerate
+    except (AudioError, OSError) as error:
         logger.warning("Left out %s: %s", entry.path, error)
         return None
     if duration_s <= 0:
         logger.warning("Left out %s: it holds no audio", entry.path)
         return None
-    return AudioEntry(
-        path=entry.path,
-        domain=entry.domain,
-        duration_s=duration_s,
-        offset=entry.offset,
-        size=entry.size,
-    )
+    return replace(entry, duration_s=duration_s)
 
 
 def domains_of(entries: list[AudioEntry]) -> dict[str, np.ndarray]:
@@ -193,3 +195,29 @@ def domains_of(entries: list[AudioEntry]) -> dict[str, np.ndarray]:
     names = sorted({entry.domain for entry in entries})
     labels = np.array([entry.domain for entry in entries])
     return {name: np.flatnonzero(labels == name) for name in names}
+
+
+def domain_weights(
+    entries: list[AudioEntry], weights: Sequence[tuple[str, float]]
+) -> Mapping[str, float]:
+    """Return the weight of every domain that the data has: as given, or its seconds of audio.
+
+    Args:
+        entries: the recordings.
+        weights: pairs (domain, weight); domains that are not named have none. Empty = by seconds.
+    Raises:
+        DataError: a domain that the data does not have, or no weight at all.
+    """
+    durations = {
+        name: sum(entries[row].duration_s for row in rows)
+        for name, rows in domains_of(entries).items()
+    }
+    given = dict(weights)
+    if not given:
+        return durations
+    if set(given) - set(durations) or not any(given.values()) or min(given.values()) < 0:
+        raise DataError(
+            f"The recipe weighs the domains {given}, the data has {sorted(durations)}. "
+            "Name the folders (or the manifest's `domain`) so, and give one a positive weight."
+        )
+    return {name: given.get(name, 0.0) for name in durations}

@@ -1,11 +1,11 @@
-"""Run folders on disk: checkpoints for exact resume, and exports of finished boxes.
+"""Run folders on disk: checkpoints for exact resume, and what an export says of its run.
 
     RUN/checkpoints/latest.json                 {"folder": "step_00001000"}, replaced atomically
     RUN/checkpoints/step_00001000/weights.safetensors    stage.state_dict()
                                   averages.safetensors   moving averages by parameter name
                                   optimizer.safetensors  group/parameter/slot
                                   state.json             step, seed, configuration, versions
-    RUN/export/config.json, model.safetensors   the finished box
+    RUN/export/config.json, model.safetensors   the trained module, see `trained_module`
 
 Nothing is ever pickled.
 """
@@ -13,6 +13,7 @@ Nothing is ever pickled.
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from semanticodec.checkpoints.pretrained import write_weights
-from semanticodec.errors import CheckpointError
+from semanticodec.errors import CheckpointError, ConfigError, OutputError
+from semanticodec.files import atomic_folder, write_json
 
 KEPT_CHECKPOINTS = 2
 POINTER = "latest.json"
-# Where the command's name for a box is another one.
-STAGE_OF_BOX = {"vocos": "vocoder", "hifigan": "vocoder"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +48,25 @@ def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
-
-
 def _sync_file(path: Path) -> None:
     with open(path, "rb+") as stream:
         os.fsync(stream.fileno())
+
+
+def make_run_folder(folder: Path) -> None:
+    """Make the folder of a run, before any work is done for it.
+
+    Raises:
+        ConfigError: Nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be the folder of a run ({error.strerror}); choose another --output."
+        ) from error
 
 
 def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
@@ -68,30 +74,35 @@ def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
 
     Returns:
         The checkpoint's own folder.
+    Raises:
+        OutputError: It cannot be written; the checkpoints before it are as they were.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"step_{snapshot.step:08d}"
-    partial = folder / f".{name}.partial"
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir()
+    try:
+        return _save_snapshot(folder, snapshot)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(
+            f"The checkpoint of step {snapshot.step} cannot be written to {folder} ({error}). "
+            "Free some space; the same command resumes from the checkpoint before it."
+        ) from error
+
+
+def _save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
+    final = folder / f"step_{snapshot.step:08d}"
     parts = {
         "weights": snapshot.weights,
         "averages": snapshot.averages,
         "optimizer": snapshot.optimizer,
     }
-    for part, tensors in parts.items():
-        path = partial / f"{part}.safetensors"
-        save_file(_contiguous(tensors), path)
-        _sync_file(path)
-    write_json(partial / "state.json", {"step": snapshot.step, **snapshot.description})
-    final = folder / name
-    if final.exists():
-        shutil.rmtree(final)
-    os.replace(partial, final)
-    write_json(folder / POINTER, {"folder": name})
+    with atomic_folder(final) as partial:
+        for part, tensors in parts.items():
+            path = partial / f"{part}.safetensors"
+            save_file(_contiguous(tensors), path)
+            _sync_file(path)
+        write_json(partial / "state.json", {"step": snapshot.step, **snapshot.description})
+        _sync_file(partial / "state.json")
+    write_json(folder / POINTER, {"folder": final.name})
     for old in sorted(folder.glob("step_*"))[:-KEPT_CHECKPOINTS]:
-        if old.name != name:
+        if old.name != final.name:
             shutil.rmtree(old)
     return final
 
@@ -166,55 +177,6 @@ def restore_optimizers(
             f"The checkpoint holds optimizer state of {group}/{name}, which this recipe does not "
             "train. Resume with the recipe that the run was started with."
         )
-
-
-def export_box(
-    folder: Path, *, box: str, config: Mapping[str, Any], weights: Mapping[str, Tensor]
-) -> None:
-    """Write one finished box as config.json and model.safetensors.
-
-    Args:
-        folder: Created when missing.
-        box: The box's name, e.g. "audiomae".
-        config: The box's Config as a dict of plain values.
-        weights: Its state dict; floats are stored as float32.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in weights.items()
-    }
-    save_file(_contiguous(tensors), folder / "model.safetensors", metadata={"format": "pt"})
-    write_json(folder / "config.json", {"box": box, "config": dict(config)})
-
-
-def load_export(folder: Path, box: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what `export_box` wrote.
-
-    Returns:
-        The box's configuration (sequences as lists) and its weights in float32.
-    Raises:
-        CheckpointError: A file is missing or damaged, or the folder holds another box.
-    """
-    folder = folder.parent if folder.is_file() else folder
-    try:
-        description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        found = description["box"]
-        config = dict(description["config"])
-        weights = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{folder} is not an exported box ({error}). Give the `export` folder of a finished "
-            f"run of `semanticodec train {STAGE_OF_BOX.get(box, box)}`."
-        ) from error
-    if found != box:
-        raise CheckpointError(
-            f"{folder} holds the box {found!r}, not {box!r}. Give the export of the right run."
-        )
-    return config, {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in weights.items()
-    }
 
 
 def finish_export(folder: Path, training: Mapping[str, Any], *, half: bool) -> None:

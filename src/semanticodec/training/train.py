@@ -1,6 +1,7 @@
 """A run from start to end: recipe + options -> run folder with checkpoints, curves and export."""
 
 import dataclasses
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,17 +12,20 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from semanticodec.config import config_from_dict, config_to_dict
 from semanticodec.errors import ConfigError
 from semanticodec.training import distributed
-from semanticodec.training.data import CropConfig, CropSource, Loader, Source
+from semanticodec.training.data import CropConfig, CropSource, Loader, Rank, Source
 from semanticodec.training.monitor import Monitor
+from semanticodec.training.stage import Stage
 from semanticodec.training.state import (
     Snapshot,
     finish_export,
     load_snapshot,
+    make_run_folder,
     save_snapshot,
 )
-from semanticodec.training.trainer import Stage, TrainConfig, Trainer
+from semanticodec.training.trainer import TrainConfig, Trainer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,15 +33,27 @@ class RunOptions:
     """What the command line says about a run; None keeps the recipe's value.
 
     Attributes:
-        boxes: Export folders of frozen boxes by name, for stages that build on others.
-        init: Export folder to start the weights from.
-        minutes: Stop (resumably) after this time.
+        data: Sources of audio: folders, manifests, shards.
+        out: Folder of the run.
+        modules: Export folders of finished modules by name, for stages that build on others.
+        init: Export folder of the initial weights.
+        steps: Number of optimizer steps of the whole run.
+        batch_size: Number of items per step and process.
+        lr: Learning rate of all groups after their warm-up.
+        seed: Seed of weights, crops and noise.
+        device: torch's name of the device, or `auto`.
+        num_threads: Number of CPU threads of the model.
+        num_jobs: Number of threads that load audio.
+        minutes: Time after which the run stops, to be resumed by the next one.
         is_half: Export floats in 16 bits.
+        show_progress: Draw a progress bar.
+    Raises:
+        ConfigError: A number out of range.
     """
 
     data: tuple[Path, ...]
     out: Path
-    boxes: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    modules: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     init: Path | None = None
     steps: int | None = None
     batch_size: int | None = None
@@ -45,18 +61,32 @@ class RunOptions:
     seed: int | None = None
     device: str = "cpu"
     num_threads: int | None = None
-    num_workers: int = 2
+    num_jobs: int = 2
     minutes: float | None = None
     is_half: bool = False
     show_progress: bool = True
+
+    def __post_init__(self) -> None:
+        for what, value, least in (
+            (f"A seed of {self.seed} is", self.seed, 0),
+            (f"{self.steps} steps are", self.steps, 0),
+            (f"A batch size of {self.batch_size} is", self.batch_size, 1),
+            (f"{self.num_threads} CPU threads are", self.num_threads, 1),
+            (f"{self.num_jobs} jobs that load audio are", self.num_jobs, 1),
+            (f"A time limit of {self.minutes} minutes is", self.minutes, 0),
+        ):
+            if value is not None and not value >= least:
+                raise ConfigError(f"{what} not possible; give {least} or more.")
+        if self.lr is not None and not 0 < self.lr < math.inf:
+            raise ConfigError(f"A learning rate of {self.lr} is not possible; give one above 0.")
 
 
 @runtime_checkable
 class Runnable(Protocol):
     """What a recipe function returns: all settings of a run, and how to run it."""
 
-    def run(self, options: RunOptions) -> None:
-        """Do the run and leave `options.out/export`."""
+    def run(self, options: RunOptions) -> Path | None:
+        """Do the run and return the folder of its export; None in all processes but the main."""
         ...
 
 
@@ -79,22 +109,12 @@ class Recipe:
     train: TrainConfig
     open_source: Callable[[tuple[Path, ...], CropConfig], Source] = CropSource.find
 
-    def run(self, options: RunOptions) -> None:
-        """Train, or resume what `options.out` holds, and export."""
-        train(self.with_options(options), options)
+    def run(self, options: RunOptions) -> Path | None:
+        """Train, or resume what `options.out` holds, and export; see `train`."""
+        return train(self.with_options(options), options)
 
     def with_options(self, options: RunOptions) -> "Recipe":
         """Return the recipe with the options' overrides of steps, batch size, rate and seed."""
-        if options.seed is not None and options.seed < 0:
-            raise ConfigError(f"A seed of {options.seed} is not possible; give 0 or more.")
-        if options.steps is not None and options.steps < 0:
-            raise ConfigError(f"{options.steps} steps are not possible; give 0 or more.")
-        if options.batch_size is not None and options.batch_size < 1:
-            raise ConfigError(
-                f"A batch size of {options.batch_size} is not possible; give 1 or more."
-            )
-        if options.num_workers < 1:
-            raise ConfigError(f"{options.num_workers} workers cannot load audio; give 1 or more.")
         changes = {
             name: getattr(options, name)
             for name in ("steps", "batch_size", "seed")
@@ -112,53 +132,54 @@ class Recipe:
         return {
             "recipe": self.name,
             "stage": self.stage.__name__,
-            "stage_config": dataclasses.asdict(self.stage_config),
-            "crops": dataclasses.asdict(self.crops),
-            "train": dataclasses.asdict(self.train),
+            "stage_config": config_to_dict(self.stage_config),
+            "crops": config_to_dict(self.crops),
+            "train": config_to_dict(self.train),
         }
 
 
-def train(recipe: Recipe, options: RunOptions) -> None:
+def train(recipe: Recipe, options: RunOptions) -> Path | None:
     """Train a recipe's stage until its last step, the time limit or a signal.
 
     Args:
         recipe: All settings, overrides already applied.
         options: Where the data is and where the run goes; a run folder with a checkpoint is
             resumed exactly where it stopped. All processes must see it.
+    Returns:
+        The folder of the export; None in all processes but the main one, which writes it.
     Raises:
-        ConfigError: The run folder belongs to another recipe.
+        ConfigError: The run folder belongs to another recipe, or nothing can be written there.
         DataError: The data cannot be used.
     """
     if options.num_threads is not None:
         torch.set_num_threads(options.num_threads)
     device = distributed.local_device(options.device)
-    shard = distributed.start(device)
+    make_run_folder(options.out)
+    rank = distributed.start(device)
     try:
-        _train(recipe, options, device, shard)
+        return _train(recipe, options, device, rank)
     finally:
         distributed.stop()
 
 
-def _train(
-    recipe: Recipe, options: RunOptions, device: torch.device, shard: distributed.Shard
-) -> None:
+def _train(recipe: Recipe, options: RunOptions, device: torch.device, rank: Rank) -> Path | None:
     checkpoints = options.out / "checkpoints"
     snapshot = load_snapshot(checkpoints)
     if snapshot is not None:
         _check_same_run(snapshot.description, recipe, options.out)
-    trainer, source = _set_up(recipe, options, snapshot, device, shard)
+    trainer, source = _set_up(recipe, options, snapshot, device, rank)
     loader = Loader(
         source,
         seed=recipe.train.seed,
         batch_size=recipe.train.batch_size,
-        shard=shard,
-        num_threads=options.num_workers,
+        rank=rank,
+        num_threads=options.num_jobs,
     )
     clock = _Clock(snapshot.description.get("seconds", 0.0) if snapshot is not None else 0.0)
 
     def save() -> None:
         if distributed.is_main():
-            record = _record(recipe, clock, trainer.step, shard.world_size)
+            record = _record(recipe, clock, trainer.step, rank.world_size)
             save_snapshot(checkpoints, trainer.snapshot(record))
         distributed.barrier()
 
@@ -169,11 +190,13 @@ def _train(
             save=save,
             should_stop=lambda: is_signalled() or clock.is_over(options.minutes),
         )
-    if distributed.is_main():
-        trainer.export(options.out / "export")
-        record = _record(recipe, clock, trainer.step, shard.world_size)
-        finish_export(options.out / "export", record, half=options.is_half)
+    export = options.out / "export" if distributed.is_main() else None
+    if export is not None:
+        trainer.export(export)
+        record = _record(recipe, clock, trainer.step, rank.world_size)
+        finish_export(export, record, half=options.is_half)
     distributed.barrier()
+    return export
 
 
 def _set_up(
@@ -181,19 +204,24 @@ def _set_up(
     options: RunOptions,
     snapshot: Snapshot | None,
     device: torch.device,
-    shard: distributed.Shard,
+    rank: Rank,
 ) -> tuple[Trainer, Source]:
     """Make the stage, fresh, from an export or from the snapshot, and the source of its items."""
     # The same initial weights in every process.
     torch.manual_seed(recipe.train.seed)
-    stage = recipe.stage.build(recipe.stage_config, options.boxes)
+    stage = recipe.stage.build(recipe.stage_config, options.modules)
     if options.init is not None and snapshot is None:
         stage.initialize(options.init)
     stage.to(device)
     audio = recipe.open_source(options.data, recipe.crops)
-    source = stage.prepare(audio, folder=options.out, is_resumed=snapshot is not None)
+    source = stage.prepare(
+        audio,
+        folder=options.out,
+        is_resumed=snapshot is not None,
+        show_progress=options.show_progress,
+    )
     distributed.broadcast_from_main([*stage.parameters(), *stage.buffers()])
-    trainer = Trainer(stage, recipe.train, device=device, shard=shard)
+    trainer = Trainer(stage, recipe.train, device=device, rank=rank)
     if snapshot is not None:
         trainer.restore(snapshot)
     return trainer, source
@@ -243,43 +271,27 @@ def _record(recipe: Recipe, clock: _Clock, step: int, world_size: int) -> dict[s
 
 def _check_same_run(description: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
     """Refuse to go on with other weights' settings; steps, rates and batches may change."""
-    # Through JSON types, as tuples come back as lists.
-    ours = {key: _plain(value) for key, value in recipe.describe().items()}
-    settings = _with_defaults(recipe.stage_config, description.get("stage_config", {}))
-    theirs = {"stage": description.get("stage"), "stage_config": settings}
-    for key, value in theirs.items():
-        if _plain(value) != ours[key]:
-            raise ConfigError(
-                f"{out} holds a run of {description.get('recipe')} whose {key} differs from "
-                f"{recipe.name}'s. Resume with the same recipe or choose another --out."
-            )
+    differing = None
+    if description.get("stage") != recipe.stage.__name__:
+        differing = "stage"
+    elif _stage_config(description, recipe) != recipe.stage_config:
+        differing = "stage_config"
+    if differing is not None:
+        raise ConfigError(
+            f"{out} holds a run of {description.get('recipe')} whose {differing} differs from "
+            f"{recipe.name}'s. Resume with the same recipe or choose another --output."
+        )
 
 
-def _with_defaults(config: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of an earlier run; what did not exist then has its default.
+def _stage_config(description: Mapping[str, Any], recipe: Recipe) -> Any:
+    """Return the settings of an earlier run, None where they are none of the recipe's stage.
 
-    Args:
-        config: the present configuration, a dataclass instance.
-        values: those of the earlier run, from JSON.
+    Settings that did not exist then have their defaults.
     """
-    completed = dict(values)
-    for item in dataclasses.fields(config):
-        ours, found = getattr(config, item.name), values.get(item.name)
-        if item.name not in values and item.default is not dataclasses.MISSING:
-            completed[item.name] = item.default
-        elif item.name not in values and item.default_factory is not dataclasses.MISSING:
-            completed[item.name] = item.default_factory()
-        elif dataclasses.is_dataclass(ours) and isinstance(found, Mapping):
-            completed[item.name] = _with_defaults(ours, found)
-    return completed
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain(dataclasses.asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+    try:
+        return config_from_dict(type(recipe.stage_config), description.get("stage_config", {}))
+    except ConfigError:
+        return None
 
 
 @contextmanager

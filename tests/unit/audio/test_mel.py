@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticodec.audio.mel import Mel, slaney_filters
+from semanticodec.audio.mel import Mel
+from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.errors import AudioError
 
 

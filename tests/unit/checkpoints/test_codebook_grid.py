@@ -57,6 +57,7 @@ def test_off_the_grid_stays_float():
     assert to_int8(torch.tensor([[float("nan")]])) is None
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("scales", [None, torch.ones(3), torch.tensor([1.0, float("inf")])])
 def test_scales_that_do_not_fit(scales):
     with pytest.raises(CheckpointError, match=r"codebook of shape \(4, 2\) in 8 bits needs one"):

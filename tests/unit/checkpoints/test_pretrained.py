@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from conftest import random_codec
 from semanticodec import SemantiCodec
-from semanticodec.checkpoints.pretrained import fingerprint, write_models
+from semanticodec.checkpoints.fingerprint import fingerprint
+from semanticodec.checkpoints.pretrained import write_models
 from semanticodec.errors import CheckpointError, ConfigError
 
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from semanticodec.container import Block, Header, write
-from semanticodec.container.format import HEADER_SIZE, num_positions, positions_per_window
+from semanticodec.container.format import HEADER_SIZE
 
 HEADER = Header(
     token_rate=25,
@@ -19,7 +19,7 @@ HEADER = Header(
 def random_blocks(header: Header, length: int, seed: int = 0) -> list[Block]:
     """Return blocks of random codes for `length` positions in full windows and a rest."""
     generator = np.random.default_rng(seed)
-    window = positions_per_window(header.token_rate)
+    window = header.format.positions_per_window
     sizes = [min(window, length - start) for start in range(0, length, window)]
     return [
         Block(
@@ -33,7 +33,7 @@ def random_blocks(header: Header, length: int, seed: int = 0) -> list[Block]:
 def stream(header: Header = HEADER, seed: int = 0) -> tuple[bytes, list[Block]]:
     """Return a valid stream of random codes and its blocks."""
     assert header.num_samples is not None
-    blocks = random_blocks(header, num_positions(header.num_samples, header.token_rate), seed)
+    blocks = random_blocks(header, header.format.num_positions(header.num_samples), seed)
     file = io.BytesIO()
     write(file, header, blocks)
     return file.getvalue(), blocks
@@ -41,4 +41,4 @@ def stream(header: Header = HEADER, seed: int = 0) -> tuple[bytes, list[Block]]:
 
 def block_start(header: Header, number: int) -> int:
     """Return the byte at which block `number` starts when all before it are full."""
-    return HEADER_SIZE + number * header.block_size(positions_per_window(header.token_rate))
+    return HEADER_SIZE + number * header.block_size(header.format.positions_per_window)

@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 
 from semanticodec.container import Header, read, read_header
 from semanticodec.container.format import (
-    num_positions,
     pack_block,
-    positions_per_window,
-    samples_per_position,
 )
 from semanticodec.errors import ContainerError
+from semanticodec.token_format import TokenGrid
 
 from .streams import HEADER, stream
 
@@ -153,13 +151,13 @@ def test_header_refuses_what_the_format_cannot_say(settings: dict, text: str) ->
     ],
 )
 def test_number_of_positions(token_rate: int, num_samples: int, length: int) -> None:
-    assert num_positions(num_samples, token_rate) == length
+    assert TokenGrid(token_rate).num_positions(num_samples) == length
 
 
 @pytest.mark.parametrize("token_rate", [25, 50, 100])
 def test_one_window_is_ten_seconds_and_a_quarter(token_rate: int) -> None:
-    window = positions_per_window(token_rate)
-    assert window * samples_per_position(token_rate) == 163_840
+    window = TokenGrid(token_rate).positions_per_window
+    assert window * TokenGrid(token_rate).samples_per_position == 163_840
     assert window * 2 / 10.24 == token_rate
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticodec.container import Block, Header, Reader, read, read_header, write
-from semanticodec.container.format import HEADER_SIZE, positions_per_window
+from semanticodec.container.format import HEADER_SIZE
 from semanticodec.errors import ContainerError
 
 from .streams import HEADER, block_start, stream
@@ -57,7 +57,7 @@ def check_any_bytes(data: bytes) -> None:
         assert semantic.min() >= 0 and semantic.max() < header.semantic_vocab_size
         assert acoustic.min() >= 0 and acoustic.max() < header.acoustic_vocab_size
         assert conceal or not is_concealed.any()
-        window = positions_per_window(header.token_rate)
+        window = header.format.positions_per_window
         assert len(semantic) <= len(data) * 8 // header.bits_per_position + window
 
 

@@ -187,6 +187,7 @@ def test_guidance_of_1_needs_the_conditional_branch_only():
     assert torch.equal(guided(lambda latent, _: latent + 3, 1.0)(noise(0), None), noise(0) + 3)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_guidance_on_an_interval_takes_in_both_its_ends():
     denoise = guided_within((0.2, 0.4), lambda *_: "guided", lambda *_: "conditional", 1000)
     for timestep, expected in {

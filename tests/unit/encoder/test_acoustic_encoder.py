@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
+from semanticodec.runtimes.onednn import use_onednn
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,15 @@ def test_features_come_before_their_centroids():
     )
 
 
+def test_residual_starts_without_the_patches():
+    config = AcousticEncoder.Config(
+        width=8, hidden=4, num_layers=1, is_residual=True, patch_width=6
+    )
+    encoder = AcousticEncoder(config)
+    features, quantized, patches = torch.randn(2, 5, 8), torch.randn(2, 5, 8), torch.randn(2, 5, 6)
+    assert torch.allclose(encoder(features, quantized, patches), features - quantized)
+
+
 def test_residual_starts_as_what_the_centroid_left_out():
     config = AcousticEncoder.Config(width=8, hidden=4, num_layers=1, is_residual=True)
     encoder = AcousticEncoder(config)
@@ -73,7 +83,7 @@ def test_official_acoustic_encoder_has_no_residual():
 def test_an_item_does_not_depend_on_its_batch_to_the_bit(is_residual):
     torch.manual_seed(0)
     config = AcousticEncoder.Config(width=40, hidden=24, num_layers=2, is_residual=is_residual)
-    encoder = AcousticEncoder(config)
+    encoder = use_onednn(AcousticEncoder(config))
     encoder.project.weight.normal_()
     features, quantized = torch.randn(5, 33, 40), torch.randn(5, 33, 40)
     together = encoder(features, quantized)

@@ -1,11 +1,9 @@
 """AudioMAE and its pre-training decoder: sizes, layout, masking."""
 
-import pytest
 import torch
 
-from semanticodec.encoder.audiomae import AudioMAE, grid_positions, patchify
+from semanticodec.encoder.audiomae import AudioMAE, patchify
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
-from semanticodec.errors import ConfigError
 
 SMALL = AudioMAE.Config(num_frames=64, num_mel_bins=32, width=16, depth=3, num_heads=2)
 
@@ -29,13 +27,6 @@ def test_patchify_keeps_rows_of_a_patch_together() -> None:
     assert torch.equal(patch, fbank[0, 16:32, 16:32])
 
 
-def test_positions_differ_everywhere() -> None:
-    grid = grid_positions(64, 8, 32)[0]
-    assert torch.unique(grid, dim=0).shape[0] == 512
-    with pytest.raises(ConfigError, match="multiple of 4"):
-        grid_positions(4, 4, 6)
-
-
 def test_features_are_per_patch_and_independent_of_the_batch() -> None:
     torch.manual_seed(0)
     model = AudioMAE(SMALL).eval()
@@ -52,7 +43,7 @@ def test_keeping_every_patch_equals_the_plain_encoder() -> None:
     keep = torch.arange(8).expand(2, -1)
     visible = model.encode_visible(model.embed(fbank), keep)
     features = model.norm(
-        model.blocks[2](model.blocks[1](model.blocks[0](model._with_class(model.embed(fbank)))))
+        model.blocks[2](model.blocks[1](model.blocks[0](model._with_cls(model.embed(fbank)))))
     )
     assert torch.allclose(visible, features, atol=1e-6)
 

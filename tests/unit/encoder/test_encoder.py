@@ -11,13 +11,14 @@ from semanticodec.encoder.encoder import Encoder, active_frames, mask_padding, v
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CodesError, ConfigError
+from semanticodec.runtimes.onednn import use_onednn
 
 WIDTH = 16
 FLOOR = -1.25
 NUM_FRAMES = 128
 
 
-def small_encoder(stack_factor: int = 1, **quantizer_settings) -> Encoder:
+def small_encoder(stack_factor: int = 1, patch_width: int = 0, **quantizer_settings) -> Encoder:
     torch.manual_seed(0)
     width = stack_factor * WIDTH
     encoder = Encoder(
@@ -27,7 +28,9 @@ def small_encoder(stack_factor: int = 1, **quantizer_settings) -> Encoder:
             ),
             stack_factor=stack_factor,
             semantic=SemanticQuantizer.Config(width=width, vocab_sizes=(32, 64)),
-            acoustic=AcousticEncoder.Config(width=width, hidden=2 * width, num_layers=2),
+            acoustic=AcousticEncoder.Config(
+                width=width, hidden=2 * width, num_layers=2, patch_width=patch_width
+            ),
             quantizer=VectorQuantizer.Config(
                 **({"width": width, "codebook_size": 48, "code_width": 4} | quantizer_settings)
             ),
@@ -100,7 +103,7 @@ def test_encode_gives_codes_that_quantized_takes_back(stack_factor, vocab_size):
 
 
 def test_an_item_does_not_depend_on_its_batch():
-    encoder = small_encoder()
+    encoder = use_onednn(small_encoder())
     # Codes a rounding error apart in pairs: rows of a batch that round differently would show.
     encoder.quantizer.embed[24:] = encoder.quantizer.embed[:24] * (1 + 1e-7)
     fbank = fbank_of(128, 60, 0, 90, 128)
@@ -141,13 +144,33 @@ def test_forward_in_evaluation_agrees_with_encode():
     assert torch.equal(output.acoustic_features, mask_padding(acoustic_features, output.valid))
 
 
+@pytest.mark.parametrize("stack_factor", [1, 2, 4])
+def test_the_acoustic_encoder_may_see_the_patches(stack_factor):
+    encoder = small_encoder(stack_factor, patch_width=256 * stack_factor)
+    fbank = fbank_of(100, NUM_FRAMES)
+    features, patches = encoder.features(fbank), encoder.patches(fbank)
+    assert patches.shape == (2, features.shape[1], 256 * stack_factor)
+    # The first position's first patch: 16 frames of the lowest 16 bins.
+    assert torch.equal(patches[0, 0, :256].view(16, 16), fbank[0, :16, :16])
+    output = encoder(features, encoder.valid_positions(fbank), 32, patches=patches)
+    _, acoustic_codes = encoder.encode(fbank, 32)
+    assert torch.equal(output.acoustic_codes, acoustic_codes)
+    others = encoder(features, encoder.valid_positions(fbank), 32, patches=patches.flip(1))
+    assert not torch.equal(others.vectors, output.vectors)
+
+
+def test_patches_of_another_size_are_refused():
+    with pytest.raises(ConfigError, match="set acoustic.patch_width to 512"):
+        small_encoder(2, patch_width=256)
+
+
 def test_training_starts_from_features_and_leaves_audiomae_alone():
     encoder = small_encoder(initialize_from_data=True, revival_threshold=0.1).train()
     encoder.audiomae.forward = None  # pyright: ignore
     features = torch.randn(2, 64, WIDTH)
     generators = [torch.Generator().manual_seed(item) for item in range(2)]
     output = encoder(features, torch.tensor([64, 10]), 32, generators)
-    (output.acoustic_features.square().sum() + output.commitment_loss).backward()
+    (output.acoustic_features.square().sum() + output.losses["commitment"]).backward()
     trained = {name for name, value in encoder.named_parameters() if value.grad is not None}
     assert trained == {
         name
@@ -171,7 +194,7 @@ def test_padded_positions_teach_the_quantizer_nothing():
 
 
 def test_boxes_of_different_widths_are_refused():
-    with pytest.raises(ConfigError, match=r"semantic box is 768 wide.* semantic\.width to 1536"):
+    with pytest.raises(ConfigError, match=r"semantic module is 768 wide.* semantic\.width to 1536"):
         Encoder(Encoder.Config(stack_factor=2))
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import semanticodec
+from semanticodec.encoder.quantizer import count_codes, perplexity
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CodesError, ConfigError
 
@@ -77,8 +78,8 @@ def test_commitment_is_the_weighted_mean_square_error_towards_the_codes():
     vectors = vectors_of(3).requires_grad_()
     output = module(vectors)
     expected = 0.25 * (vectors - module.decode(output.codes)).square().mean()
-    torch.testing.assert_close(output.commitment_loss, expected)
-    output.commitment_loss.backward()
+    torch.testing.assert_close(output.losses["commitment"], expected)
+    output.losses["commitment"].backward()
     assert vectors.grad is not None
     assert vectors.grad.abs().max() > 0
 
@@ -131,8 +132,10 @@ def test_masked_positions_get_codes_but_count_for_nothing():
         states.append(module.state_dict())
     for key, value in states[0].items():
         assert torch.equal(value, states[1][key]), key
-    for name in ("commitment_loss", "entropy_loss", "perplexity", "num_used_codes"):
-        assert torch.equal(getattr(outputs[0], name), getattr(outputs[1], name)), name
+    for name in ("commitment", "entropy"):
+        assert torch.equal(outputs[0].losses[name], outputs[1].losses[name]), name
+    counts = [count_codes(output.codes, mask, 16) for output in outputs]
+    assert torch.equal(counts[0], counts[1]) and counts[0].sum() == mask.sum()
     assert outputs[1].codes.shape == (2, 12)
 
 
@@ -140,9 +143,9 @@ def test_every_item_weighs_the_same_in_the_losses():
     module = quantizer_of().eval()
     mask = torch.arange(12) < torch.tensor([[12], [3]])
     vectors = vectors_of(2)
-    both = module(vectors, None, mask).commitment_loss
+    both = module(vectors, None, mask).losses["commitment"]
     first, second = (
-        module(vectors[item : item + 1], None, mask[item : item + 1]).commitment_loss
+        module(vectors[item : item + 1], None, mask[item : item + 1]).losses["commitment"]
         for item in range(2)
     )
     torch.testing.assert_close(both, (first + second) / 2)
@@ -153,7 +156,7 @@ def test_the_entropy_term_looks_at_valid_positions_only():
     vectors, losses = vectors_of(1), []
     for given, given_mask in ((vectors, mask), (vectors[:, :3], mask[:, :3])):
         module = quantizer_of(entropy_weight=1.0, entropy_positions=3).train()
-        losses.append(module(given, generators_of(1), given_mask).entropy_loss)
+        losses.append(module(given, generators_of(1), given_mask).losses["entropy"])
     torch.testing.assert_close(losses[0], losses[1])
 
 
@@ -161,7 +164,9 @@ def test_a_batch_without_a_valid_position_leaves_finite_numbers():
     module = quantizer_of(**CURES, kmeans_iterations=2).train()
     mask = torch.zeros(2, 12, dtype=torch.bool)
     output = module(vectors_of(2), generators_of(2), mask)
-    assert all(torch.isfinite(value).all() for value in output)
+    values = [output.quantized, output.codes, *output.losses.values()]
+    assert all(torch.isfinite(value).all() for value in values)
+    assert perplexity(count_codes(output.codes, mask, 16)).item() == 1.0
     assert all(torch.isfinite(value).all() for value in module.state_dict().values())
 
 
@@ -169,9 +174,11 @@ def test_perplexity_and_use_count_codes():
     module = quantizer_of().eval()
     one = module(module.decode(torch.zeros(1, 16, dtype=torch.int64)))
     every = module(module.decode(torch.arange(16).view(1, 16)))
-    assert one.perplexity.item() == pytest.approx(1)
-    assert every.perplexity.item() == pytest.approx(16)
-    assert (int(one.num_used_codes), int(every.num_used_codes)) == (1, 16)
+    mask = torch.ones(1, 16, dtype=torch.bool)
+    counts = [count_codes(output.codes, mask, 16) for output in (one, every)]
+    assert perplexity(counts[0]).item() == pytest.approx(1)
+    assert perplexity(counts[1]).item() == pytest.approx(16)
+    assert [int((count > 0).sum()) for count in counts] == [1, 16]
 
 
 def test_float32_under_autocast():
@@ -181,8 +188,9 @@ def test_float32_under_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = module(vectors)
     assert output.quantized.dtype == torch.float32
-    for name in ("codes", "quantized", "commitment_loss"):
+    for name in ("codes", "quantized"):
         assert torch.equal(getattr(output, name), getattr(expected, name)), name
+    assert torch.equal(output.losses["commitment"], expected.losses["commitment"])
 
 
 def test_normalised_codes_stay_on_the_unit_sphere():
@@ -197,7 +205,7 @@ def test_normalised_codes_ignore_how_long_a_vector_is():
     vectors = vectors_of(4)
     one, ten = module(vectors), module(10 * vectors)
     assert torch.equal(one.codes, ten.codes)
-    torch.testing.assert_close(one.commitment_loss, ten.commitment_loss)
+    torch.testing.assert_close(one.losses["commitment"], ten.losses["commitment"])
 
 
 def test_k_means_finds_well_separated_clusters():
@@ -210,7 +218,7 @@ def test_k_means_finds_well_separated_clusters():
     ).train()
     for step in range(5):
         output = module(vectors, generators_of(4, step))
-    assert output.commitment_loss < 0.01
+    assert output.losses["commitment"] < 0.01
     assert bool(module.initted)
 
 
@@ -218,7 +226,7 @@ def test_k_means_lowers_the_error_of_its_seeds():
     losses = []
     for iterations in (0, 10):
         module = quantizer_of(initialize_from_data=True, kmeans_iterations=iterations).train()
-        losses.append(module(vectors_of(4, 64), generators_of(4)).commitment_loss)
+        losses.append(module(vectors_of(4, 64), generators_of(4)).losses["commitment"])
     assert losses[1] < 0.9 * losses[0]
 
 
@@ -280,7 +288,7 @@ def test_the_entropy_term_rewards_sure_and_varied_codes():
     for name, codes in (("varied", torch.arange(16)), ("collapsed", torch.zeros(16).long())):
         vectors = module.embed[codes].clone().unsqueeze(0).requires_grad_()
         state = {key: value.clone() for key, value in module.state_dict().items()}
-        loss = module(vectors, generators_of(1)).entropy_loss
+        loss = module(vectors, generators_of(1)).losses["entropy"]
         module.load_state_dict(state)
         loss.backward()
         assert torch.isfinite(vectors.grad).all()
@@ -292,7 +300,7 @@ def test_the_entropy_term_rewards_sure_and_varied_codes():
 def test_the_entropy_term_survives_far_away_vectors():
     module = quantizer_of(entropy_weight=1.0, entropy_temperature=1e-3).train()
     vectors = (100 * vectors_of(2)).requires_grad_()
-    module(vectors, generators_of(2)).entropy_loss.backward()
+    module(vectors, generators_of(2)).losses["entropy"].backward()
     assert torch.isfinite(vectors.grad).all()
 
 
@@ -307,7 +315,7 @@ def test_a_codebook_starts_as_k_means_of_given_vectors():
     centres = 10 * torch.randn(16, 8)
     rows = centres.repeat(20, 1) + 0.01 * torch.randn(320, 8)
     module = quantizer_of(codebook_size=16, initialize_from_data=True).eval()
-    module.start(rows, torch.Generator().manual_seed(0))
+    module.start_from(rows, torch.Generator().manual_seed(0))
     # Seeds are chosen at random: some clusters share one, none lies between all.
     nearest = torch.cdist(module.embed, centres).min(dim=1).values
     assert (nearest < 0.1).float().mean() > 0.3
@@ -342,19 +350,21 @@ def test_the_cures_keep_more_codes_alive_than_the_plain_rule():
     torch.manual_seed(0)
     # A low-dimensional, off-centre cloud: what an untrained encoder emits.
     cloud = 3 + 0.05 * torch.randn(2000, 2) @ torch.randn(2, 8)
-    perplexity = {}
+    found = {}
     for name, settings in (("plain", {}), ("cured", CURES | {"entropy_weight": 0.0})):
         module = quantizer_of(codebook_size=64, **settings).train()
         for step in range(30):
             rows = torch.randint(2000, (4, 64), generator=torch.Generator().manual_seed(step))
             output = module(cloud[rows], generators_of(4, step))
-        perplexity[name] = output.perplexity.item()
-    assert perplexity["plain"] < 5
-    assert perplexity["cured"] > 40
+        counts = count_codes(output.codes, torch.ones_like(output.codes, dtype=torch.bool), 64)
+        found[name] = perplexity(counts).item()
+    assert found["plain"] < 5
+    assert found["cured"] > 40
 
 
 TWO_PROCESSES = """
 import sys, torch, torch.distributed as dist
+from semanticodec.encoder.quantizer import count_codes, perplexity
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 
 rank, world, init, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -372,14 +382,15 @@ for step in range(4):
     generators = [torch.Generator().manual_seed(100 * step + item) for item in range(4)]
     output = module(vectors[mine], generators[mine], mask[mine])
     module.zero_grad()
-    (output.commitment_loss + output.entropy_loss + output.quantized.square().mean()).backward()
-    local = torch.stack([output.commitment_loss, output.entropy_loss]).detach()
+    (sum(output.losses.values()) + output.quantized.square().mean()).backward()
+    local = torch.stack([output.losses["commitment"], output.losses["entropy"]]).detach()
     gradient = module.project_in.weight.grad.clone()
     for tensor in (local, gradient):
         if world > 1:
             dist.all_reduce(tensor)
             tensor /= world
-    scalars.append(torch.cat([local, torch.stack([output.perplexity, output.num_used_codes])]))
+    counts = count_codes(output.codes, mask[mine], 16)
+    scalars.append(torch.cat([local, torch.stack([perplexity(counts), (counts > 0).sum()])]))
     gradients.append(gradient)
 if world > 1:
     module.eval()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from semanticodec.errors import ConfigError
-from semanticodec.layers.embeddings import grid_code, position_code, timestep_embedding
+from semanticodec.layers.embeddings import grid_positions, position_code, timestep_embedding
 
 GOLDEN = Path(__file__).parents[2] / "assets" / "golden"
 
@@ -38,13 +38,17 @@ def test_timestep_embedding_puts_cosines_first():
     assert embedding[1, 4].item() == pytest.approx(np.sin(3.0), abs=1e-6)
 
 
-def test_grid_code_is_row_major_and_separates_the_axes():
-    code = grid_code(5, 3, 16).unflatten(0, (5, 3))
+def test_grid_positions_are_time_major_and_separate_the_axes():
+    code = grid_positions(5, 3, 16)[0].unflatten(0, (5, 3))
     assert code.flatten(0, 1).unique(dim=0).shape == (15, 16)
-    assert (code[:, :, :8] == code[:, :1, :8]).all(), "first half: the row alone"
-    assert (code[:, :, 8:] == code[:1, :, 8:]).all(), "second half: the column alone"
-    torch.testing.assert_close(code[:, 0, 0], torch.arange(5.0).sin())
-    torch.testing.assert_close(code[0, :, 12], torch.arange(3.0).cos())
+    assert (code[:, :, :8] == code[:1, :, :8]).all(), "first half: the band alone"
+    assert (code[:, :, 8:] == code[:, :1, 8:]).all(), "second half: the time alone"
+    torch.testing.assert_close(code[0, :, 0], torch.arange(3.0).sin())
+    torch.testing.assert_close(code[:, 0, 12], torch.arange(5.0).cos())
+
+
+def test_grid_positions_differ_everywhere():
+    assert torch.unique(grid_positions(64, 8, 32)[0], dim=0).shape[0] == 512
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,7 @@ def test_grid_code_is_row_major_and_separates_the_axes():
     [
         (lambda: position_code(4, 5), 2),
         (lambda: timestep_embedding(torch.tensor([1]), 0), 2),
-        (lambda: grid_code(2, 2, 6), 4),
+        (lambda: grid_positions(2, 2, 6), 4),
     ],
 )
 def test_impossible_widths_are_refused(make, multiple):

@@ -13,7 +13,7 @@ from semanticodec.training.data import (
     CropConfig,
     CropSource,
     Loader,
-    Shard,
+    Rank,
     draw_batch,
     rand_per_item,
     randn_per_item,
@@ -40,14 +40,14 @@ def source_of(folder, **settings):
 
 
 def test_batch_is_a_pure_function_of_seed_step_and_item(folder):
-    first = draw_batch(source_of(folder), 3, 7, 4, Shard())
-    again = draw_batch(source_of(folder), 3, 7, 4, Shard())
+    first = draw_batch(source_of(folder), 3, 7, 4, Rank())
+    again = draw_batch(source_of(folder), 3, 7, 4, Rank())
     assert torch.equal(first.wav, again.wav)
     assert torch.equal(
         randn_per_item(first.generators, (5,)), randn_per_item(again.generators, (5,))
     )
     for seed, step in ((4, 7), (3, 8)):
-        other = draw_batch(source_of(folder), seed, step, 4, Shard())
+        other = draw_batch(source_of(folder), seed, step, 4, Rank())
         assert not torch.equal(first.wav, other.wav)
     assert first.wav.shape == (4, CROP)
     assert first.wav.dtype == torch.float32
@@ -55,15 +55,15 @@ def test_batch_is_a_pure_function_of_seed_step_and_item(folder):
 
 def test_processes_share_the_global_batch(folder):
     source = source_of(folder)
-    whole = draw_batch(source, 0, 5, 6, Shard())
-    parts = [draw_batch(source, 0, 5, 2, Shard(rank=rank, world_size=3)) for rank in range(3)]
+    whole = draw_batch(source, 0, 5, 6, Rank())
+    parts = [draw_batch(source, 0, 5, 2, Rank(index=rank, world_size=3)) for rank in range(3)]
     assert torch.equal(whole.wav, torch.cat([part.wav for part in parts]))
     noise = [randn_per_item(part.generators, (2, 3)) for part in parts]
     assert torch.equal(randn_per_item(whole.generators, (2, 3)), torch.cat(noise))
 
 
 def test_loader_can_start_at_any_step(folder):
-    loader = Loader(source_of(folder), seed=1, batch_size=2, shard=Shard())
+    loader = Loader(source_of(folder), seed=1, batch_size=2, rank=Rank())
     from_start = loader.batches(0)
     wavs = {batch.step: batch.wav for batch, _ in zip(from_start, range(6))}
     from_start.close()
@@ -76,8 +76,8 @@ def test_loader_can_start_at_any_step(folder):
 
 
 def test_cached_and_partial_reads_agree(folder):
-    cached = draw_batch(source_of(folder), 0, 0, 16, Shard())
-    partial = draw_batch(source_of(folder, cache_bytes=0), 0, 0, 16, Shard())
+    cached = draw_batch(source_of(folder), 0, 0, 16, Rank())
+    partial = draw_batch(source_of(folder, cache_bytes=0), 0, 0, 16, Rank())
     assert torch.equal(cached.wav, partial.wav)
 
 
@@ -88,17 +88,17 @@ def test_shards_give_the_crops_of_their_files(folder, tmp_path, cache_bytes):
         for path in sorted((folder / "speech").iterdir()):
             archive.add(path, arcname=path.name)
     config = CropConfig(crop_samples=CROP, cache_bytes=cache_bytes)
-    from_shard = draw_batch(CropSource.find((shard,), config), 0, 0, 8, Shard())
-    from_folder = draw_batch(CropSource.find((folder / "speech",), config), 0, 0, 8, Shard())
+    from_shard = draw_batch(CropSource.find((shard,), config), 0, 0, 8, Rank())
+    from_folder = draw_batch(CropSource.find((folder / "speech",), config), 0, 0, 8, Rank())
     assert torch.equal(from_shard.wav, from_folder.wav)
 
 
 def test_cache_choice_does_not_depend_on_what_was_drawn(folder):
     source = source_of(folder, cache_bytes=40_000)
-    draw_batch(source, 0, 0, 4, Shard())
-    later = draw_batch(source, 0, 1, 8, Shard()).wav
+    draw_batch(source, 0, 0, 4, Rank())
+    later = draw_batch(source, 0, 1, 8, Rank()).wav
     assert torch.equal(
-        later, draw_batch(source_of(folder, cache_bytes=40_000), 0, 1, 8, Shard()).wav
+        later, draw_batch(source_of(folder, cache_bytes=40_000), 0, 1, 8, Rank()).wav
     )
     assert sum(samples.nbytes for samples in source._cache.values()) <= 40_000
 
@@ -148,8 +148,8 @@ def test_domain_weights_rule(folder):
 
 
 def test_gain_stays_in_range(folder):
-    plain = draw_batch(source_of(folder), 0, 0, 32, Shard()).wav
-    changed = draw_batch(source_of(folder, gain_db=(-6.0, 0.0)), 0, 0, 32, Shard()).wav
+    plain = draw_batch(source_of(folder), 0, 0, 32, Rank()).wav
+    changed = draw_batch(source_of(folder, gain_db=(-6.0, 0.0)), 0, 0, 32, Rank()).wav
     ratio = (changed.amax(dim=1) / plain.amax(dim=1)).numpy()
     assert ratio.min() >= 10 ** (-6 / 20) - 1e-4
     assert ratio.max() <= 1.0
@@ -160,11 +160,11 @@ def test_damaged_recordings_are_drawn_again(tmp_path):
     soundfile.write(tmp_path / "good.wav", np.full(16000, 0.25), 16000)
     soundfile.write(tmp_path / "nan.wav", np.full(16000, np.nan), 16000, subtype="FLOAT")
     for cache_bytes in (0, 1 << 20):
-        batch = draw_batch(source_of(tmp_path, cache_bytes=cache_bytes), 0, 0, 8, Shard())
+        batch = draw_batch(source_of(tmp_path, cache_bytes=cache_bytes), 0, 0, 8, Rank())
         assert torch.allclose(batch.wav, torch.tensor(0.25), atol=1e-4)
     (tmp_path / "good.wav").unlink()
     with pytest.raises(DataError, match="in a row could not be decoded"):
-        draw_batch(source_of(tmp_path), 0, 0, 1, Shard())
+        draw_batch(source_of(tmp_path), 0, 0, 1, Rank())
 
 
 def test_noise_of_an_item_does_not_depend_on_its_batch():
@@ -193,4 +193,4 @@ def test_split_keeps_items_in_order():
 
 def test_impossible_batch_sizes_are_refused(folder):
     with pytest.raises(ConfigError, match="batch size of 0"):
-        Loader(source_of(folder), seed=0, batch_size=0, shard=Shard())
+        Loader(source_of(folder), seed=0, batch_size=0, rank=Rank())

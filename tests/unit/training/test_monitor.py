@@ -4,22 +4,22 @@ import json
 
 import torch
 
-from semanticodec.training.monitor import Monitor, Picture, colour
+from semanticodec.training.monitor import Monitor, Sample, colored
 
 
-def test_picture_has_time_to_the_right_and_low_bins_below():
+def test_an_image_has_time_to_the_right_and_low_bins_below():
     spectrogram = torch.zeros(30, 8)
     spectrogram[20, 1] = 1.0
-    image = colour(spectrogram)
+    image = colored(spectrogram)
     assert image.shape == (3, 8, 30)
     brightest = image.sum(dim=0).argmax().item()
     assert divmod(brightest, 30) == (8 - 1 - 1, 20)
     assert 0.0 <= image.min() <= image.max() <= 1.0
 
 
-def test_constant_and_infinite_spectrograms_have_a_picture():
-    assert torch.isfinite(colour(torch.full((4, 4), 3.0))).all()
-    assert torch.isfinite(colour(torch.full((4, 4), float("-inf")))).all()
+def test_constant_and_infinite_spectrograms_have_an_image():
+    assert torch.isfinite(colored(torch.full((4, 4), 3.0))).all()
+    assert torch.isfinite(colored(torch.full((4, 4), float("-inf")))).all()
 
 
 def steps_in(folder):
@@ -40,10 +40,10 @@ def test_resume_drops_what_will_be_done_again(tmp_path):
     assert steps_in(tmp_path) == [2, 4, 5]
 
 
-def test_pictures_and_sounds_reach_tensorboard(tmp_path):
+def test_samples_and_sounds_reach_tensorboard(tmp_path):
     monitor = Monitor(tmp_path, first_step=0, total_steps=1, show_progress=False)
-    picture = Picture(spectrogram=torch.rand(10, 4), wav=torch.zeros(100))
-    monitor.pictures(1, {"reconstruction": picture})
+    sample = Sample(spectrogram=torch.rand(10, 4), wav=torch.zeros(100))
+    monitor.samples(1, {"reconstruction": sample})
     monitor.advance({"loss": float("nan")})
     monitor.close()
     [events] = (tmp_path / "tensorboard").iterdir()

@@ -102,3 +102,22 @@ def test_errors_say_what_to_do(tmp_path, name, content, message):
         (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=message):
         find_entries((tmp_path / name,))
+
+
+def test_hidden_files_are_left_out_and_every_suffix_is_known(tmp_path):
+    write_tone(tmp_path / "music" / "a.aiff")
+    write_tone(tmp_path / "music" / "._a.wav")
+    write_tone(tmp_path / ".cache" / "b.wav")
+    (tmp_path / "music" / "again").symlink_to(tmp_path / "music")
+    assert [entry.path for entry in find_entries((tmp_path,))] == [
+        str(tmp_path / "music" / "a.aiff")
+    ]
+
+
+def test_a_domain_is_named_by_a_folder_or_a_manifest_only(tmp_path):
+    write_tone(tmp_path / "loose.wav")
+    write_tone(tmp_path / "music" / "b.wav")
+    (tmp_path / "list.csv").write_text("path,domain\nmusic/b.wav,speech\nloose.wav,\n")
+    sources = (tmp_path, tmp_path / "list.csv")
+    found = [(entry.domain, entry.is_domain_named) for entry in find_entries(sources)]
+    assert found == [(tmp_path.name, False), ("music", True), ("speech", True), ("all", False)]

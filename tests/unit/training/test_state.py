@@ -1,18 +1,16 @@
 """Laws of run folders: what is written comes back, whole or not at all, and never by pickle."""
 
-import json
-
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch.nn import Linear
 
-from semanticodec.errors import CheckpointError
+from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.training import state
 from semanticodec.training.state import (
     Snapshot,
-    export_box,
-    finish_export,
-    load_export,
     load_snapshot,
+    make_run_folder,
     optimizer_tensors,
     restore_optimizers,
     save_snapshot,
@@ -124,27 +122,24 @@ def test_optimizer_state_round_trip_by_name():
         restore_optimizers({"all/gone/step": torch.ones(1)}, {"all": restored}, names(other))
 
 
-def test_export_round_trip_and_half(tmp_path):
-    weights = {"w": torch.rand(3, 3), "count": torch.tensor([1, 2])}
-    export_box(tmp_path / "box", box="vae", config={"sizes": (1, 2)}, weights=weights)
-    finish_export(tmp_path, {"steps_done": 3}, half=False)
-    config, loaded = load_export(tmp_path / "box", "vae")
-    assert config == {"sizes": [1, 2]}
-    assert torch.equal(loaded["w"], weights["w"])
-    assert loaded["count"].dtype == torch.int64
-    content = json.loads((tmp_path / "box" / "config.json").read_text())
-    assert content["training"] == {"steps_done": 3}
-    size = (tmp_path / "box" / "model.safetensors").stat().st_size
-    finish_export(tmp_path, {}, half=True)
-    assert (tmp_path / "box" / "model.safetensors").stat().st_size < size
-    halved = load_export(tmp_path / "box" / "model.safetensors", "vae")[1]["w"]
-    assert halved.dtype == torch.float32
-    assert torch.equal(halved, weights["w"].half().float())
+@pytest.mark.parametrize("error", [SafetensorError("No space left"), OSError(28, "No space left")])
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch, error):
+    save_snapshot(tmp_path, snapshot_of(1))
+
+    def full(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(OSError, match=r"step 2 cannot be written .*No space left.*resumes"):
+        save_snapshot(tmp_path, snapshot_of(2))
+    assert load_snapshot(tmp_path).step == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest.json", "step_00000001"]
 
 
-def test_wrong_exports_are_refused(tmp_path):
-    with pytest.raises(CheckpointError, match="semanticodec train vae"):
-        load_export(tmp_path, "vae")
-    export_box(tmp_path, box="vocoder", config={}, weights={"w": torch.ones(1)})
-    with pytest.raises(CheckpointError, match="'vocoder', not 'vae'"):
-        load_export(tmp_path, "vae")
+def test_a_run_folder_that_takes_no_files_is_refused(tmp_path):
+    make_run_folder(tmp_path / "deep" / "run")
+    assert not list((tmp_path / "deep" / "run").iterdir())
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run", tmp_path / ("x" * 300)):
+        with pytest.raises(ConfigError, match="cannot be the folder of a run .* another --output"):
+            make_run_folder(folder)

@@ -1,12 +1,13 @@
 """Whether a run folder may go on: only with the settings of its weights."""
 
 import dataclasses
+import json
 
 import pytest
 
 from semanticodec.decoder.unet import TUNet
 from semanticodec.errors import ConfigError
-from semanticodec.recipes import codec
+from semanticodec.recipes import codec, vocoder
 from semanticodec.training.train import RunOptions, _check_same_run
 
 
@@ -35,10 +36,10 @@ def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
 def test_a_setting_inside_a_setting_may_be_new_too(tmp_path):
     recipe = codec.tiny_rates()
     older = recipe.describe()
-    del older["stage_config"]["codec"]["speeds"]
+    del older["stage_config"]["quantizer"]["decay"]
     _check_same_run(older, recipe, tmp_path)
-    inner = dataclasses.replace(recipe.stage_config.codec, speeds=(0.9, 1.1))
-    config = dataclasses.replace(recipe.stage_config, codec=inner)
+    inner = dataclasses.replace(recipe.stage_config.quantizer, decay=0.5)
+    config = dataclasses.replace(recipe.stage_config, quantizer=inner)
     with pytest.raises(ConfigError, match="whose stage_config differs"):
         _check_same_run(older, dataclasses.replace(recipe, stage_config=config), tmp_path)
 
@@ -46,22 +47,38 @@ def test_a_setting_inside_a_setting_may_be_new_too(tmp_path):
 def test_a_whole_group_of_settings_may_be_new(tmp_path):
     recipe = codec.tiny_rates()
     older = recipe.describe()
-    del older["stage_config"]["codec"]["unet"]
-    inner = dataclasses.replace(recipe.stage_config.codec, unet=TUNet.Config())
-    config = dataclasses.replace(recipe.stage_config, codec=inner)
+    del older["stage_config"]["unet"]
+    config = dataclasses.replace(recipe.stage_config, unet=TUNet.Config())
     _check_same_run(older, dataclasses.replace(recipe, stage_config=config), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"num_workers": 0}, "0 workers cannot load audio; give 1 or more"),
+        ({"num_jobs": 0}, "0 jobs that load audio are not possible; give 1 or more"),
+        ({"num_threads": 0}, "0 CPU threads are not possible; give 1 or more"),
+        ({"minutes": -1.0}, "-1.0 minutes is not possible; give 0 or more"),
+        ({"minutes": float("nan")}, "nan minutes is not possible"),
+        ({"lr": 0.0}, "A learning rate of 0.0 is not possible; give one above 0"),
+        ({"lr": float("inf")}, "A learning rate of inf is not possible"),
         ({"batch_size": 0}, "A batch size of 0 is not possible; give 1 or more"),
         ({"seed": -1}, "A seed of -1 is not possible; give 0 or more"),
         ({"steps": -1}, "-1 steps are not possible; give 0 or more"),
     ],
 )
 def test_options_out_of_range_are_refused_at_once(tmp_path, option, message):
-    options = RunOptions(data=(tmp_path,), out=tmp_path, **option)
     with pytest.raises(ConfigError, match=message):
-        codec.tiny().with_options(options)
+        RunOptions(data=(tmp_path,), out=tmp_path, **option)
+
+
+@pytest.mark.parametrize("recipe", [vocoder.tiny(), vocoder.tiny_hifigan()])
+def test_a_run_from_before_vocoders_were_tagged_goes_on(tmp_path, recipe):
+    older = json.loads(json.dumps(recipe.describe()))
+    del older["stage_config"]["vocoder"]["class"]
+    _check_same_run(older, recipe, tmp_path)
+
+
+def test_a_run_of_another_vocoder_does_not_go_on(tmp_path):
+    older = json.loads(json.dumps(vocoder.tiny().describe()))
+    with pytest.raises(ConfigError, match="whose stage_config differs"):
+        _check_same_run(older, vocoder.tiny_hifigan(), tmp_path)

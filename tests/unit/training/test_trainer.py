@@ -9,16 +9,11 @@ import torch
 from torch import nn
 
 from semanticodec.errors import CheckpointError, ConfigError, SemantiCodecError
-from semanticodec.training.data import Loader, Shard, draw_batch, randn_per_item
+from semanticodec.training.data import Loader, Rank, draw_batch, randn_per_item
+from semanticodec.training.optimizer import OptimizerConfig, learning_rate
+from semanticodec.training.stage import Stage, StepOutput
 from semanticodec.training.state import load_snapshot, save_snapshot
-from semanticodec.training.trainer import (
-    OptimizerConfig,
-    Stage,
-    StepOutput,
-    TrainConfig,
-    Trainer,
-    learning_rate,
-)
+from semanticodec.training.trainer import TrainConfig, Trainer
 
 SAMPLES = 16
 CONFIG = TrainConfig(
@@ -80,12 +75,12 @@ def trainer_of(config=CONFIG, **settings):
     stage = ToyStage()
     for name, value in settings.items():
         setattr(stage, name, value)
-    return Trainer(stage, config, device=torch.device("cpu"), shard=Shard())
+    return Trainer(stage, config, device=torch.device("cpu"), rank=Rank())
 
 
 def batch_of(trainer):
     config = trainer.config
-    return draw_batch(NoiseSource(), config.seed, trainer.step, config.batch_size, Shard())
+    return draw_batch(NoiseSource(), config.seed, trainer.step, config.batch_size, Rank())
 
 
 def run(trainer, steps):
@@ -179,7 +174,7 @@ def test_weight_decay_spares_vectors_and_tokens():
 
 def test_fit_stops_saves_and_finishes():
     trainer = trainer_of(dataclasses.replace(CONFIG, checkpoint_every=3))
-    loader = Loader(NoiseSource(), seed=0, batch_size=4, shard=Shard())
+    loader = Loader(NoiseSource(), seed=0, batch_size=4, rank=Rank())
     saved = []
 
     def save():
@@ -197,7 +192,7 @@ def test_foreign_snapshots_are_refused(tmp_path):
     save_snapshot(tmp_path, trainer_of().snapshot({}))
     snapshot = load_snapshot(tmp_path)
     assert snapshot is not None
-    wider = Trainer(ToyStage(width=9), CONFIG, device=torch.device("cpu"), shard=Shard())
+    wider = Trainer(ToyStage(width=9), CONFIG, device=torch.device("cpu"), rank=Rank())
     with pytest.raises(CheckpointError, match="does not fit this recipe"):
         wider.restore(snapshot)
     config = dataclasses.replace(CONFIG, averaged_groups=("generator", "critic"))

@@ -16,7 +16,6 @@ from jaxtyping import Float
 
 from semanticodec.errors import AudioError, MissingDependencyError
 
-SAMPLE_RATE = 16_000
 # Root mean square, -60 dBFS. Measures that follow hearing see nothing below: ViSQOL gives noise
 # 1.0 against a loud reference, 1.7 at this level and 5.0, its best, against silence.
 SILENCE = 1e-3

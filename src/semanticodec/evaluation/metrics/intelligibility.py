@@ -8,14 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from semanticodec.errors import AudioError
-from semanticodec.evaluation.metrics.base import (
-    SAMPLE_RATE,
-    Metric,
-    check_audible,
-    check_pair,
-    needs,
-    of_pair,
-)
+from semanticodec.evaluation.metrics.base import Metric, check_audible, check_pair, needs, of_pair
+from semanticodec.token_format import SAMPLE_RATE
 
 
 def stoi(reference: Float[np.ndarray, " S"], decoded: Float[np.ndarray, " S"]) -> float:

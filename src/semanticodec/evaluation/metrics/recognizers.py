@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 
 from semanticodec.errors import CheckpointError, ConfigError, DataError
-from semanticodec.evaluation.metrics.base import SAMPLE_RATE, needs
+from semanticodec.evaluation.metrics.base import needs
+from semanticodec.token_format import SAMPLE_RATE
 
 WHISPER = "openai/whisper-large-v3"  # the paper's
 START_TOKEN = "<|startoftranscript|>"

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.mel import slaney_filters
+from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.errors import AudioError
-from semanticodec.evaluation.metrics.base import SAMPLE_RATE, Metric, check_pair, of_pair
+from semanticodec.evaluation.metrics.base import Metric, check_pair, of_pair
+from semanticodec.token_format import SAMPLE_RATE
 
 # Window length in samples: number of mel bins.
 MEL_BINS = {32: 5, 64: 10, 128: 20, 256: 40, 512: 80, 1024: 160, 2048: 320}

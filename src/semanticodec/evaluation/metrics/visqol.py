@@ -15,14 +15,8 @@ import soxr
 from jaxtyping import Float
 
 from semanticodec.errors import AudioError
-from semanticodec.evaluation.metrics.base import (
-    SAMPLE_RATE,
-    Metric,
-    check_audible,
-    check_pair,
-    needs,
-    of_pair,
-)
+from semanticodec.evaluation.metrics.base import Metric, check_audible, check_pair, needs, of_pair
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from visqol import VisqolApi

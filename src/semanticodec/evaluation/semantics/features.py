@@ -16,7 +16,6 @@ from semanticodec.evaluation.semantics.hear import LAYERS
 from semanticodec.evaluation.systems.base import Detail, bits_per_code
 from semanticodec.evaluation.systems.model import Model
 from semanticodec.evaluation.systems.specs import Spec, SystemOptions
-from semanticodec.layers.stacking import num_positions
 
 NUM_MEL_BINS = 128
 MEAN, MEAN_AND_DEVIATION = "mean", "mean and deviation"
@@ -131,7 +130,7 @@ class ModelEmbedder(Embedder):
     def __init__(self, specs: Sequence[FeatureSpec], device: str) -> None:
         system = Model(specs[0].spec, device)
         self.codec = system.codec
-        self.num_bands = num_positions(1, self.codec.config.encoder.stack_factor)
+        self.num_bands = self.codec.format.positions_per_column
         details = {key: system.details[key] for key in MODEL_DETAILS}
         self.fingerprint = "/".join(map(str, [*details.values(), "bands side by side"]))
         vocabularies = {
@@ -141,7 +140,8 @@ class ModelEmbedder(Embedder):
             "continuous": [],
         }
         self.features = tuple(
-            coded(spec, details, self.codec.frame_rate, vocabularies[spec.layers]) for spec in specs
+            coded(spec, details, self.codec.positions_per_second, vocabularies[spec.layers])
+            for spec in specs
         )
 
     def embed(self, wav: Float[Tensor, " S"]) -> list[Float[Tensor, " D"]]:
@@ -155,7 +155,7 @@ class ModelEmbedder(Embedder):
             found["continuous"] = self.codec.features(wav, "continuous")[0]
         return [self._mean_over_time(found[layers]) for layers in wanted]
 
-    def _mean_over_time(self, features: Float[Tensor, "L D"]) -> Float[Tensor, " F*D"]:
+    def _mean_over_time(self, features: Float[Tensor, "L D"]) -> Float[Tensor, " D2"]:
         return features.unflatten(0, (-1, self.num_bands)).mean(dim=0).flatten()
 
 

@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from semanticodec.checkpoints.pretrained import fingerprint
+from semanticodec.checkpoints.fingerprint import fingerprint
 from semanticodec.evaluation.semantics.features import Embedder, FeatureSpec, coded
-from semanticodec.evaluation.systems.base import SAMPLE_RATE, resampled
+from semanticodec.evaluation.systems.base import resampled
 from semanticodec.evaluation.systems.peers import Dac, Encodec, Peer
+from semanticodec.token_format import SAMPLE_RATE
 
 
 class PeerEmbedder(Embedder):
@@ -47,11 +48,11 @@ class PeerEmbedder(Embedder):
         return 1 if layers == "first" else None
 
     @abstractmethod
-    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 N T"]:
+    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 books T"]:
         """Return the codes of N books."""
 
     @abstractmethod
-    def vectors(self, codes: Int[Tensor, "1 N T"]) -> Float[Tensor, "1 D T"]:
+    def vectors(self, codes: Int[Tensor, "1 books T"]) -> Float[Tensor, "1 D T"]:
         """Return the sum of the books' vectors."""
 
 
@@ -66,12 +67,12 @@ class EncodecEmbedder(PeerEmbedder):
         num_books = system.model.quantizer.get_num_quantizers_for_bandwidth(self.kbps)
         self._describe(system, specs, system.model.config.frame_rate, num_books)
 
-    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 N T"]:
+    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 books T"]:
         """Return the codes of as many books as the bandwidth has."""
         # 1 1 N T: this model takes a recording as one chunk.
         return self.model.encode(wav, bandwidth=self.kbps).audio_codes[0]
 
-    def vectors(self, codes: Int[Tensor, "1 N T"]) -> Float[Tensor, "1 D T"]:
+    def vectors(self, codes: Int[Tensor, "1 books T"]) -> Float[Tensor, "1 D T"]:
         """Return the sum of the books' vectors."""
         return self.model.quantizer.decode(codes.transpose(0, 1))
 
@@ -88,11 +89,11 @@ class DacEmbedder(PeerEmbedder):
         frame_rate = config.sampling_rate / config.hop_length
         self._describe(system, specs, frame_rate, self.num_books)
 
-    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 N T"]:
+    def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 books T"]:
         """Return the codes of whole frames."""
         padded = F.pad(wav, (0, -wav.shape[-1] % self.model.config.hop_length))
         return self.model.encode(padded, n_quantizers=self.num_books).audio_codes
 
-    def vectors(self, codes: Int[Tensor, "1 N T"]) -> Float[Tensor, "1 D T"]:
+    def vectors(self, codes: Int[Tensor, "1 books T"]) -> Float[Tensor, "1 D T"]:
         """Return the sum of the books' vectors, out of their low-dimensional space."""
         return self.model.quantizer.from_codes(codes)[0]

@@ -80,13 +80,15 @@ class _Trained:
     loss: float
 
 
-def accuracy(scores: Float[Tensor, "N C"], targets: Float[Tensor, "N C"]) -> float:
+def accuracy(scores: Float[Tensor, "N classes"], targets: Float[Tensor, "N classes"]) -> float:
     """Return the share of clips, in percent, whose highest score is one of their classes."""
     right = targets.gather(1, scores.argmax(dim=1, keepdim=True))
     return 100 * right.mean().item()
 
 
-def mean_average_precision(scores: Float[Tensor, "N C"], targets: Float[Tensor, "N C"]) -> float:
+def mean_average_precision(
+    scores: Float[Tensor, "N classes"], targets: Float[Tensor, "N classes"]
+) -> float:
     """Return the mean over classes of the average precision, in percent.
 
     Classes without a clip are left out; clips of one score count at one threshold.
@@ -105,7 +107,7 @@ METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
 
 def probe(
     features: Float[Tensor, "N D"],
-    targets: Float[Tensor, "N C"],
+    targets: Float[Tensor, "N classes"],
     rounds: Sequence[Round],
     *,
     metric: str,
@@ -133,7 +135,7 @@ def probe(
     ]
 
 
-def majority_score(targets: Float[Tensor, "N C"], rounds: Sequence[Round]) -> float:
+def majority_score(targets: Float[Tensor, "N classes"], rounds: Sequence[Round]) -> float:
     """Return the accuracy, in percent, of always naming the most frequent training class."""
     scores = []
     for one in rounds:

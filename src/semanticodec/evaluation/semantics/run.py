@@ -234,7 +234,7 @@ def _digest(array: Tensor) -> str:
     return hashlib.sha256(array.numpy().tobytes()).hexdigest()
 
 
-def _targets(task: Task) -> Float[Tensor, "N C"]:
+def _targets(task: Task) -> Float[Tensor, "N classes"]:
     targets = torch.zeros(len(task.clips), len(task.classes))
     for row, clip in enumerate(task.clips):
         targets[row, list(clip.labels)] = 1

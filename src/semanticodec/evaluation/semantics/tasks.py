@@ -20,13 +20,13 @@ import numpy as np
 import pandas as pd
 
 from semanticodec.errors import ConfigError, DataError
+from semanticodec.token_format import SAMPLE_RATE
 
 ACCURACY, MAP = "accuracy", "mAP"
 # HEAR's names of the scores that the probe can compute.
 HEAR_METRICS = {"top1_acc": ACCURACY, "pitch_acc": ACCURACY, "mAP": MAP}
 SPLITS = ("train", "valid", "test")
 VALID_SHARE = 5  # one clip in so many of each class, where a set has no validation part
-RATE_HZ = 16_000
 ALL_FOLDS = ("all",)
 # The built-in model has heard sounds of the other three folds of ESC-50 (without their labels).
 UNHEARD_FOLDS = {"esc": ("4", "5"), "esc50": ("fold03", "fold04")}
@@ -320,8 +320,8 @@ def _rate_folder(folder: Path) -> Path:
         int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdecimal()
     )
     if not rates:
-        raise DataError(f"{folder} has no folder of sounds, such as {RATE_HZ}; unpack the task")
-    return folder / str(next((rate for rate in rates if rate >= RATE_HZ), rates[-1]))
+        raise DataError(f"{folder} has no folder of sounds, such as {SAMPLE_RATE}; unpack the task")
+    return folder / str(next((rate for rate in rates if rate >= SAMPLE_RATE), rates[-1]))
 
 
 def _label_problem(labels: Any, classes: Sequence[str], is_multilabel: bool) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from semanticodec.audio.io import resample_blocks
 from semanticodec.errors import SemantiCodecError
@@ -19,7 +19,6 @@ from semanticodec.files import file_digest
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
 
-SAMPLE_RATE = 16_000
 
 # What a report can hold; deeper than this no system describes itself.
 Detail = str | int | float | bool | None | list[float] | dict[str, str]
@@ -85,14 +84,14 @@ class System(ABC):
         """Do the work of `reconstruct`; the arguments are the same."""
 
 
-def fitted(wav: Float[np.ndarray, " N"], num_samples: int) -> Float[np.ndarray, " S"]:
+def fitted(wav: Num[np.ndarray, " S"], num_samples: int) -> Num[np.ndarray, " S2"]:
     """Return the first `num_samples`, with zeros at the end where there are fewer."""
     return np.pad(wav[:num_samples], (0, max(0, num_samples - len(wav))))
 
 
 def resampled(
     wav: Float[np.ndarray, " S"], source_rate: int, sample_rate: int
-) -> Float[np.ndarray, " N"]:
+) -> Float[np.ndarray, " S2"]:
     """Return ceil(S * sample_rate / source_rate) samples, filtered by soxr without delay."""
     return np.concatenate(list(resample_blocks([wav], source_rate, sample_rate)))
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from semanticodec.checkpoints.pretrained import model_folder, read_setting
 from semanticodec.codec import SemantiCodec
-from semanticodec.decoder.sampling import DTYPES
+from semanticodec.device import DTYPES
 from semanticodec.evaluation.systems.base import (
     Detail,
     Reconstruction,

@@ -22,7 +22,6 @@ from semanticodec.errors import (
     SemantiCodecError,
 )
 from semanticodec.evaluation.systems.base import (
-    SAMPLE_RATE,
     Detail,
     Reconstruction,
     System,
@@ -40,6 +39,7 @@ from semanticodec.evaluation.systems.specs import (
     number,
     read_options,
 )
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
@@ -80,7 +80,9 @@ class Peer(System):
         return Reconstruction(wav=fitted(decoded, len(wav)), num_bits=num_bits)
 
     @abstractmethod
-    def round_trip(self, wav: Float[Tensor, "1 1 S"]) -> tuple[Int[Tensor, ...], Tensor]:
+    def round_trip(
+        self, wav: Float[Tensor, "1 1 S"]
+    ) -> tuple[Int[Tensor, " ..."], Float[Tensor, " ..."]]:
         """Return the codes, all of which count, and the samples that they decode to."""
 
 
@@ -104,7 +106,9 @@ class Encodec(Peer):
             )
         super().__init__(spec, model, {"kbps": self.kbps})
 
-    def round_trip(self, wav: Float[Tensor, "1 1 S"]) -> tuple[Int[Tensor, ...], Tensor]:
+    def round_trip(
+        self, wav: Float[Tensor, "1 1 S"]
+    ) -> tuple[Int[Tensor, " ..."], Float[Tensor, " ..."]]:
         """Return codes [1, 1, books, frames] and whole frames of samples."""
         encoded = self.model.encode(wav, bandwidth=self.kbps)
         decoded = self.model.decode(encoded.audio_codes, encoded.audio_scales)
@@ -131,7 +135,9 @@ class Dac(Peer):
         self.num_codebooks = number("books", str(books or most), int, low=1, high=most)
         super().__init__(spec, model, {"num_codebooks": self.num_codebooks})
 
-    def round_trip(self, wav: Float[Tensor, "1 1 S"]) -> tuple[Int[Tensor, ...], Tensor]:
+    def round_trip(
+        self, wav: Float[Tensor, "1 1 S"]
+    ) -> tuple[Int[Tensor, " ..."], Float[Tensor, " ..."]]:
         """Return codes [1, books, frames] and the samples of whole frames."""
         padded = F.pad(wav, (0, -wav.shape[-1] % self.model.config.hop_length))
         codes = self.model.encode(padded, n_quantizers=self.num_codebooks).audio_codes

@@ -22,7 +22,6 @@ from jaxtyping import Float
 from semanticodec.errors import DataError, MissingDependencyError
 from semanticodec.evaluation.systems import ogg
 from semanticodec.evaluation.systems.base import (
-    SAMPLE_RATE,
     Detail,
     Reconstruction,
     ReconstructionError,
@@ -31,6 +30,7 @@ from semanticodec.evaluation.systems.base import (
     resampled,
 )
 from semanticodec.evaluation.systems.specs import Spec, SystemOptions, limited, one_of, read_options
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
@@ -83,7 +83,7 @@ class ProgramSystem(System):
     @abstractmethod
     def round_trip(
         self, wav: Float[np.ndarray, " S"], folder: Path
-    ) -> tuple[Float[np.ndarray, " N"], int]:
+    ) -> tuple[Float[np.ndarray, " S2"], int]:
         """Return the decoded wav without delay, at least as long, and the payload's bits.
 
         Args:
@@ -142,7 +142,7 @@ class Opus(ProgramSystem):
 
     def round_trip(
         self, wav: Float[np.ndarray, " S"], folder: Path
-    ) -> tuple[Float[np.ndarray, " N"], int]:
+    ) -> tuple[Float[np.ndarray, " S2"], int]:
         """Return what `opusdec` makes of it, exactly as long, and the bits of the packets."""
         duration_s = _write_wav(folder / "clip.wav", wav)
         settings = ("--bitrate", f"{self.kbps:g}", "--hard-cbr", "--framesize", "60")
@@ -177,7 +177,7 @@ class Speex(ProgramSystem):
 
     def round_trip(
         self, wav: Float[np.ndarray, " S"], folder: Path
-    ) -> tuple[Float[np.ndarray, " N"], int]:
+    ) -> tuple[Float[np.ndarray, " S2"], int]:
         """Return what `speexdec` makes of it, and the bits of the packets."""
         duration_s = _write_wav(folder / "clip.wav", np.pad(wav, (0, self.PADDING)))
         settings = ("-w", "--quality", str(self.quality))
@@ -234,7 +234,7 @@ class Codec2(ProgramSystem):
 
     def round_trip(
         self, wav: Float[np.ndarray, " S"], folder: Path
-    ) -> tuple[Float[np.ndarray, " N"], int]:
+    ) -> tuple[Float[np.ndarray, " S2"], int]:
         """Return what `c2dec` makes of it, and the bits of the frames without byte padding."""
         narrow = resampled(wav, SAMPLE_RATE, self.SAMPLE_RATE)
         length = len(narrow) + self.mode.delay
@@ -300,7 +300,7 @@ def _read(path: Path, program: str) -> bytes:
         raise ReconstructionError(f"{program} wrote no output") from error
 
 
-def _read_wav(path: Path, program: str) -> Float[np.ndarray, " N"]:
+def _read_wav(path: Path, program: str) -> Float[np.ndarray, " S"]:
     _read(path, program)
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)

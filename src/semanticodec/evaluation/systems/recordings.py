@@ -9,18 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 from jaxtyping import Float
 
-from semanticodec.audio.io import load_audio
+from semanticodec.audio.io import load_audio, seekable_sound
 from semanticodec.errors import AudioError, ConfigError, DataError
 from semanticodec.evaluation.suites import AUDIO_SUFFIXES, find_recordings
-from semanticodec.evaluation.systems.base import (
-    SAMPLE_RATE,
-    Reconstruction,
-    System,
-    fitted,
-)
+from semanticodec.evaluation.systems.base import Reconstruction, System, fitted
 from semanticodec.evaluation.systems.specs import (
     Spec,
     SystemOptions,
@@ -28,6 +22,7 @@ from semanticodec.evaluation.systems.specs import (
     limited,
     read_options,
 )
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
@@ -142,11 +137,12 @@ class Folder(System):
 
 def _format_warnings(path: Path) -> list[str]:
     warnings = []
-    info = soundfile.info(path)
-    if info.samplerate != SAMPLE_RATE:
-        warnings.append(f"resampled from {info.samplerate} Hz to {SAMPLE_RATE} Hz")
-    if info.channels > 1:
-        warnings.append(f"{info.channels} channels were averaged")
+    with seekable_sound(path) as sound:
+        rate, channels = sound.samplerate, sound.channels
+    if rate != SAMPLE_RATE:
+        warnings.append(f"resampled from {rate} Hz to {SAMPLE_RATE} Hz")
+    if channels > 1:
+        warnings.append(f"{channels} channels were averaged")
     return warnings
 
 

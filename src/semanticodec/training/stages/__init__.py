@@ -1,1 +1,1 @@
-"""One file per trained box: its losses, its optimizer groups, its export."""
+"""One file per trained module: its losses, its optimizer groups, its export."""

@@ -1,33 +1,152 @@
-"""What the stages with a discriminator share: the hand-over of generated items, and a weight."""
+"""The stages with discriminators: generator and discriminators take turns in every step.
+
+generator's turn:       items -> loss of the stage + adversarial [+ feature matching]
+discriminators' turn:   the same recordings and generated items -> tell one from the other
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import Parameter
 
-from semanticodec.training import distributed
+from semanticodec.layers.processes import sum_over_processes
 from semanticodec.training.data import Batch
-from semanticodec.training.losses import GanLoss, discriminator_loss
-from semanticodec.training.trainer import StepOutput
+from semanticodec.training.discriminators import DiscriminatorOutput
+from semanticodec.training.losses import (
+    GanLoss,
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+)
+from semanticodec.training.stage import Stage, StepOutput
 
 LARGEST_ADAPTIVE_WEIGHT = 1e4
 
 
-class HandOver:
-    """Keeps what the generator made of each (micro-)batch until the discriminator's turn.
+class AdversarialTerms(NamedTuple):
+    """What the generator pays for being found out, not weighted yet."""
 
-    Saves the discriminator a generator pass of its own; it sees the items as they were before
-    the generator's update, as usual in GAN training.
+    adversarial: Float[Tensor, ""]
+    feature_matching: Float[Tensor, ""] | None
+
+
+class AdversarialStage(Stage):
+    """Trains generators against discriminators.
+
+    A subclass names the modules of both sides, and computes the generators' loss in
+    `generator_step`: its own terms and, where `is_adversarial`, those of `adversarial_terms`.
+    """
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Weights of the adversarial losses, and when they begin.
+
+        Attributes:
+            adversarial_weight: weight of the generators' GAN loss, which is averaged over the
+                discriminators; 0 leaves the discriminators out.
+            feature_matching_weight: weight of the distance of the discriminators' activations,
+                averaged over the discriminators; 0 leaves it out.
+            discriminator_start: first step with discriminators; before it the other losses work
+                alone.
+            gan_loss: kind of the GAN loss.
+        """
+
+        adversarial_weight: float = 1.0
+        feature_matching_weight: float = 0.0
+        discriminator_start: int = 0
+        gan_loss: GanLoss = "hinge"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self._pairs = GeneratedPairs()
+
+    def generators(self) -> Sequence[nn.Module]:
+        """Return the modules that descend the loss of `generator_step`."""
+        raise NotImplementedError
+
+    def discriminators(self) -> Sequence[nn.Module]:
+        """Return the modules that give a `DiscriminatorOutput` for recordings and generated items.
+
+        Recordings and generated items are of one shape: waveforms or spectrograms.
+        """
+        raise NotImplementedError
+
+    def generator_step(self, batch: Batch) -> StepOutput:
+        """Return the loss of the generators."""
+        raise NotImplementedError
+
+    def optimizer_groups(self) -> dict[str, list[Parameter]]:
+        """Return the generators and the discriminators, in the order of their turns."""
+        sides = {"generator": self.generators(), "discriminator": self.discriminators()}
+        return {
+            side: [parameter for module in modules for parameter in module.parameters()]
+            for side, modules in sides.items()
+        }
+
+    def active_groups(self, step: int) -> list[str]:
+        """Leave the discriminators alone before their first step."""
+        return ["generator", "discriminator"] if self.is_adversarial(step) else ["generator"]
+
+    def is_adversarial(self, step: int) -> bool:
+        """Say whether the discriminators take part in a step."""
+        return self.config.adversarial_weight > 0 and step >= self.config.discriminator_start
+
+    def training_step(self, batch: Batch, group: str) -> StepOutput:
+        """Return the loss of the generators or of the discriminators."""
+        if group == "generator":
+            return self.generator_step(batch)
+        logits = self.discriminate(torch.cat(self._pairs.take(batch))).logits
+        return discriminator_output(logits, self.config.gan_loss)
+
+    def discriminate(self, items: Float[Tensor, "B ..."]) -> DiscriminatorOutput:
+        """Return what all discriminators say of recordings or generated items."""
+        outputs = [discriminator(items) for discriminator in self.discriminators()]
+        return DiscriminatorOutput(
+            logits=[logits for output in outputs for logits in output.logits],
+            features=[features for output in outputs for features in output.features],
+        )
+
+    def adversarial_terms(
+        self, batch: Batch, real: Float[Tensor, "B ..."], generated: Float[Tensor, "B ..."]
+    ) -> AdversarialTerms:
+        """Return the generators' adversarial losses, and keep the items for the discriminators.
+
+        Args:
+            batch: the batch that both belong to.
+            real: recordings in the form that the discriminators take.
+            generated: what was generated for each of them.
+        """
+        self._pairs.put(batch, real, generated)
+        judged = self.discriminate(generated)
+        matching = None
+        if self.config.feature_matching_weight > 0:
+            with torch.no_grad():
+                expected = self.discriminate(real)
+            matching = feature_matching_loss(expected.features, judged.features)
+        return AdversarialTerms(generator_loss(judged.logits, self.config.gan_loss), matching)
+
+
+class GeneratedPairs:
+    """Keeps what the generators made of each (micro-)batch until the discriminators' turn.
+
+    Saves the discriminators a generator pass of their own; they see the items as they were before
+    the generators' update, as usual in GAN training.
     """
 
     def __init__(self) -> None:
         self._step = -1
         self._pairs: dict[torch.Generator, tuple[Tensor, Tensor]] = {}
 
-    def put(self, batch: Batch, real: Tensor, generated: Tensor) -> None:
+    def put(
+        self, batch: Batch, real: Float[Tensor, "B ..."], generated: Float[Tensor, "B ..."]
+    ) -> None:
         """Keep real and generated items of a batch; those of earlier steps are forgotten."""
         if batch.step != self._step:
             self._pairs.clear()
@@ -35,14 +154,14 @@ class HandOver:
         # Micro-batches are told apart by their first item's generator object.
         self._pairs[batch.generators[0]] = (real.detach(), generated.detach())
 
-    def take(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def take(self, batch: Batch) -> tuple[Float[Tensor, "B ..."], Float[Tensor, "B ..."]]:
         """Hand out the real and generated items of a batch, once."""
         pair = self._pairs.pop(batch.generators[0], None)
         assert pair is not None, "the generator's turn comes first in every step"
         return pair
 
 
-def discriminator_output(logits: Sequence[Tensor], kind: GanLoss) -> StepOutput:
+def discriminator_output(logits: Sequence[Float[Tensor, "N ..."]], kind: GanLoss) -> StepOutput:
     """Return the discriminators' loss and their mean logits, to be seen drifting apart.
 
     Args:
@@ -79,5 +198,5 @@ def adaptive_weight(
         torch.autograd.grad(loss, last_weight, retain_graph=True)[0].float()
         for loss in (reconstruction, adversarial)
     ]
-    ours, theirs = distributed.all_reduce_sum(torch.stack(gradients)).flatten(1).norm(dim=1)
+    ours, theirs = sum_over_processes(torch.stack(gradients)).flatten(1).norm(dim=1)
     return (ours / theirs.clamp_min(1e-8)).clamp_max(LARGEST_ADAPTIVE_WEIGHT).detach()

@@ -1,6 +1,7 @@
 """Masked pre-training of AudioMAE: hide most patches of the fbank, predict them from the rest.
 
 wav -> fbank -> patches -> keep 20 % -> encoder -> decoder -> mean squared error where hidden
+             (optional) -> keep all  -> encoder -> features -> level and detail of every patch
 """
 
 import dataclasses
@@ -12,20 +13,21 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from semanticodec.audio.fbank import Fbank, window_fbank
+from semanticodec.checkpoints.trained_module import export_module, restore_module
+from semanticodec.config import config_to_dict
 from semanticodec.encoder.audiomae import AudioMAE, patchify
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
-from semanticodec.errors import CheckpointError
 from semanticodec.training.data import Batch, rand_per_item
-from semanticodec.training.monitor import Picture
-from semanticodec.training.state import export_box, load_export
-from semanticodec.training.trainer import Stage, StepOutput
+from semanticodec.training.detail_loss import DetailLoss
+from semanticodec.training.monitor import Sample
+from semanticodec.training.stage import Stage, StepOutput
 
 TARGET_EPS = 1e-6
 
 
 def random_keep(
     generators: list[torch.Generator], num_patches: int, num_visible: int
-) -> Int[Tensor, "B V"]:
+) -> Int[Tensor, "B U"]:
     """Draw for every item which patches stay visible, in ascending order."""
     scores = rand_per_item(generators, (num_patches,))
     return scores.argsort(dim=1)[:, :num_visible].sort(dim=1).values
@@ -34,7 +36,7 @@ def random_keep(
 def masked_loss(
     predictions: Float[Tensor, "B L P"],
     targets: Float[Tensor, "B L P"],
-    keep: Int[Tensor, "B V"],
+    keep: Int[Tensor, "B U"],
 ) -> Float[Tensor, ""]:
     """Return the mean squared error over the pixels of the hidden patches."""
     errors = (predictions.float() - targets.float()).square().mean(dim=-1)  # B L P -> B L
@@ -60,12 +62,19 @@ class AudioMAEStage(Stage):
         """Sizes, and the share of hidden patches.
 
         `is_target_normalized`: predict patches of mean 0 and variance 1 (as MAE does).
+        `visible`: a second loss, on what the averaged features keep of their own patches when
+        all are visible, as the codec uses them; None leaves it out. The masked loss alone asks
+        for what is around a hidden patch, so features forget most of their own.
+        `visible_share`: of the items of a batch, for the second loss, which costs five times
+        as much as the first.
         """
 
         audiomae: AudioMAE.Config = dataclasses.field(default_factory=AudioMAE.Config)
         decoder: AudioMAEDecoder.Config = dataclasses.field(default_factory=AudioMAEDecoder.Config)
         mask_ratio: float = 0.8
         is_target_normalized: bool = True
+        visible: DetailLoss.Config | None = None
+        visible_share: float = 0.25
 
     def __init__(self, config: Config):
         super().__init__()
@@ -73,50 +82,59 @@ class AudioMAEStage(Stage):
         self.fbank = Fbank(config.audiomae.num_mel_bins)
         self.audiomae = AudioMAE(config.audiomae)
         self.decoder = AudioMAEDecoder(config.decoder)
+        self.visible = None
+        if config.visible is not None:
+            sizes = config.audiomae
+            self.visible = DetailLoss(config.visible, sizes.width, sizes.patch_size)
 
     def initialize(self, folder: Path) -> None:
         """Start the encoder from an export of the same sizes; the decoder stays random."""
-        _, weights = load_export(folder, "audiomae")
-        try:
-            self.audiomae.load_state_dict(weights)
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"{folder} holds an AudioMAE of other sizes than the recipe's: {error}"
-            ) from error
+        restore_module(self.audiomae, folder, "audiomae")
 
     def optimizer_groups(self) -> dict[str, list[Parameter]]:
         """Return one group: encoder and decoder, without the fixed positions."""
         return {"audiomae": [p for p in self.parameters() if p.requires_grad]}
 
     def training_step(self, batch: Batch, group: str) -> StepOutput:
-        """Return the reconstruction error of the hidden patches."""
+        """Return the reconstruction error of the hidden patches, and of the visible if asked."""
         predictions, targets, keep = self._predict(batch)
-        return StepOutput(loss=masked_loss(predictions, targets, keep))
+        masked = masked_loss(predictions, targets, keep)
+        if self.visible is None:
+            return StepOutput(loss=masked)
+        num_items = max(1, round(len(batch.wav) * self.config.visible_share))
+        fbank = self._fbank(batch.wav[:num_items])
+        errors = self.visible(self.audiomae(fbank), fbank)
+        return StepOutput(
+            loss=masked + self.visible.total(errors), scalars={"masked": masked, **errors}
+        )
 
     def _predict(
         self, batch: Batch
-    ) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"], Int[Tensor, "B V"]]:
-        # Log energies need more digits than bf16 has.
-        with torch.autocast(batch.wav.device.type, enabled=False), torch.no_grad():
-            fbank = window_fbank(self.fbank, batch.wav)
-            targets = patchify(fbank, self.config.audiomae.patch_size)
-            if self.config.is_target_normalized:
-                targets = normalize_patches(targets)
+    ) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"], Int[Tensor, "B U"]]:
+        fbank = self._fbank(batch.wav)
+        targets = patchify(fbank, self.config.audiomae.patch_size)
+        if self.config.is_target_normalized:
+            targets = normalize_patches(targets)
         num_patches = targets.shape[1]
         num_visible = max(1, round(num_patches * (1.0 - self.config.mask_ratio)))
         keep = random_keep(batch.generators, num_patches, num_visible).to(fbank.device)
         visible = self.audiomae.encode_visible(self.audiomae.embed(fbank), keep)
         return self.decoder(visible, keep, num_patches), targets, keep
 
-    def pictures(self, batch: Batch) -> dict[str, Picture]:
+    def _fbank(self, wav: Float[Tensor, "B S"]) -> Float[Tensor, "B T M"]:
+        # Log energies need more digits than bf16 has.
+        with torch.autocast(wav.device.type, enabled=False), torch.no_grad():
+            return window_fbank(self.fbank, wav)
+
+    def samples(self, batch: Batch) -> dict[str, Sample]:
         """Return target, masked input and prediction of the first item as spectrograms."""
         predictions, targets, keep = self._predict(batch)
         hidden = torch.ones_like(targets[:1, :, :1]).scatter(1, keep[:1, :, None], 0.0)
         filled = targets[:1] * (1 - hidden) + predictions[:1].float() * hidden
         return {
-            "target": Picture(spectrogram=self._unpatchify(targets[:1]), wav=batch.wav[0]),
-            "visible": Picture(spectrogram=self._unpatchify(targets[:1] * (1 - hidden))),
-            "prediction": Picture(spectrogram=self._unpatchify(filled)),
+            "target": Sample(spectrogram=self._unpatchify(targets[:1]), wav=batch.wav[0]),
+            "visible": Sample(spectrogram=self._unpatchify(targets[:1] * (1 - hidden))),
+            "prediction": Sample(spectrogram=self._unpatchify(filled)),
         }
 
     def _unpatchify(self, patches: Float[Tensor, "1 L P"]) -> Float[Tensor, "T M"]:
@@ -127,9 +145,9 @@ class AudioMAEStage(Stage):
 
     def export(self, folder: Path) -> None:
         """Write the encoder."""
-        export_box(
+        export_module(
             folder,
-            box="audiomae",
-            config=dataclasses.asdict(self.config.audiomae),
+            name="audiomae",
+            config=config_to_dict(self.config.audiomae),
             weights=self.audiomae.state_dict(),
         )

@@ -12,32 +12,28 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float16
 from torch import Tensor
 from tqdm import tqdm
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank
 from semanticodec.checkpoints.codebook_grid import round_to_grid
-from semanticodec.encoder.acoustic_encoder import AcousticEncoder
-from semanticodec.encoder.audiomae import AudioMAE
-from semanticodec.encoder.encoder import Encoder, valid_mask
-from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX, SemanticQuantizer
-from semanticodec.encoder.vector_quantizer import VectorQuantizer
+from semanticodec.checkpoints.trained_module import CODEBOOK, export_module, load_audiomae
+from semanticodec.encoder.encoder import valid_mask
+from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
 from semanticodec.errors import AudioError, ConfigError, DataError
-from semanticodec.layers.stacking import positions_per_window
+from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 from semanticodec.training import distributed
-from semanticodec.training.cache import padded_window, read_samples, window_features
-from semanticodec.training.data import SAMPLE_RATE
+from semanticodec.training.features import FeatureExtractor, stacked_features
 from semanticodec.training.kmeans import kmeans, load_faiss
+from semanticodec.training.reader import BrokenRecordings
 from semanticodec.training.sources import AudioEntry, find_entries
-from semanticodec.training.stages.boxes import CODEBOOK_BOX, load_audiomae
-from semanticodec.training.state import export_box, finish_export
+from semanticodec.training.state import finish_export, make_run_folder
 from semanticodec.training.train import RunOptions
+from semanticodec.training.windows import padded_window, read_window
 
 POOLED = "all"
 FEATURE_BATCH = 8
@@ -45,22 +41,6 @@ FEATURE_BATCH = 8
 SURPLUS = 2.0
 
 logger = logging.getLogger(__name__)
-
-
-def feature_encoder(audiomae: AudioMAE, stack_factor: int) -> Encoder:
-    """Return an encoder that only serves for its stacked features: its quantizers are stubs."""
-    width = stack_factor * audiomae.config.width
-    encoder = Encoder(
-        Encoder.Config(
-            audiomae=audiomae.config,
-            stack_factor=stack_factor,
-            semantic=SemanticQuantizer.Config(width=width, vocab_sizes=()),
-            acoustic=AcousticEncoder.Config(width=width, hidden=1, num_layers=1),
-            quantizer=VectorQuantizer.Config(width=width, codebook_size=1),
-        )
-    )
-    encoder.audiomae = audiomae
-    return encoder.requires_grad_(False).eval()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,8 +52,10 @@ class CodebookRecipe:
         stack_factor: K, 1, 2 or 4.
         vocab_sizes: Entries of each merged codebook.
         shares: Share of every domain in the entries; empty = no domains, all audio together.
-        features_per_centroid: Of the largest codebook, at most; the smaller ones see the same.
-        iterations: Of k-means.
+        features_per_centroid: Most features per centroid of the largest codebook; the smaller
+            ones see the same features.
+        iterations: Iterations of k-means.
+        seed: Random seed of the choice of features and centroids.
     """
 
     name: str
@@ -84,32 +66,54 @@ class CodebookRecipe:
     iterations: int = 20
     seed: int = 0
 
-    def run(self, options: RunOptions) -> None:
-        """Cluster, and leave `options.out/export`; a run always starts from the beginning.
+    def run(self, options: RunOptions) -> Path:
+        """Cluster and export; a run always starts from the beginning.
 
+        Returns:
+            The folder of the export.
         Raises:
             ConfigError: An option that has no meaning here, or AudioMAE is missing.
             DataError: A domain is missing, or there is too little audio.
         """
         self._check(options)
+        make_run_folder(options.out)
         load_faiss()
         if options.num_threads is not None:
             torch.set_num_threads(options.num_threads)
             load_faiss().omp_set_num_threads(options.num_threads)
+        device = distributed.local_device(options.device)
+        audiomae = load_audiomae(options.modules["audiomae"])
+        entries = find_entries(options.data)
+        return self._fitted(entries)._run(entries, FeatureExtractor(audiomae).to(device), options)
+
+    def _fitted(self, entries: list[AudioEntry]) -> CodebookRecipe:
+        """Return the recipe with a single domain where the data knows none."""
+        wanted = [name for name, _ in self.shares]
+        if not wanted or any(entry.is_domain_named or entry.domain in wanted for entry in entries):
+            return self
+        logger.warning(
+            "The data has no sub-folders %s, between which the entries of a codebook are divided: "
+            "all recordings count as %s.",
+            ", ".join(f"{name}/" for name in wanted),
+            wanted[0],
+        )
+        return dataclasses.replace(self, shares=((wanted[0], 1.0),))
+
+    def _run(
+        self, entries: list[AudioEntry], extractor: FeatureExtractor, options: RunOptions
+    ) -> Path:
         started = time.monotonic()
         seed = self.seed if options.seed is None else options.seed
-        device = distributed.local_device(options.device)
-        encoder = feature_encoder(load_audiomae(options.boxes["audiomae"]), self.stack_factor)
-        features = self._features(encoder.to(device), options, seed)
-        weights, inertia = self._cluster(features, seed)
+        features = self._features(entries, extractor, options, seed)
+        weights, inertia = self._cluster(features, seed, options.show_progress)
         export = options.out / "export"
-        export_box(
+        export_module(
             export,
-            box=CODEBOOK_BOX,
+            name=CODEBOOK,
             config={
                 "vocab_sizes": sorted(self.vocab_sizes),
                 "stack_factor": self.stack_factor,
-                "width": encoder.config.width,
+                "width": self.stack_factor * extractor.audiomae.config.width,
                 "entries": {str(size): self.entries_of(size) for size in sorted(self.vocab_sizes)},
                 "features": {domain: len(rows) for domain, rows in features.items()},
                 "inertia": inertia,
@@ -124,6 +128,7 @@ class CodebookRecipe:
         }
         finish_export(export, record, half=options.is_half)
         shutil.rmtree(options.out / "features")
+        return export
 
     def entries_of(self, vocab_size: int) -> dict[str, int]:
         """Return how many entries of a vocabulary each domain gets; the first takes the rest."""
@@ -137,13 +142,11 @@ class CodebookRecipe:
     def _check(self, options: RunOptions) -> None:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise ConfigError("Clustering runs in one process; start it without torchrun.")
-        if set(options.boxes) != {"audiomae"}:
+        if set(options.modules) != {"audiomae"}:
             raise ConfigError(
-                f"Codebooks need the box audiomae and no other, but got "
-                f"{', '.join(options.boxes) or 'none'}; add --box audiomae=RUN/export."
+                f"Codebooks need the module audiomae and no other, but got "
+                f"{', '.join(options.modules) or 'none'}; add --module audiomae=RUN/export."
             )
-        if options.seed is not None and options.seed < 0:
-            raise ConfigError(f"A seed of {options.seed} is not possible; give 0 or more.")
         for name in ("steps", "batch_size", "lr", "init", "minutes"):
             if getattr(options, name) is not None:
                 raise ConfigError(
@@ -151,49 +154,56 @@ class CodebookRecipe:
                 )
 
     def _features(
-        self, encoder: Encoder, options: RunOptions, seed: int
+        self,
+        entries: list[AudioEntry],
+        extractor: FeatureExtractor,
+        options: RunOptions,
+        seed: int,
     ) -> dict[str, Float[np.ndarray, "N D"]]:
         """Write the features of every domain to disk and return them as memory maps."""
-        by_domain = self._domain_entries(options.data)
+        by_domain = self._by_domain(entries)
         largest = self.entries_of(max(self.vocab_sizes))
         folder = options.out / "features"
         folder.mkdir(parents=True, exist_ok=True)
         return {
             domain: collect_features(
-                encoder,
-                entries,
+                extractor,
+                own,
                 folder / f"domain_{index}.npy",
+                stack_factor=self.stack_factor,
                 capacity=self.features_per_centroid * largest[domain],
                 seed=seed,
+                show_progress=options.show_progress,
             )
-            for index, (domain, entries) in enumerate(by_domain.items())
+            for index, (domain, own) in enumerate(by_domain.items())
         }
 
-    def _domain_entries(self, sources: tuple[Path, ...]) -> dict[str, list[AudioEntry]]:
-        entries = find_entries(sources)
-        if not self.shares:
-            return {POOLED: entries}
-        by_domain = {
-            name: [entry for entry in entries if entry.domain == name] for name, _ in self.shares
-        }
+    def _by_domain(self, entries: list[AudioEntry]) -> dict[str, list[AudioEntry]]:
+        names = [name for name, _ in self.shares] or [POOLED]
+        if len(names) == 1:
+            return {names[0]: entries}
+        by_domain = {name: [entry for entry in entries if entry.domain == name] for name in names}
         missing = [name for name, found in by_domain.items() if not found]
         if missing:
             held = ", ".join(sorted({entry.domain for entry in entries}))
+            shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares)
             raise DataError(
-                f"The data has no recordings of {', '.join(missing)}, only of {held}. Name the "
-                "folders (or the manifest's `domain`) so, or use a recipe `..._pooled`, which "
-                "knows no domains."
+                f"The data has no recordings of {', '.join(missing)}, only of {held}. The entries "
+                f"of a codebook are divided between the domains ({shares}): name sub-folders of "
+                "the data (or the manifest's `domain`) so, give one folder without sub-folders, "
+                "or use a recipe `..._pooled`, which knows no domains."
             )
         return by_domain
 
     def _cluster(
-        self, features: dict[str, Float[np.ndarray, "N D"]], seed: int
+        self, features: dict[str, Float[np.ndarray, "N D"]], seed: int, show_progress: bool
     ) -> tuple[dict[str, Tensor], dict[str, dict[str, float]]]:
         """Return the merged codebooks by buffer name, and the inertia by size and domain."""
         weights: dict[str, Tensor] = {}
         inertia: dict[str, dict[str, float]] = {}
         num_runs = len(self.vocab_sizes) * len(features)
-        with tqdm(total=num_runs * self.iterations, desc="k-means", disable=None) as bar:
+        hidden = None if show_progress else True  # None: shown where stderr is a terminal
+        with tqdm(total=num_runs * self.iterations, desc="k-means", disable=hidden) as bar:
             for size in sorted(self.vocab_sizes):
                 parts = []
                 for domain, num_entries in self.entries_of(size).items():
@@ -222,23 +232,34 @@ def window_starts(entry: AudioEntry) -> list[int]:
 
 @torch.no_grad()
 def collect_features(
-    encoder: Encoder, entries: list[AudioEntry], path: Path, *, capacity: int, seed: int
+    extractor: FeatureExtractor,
+    entries: list[AudioEntry],
+    path: Path,
+    *,
+    stack_factor: int,
+    capacity: int,
+    seed: int,
+    show_progress: bool = True,
 ) -> Float[np.ndarray, "N D"]:
     """Stream the features of recordings to a float16 file; padding is left out.
 
     Where there are more than `capacity`, every feature has the same chance to be kept.
 
     Args:
-        encoder: gives features.
-        entries: the recordings; an unreadable one is left out with a warning.
+        extractor: AudioMAE with its filter bank.
+        entries: the recordings; a broken one is skipped with a warning.
         path: `.npy` file to write.
+        stack_factor: K, 1, 2 or 4.
         capacity: most rows of the file.
-        seed: of the choice.
+        seed: random seed of the choice.
+        show_progress: draw a progress bar, where stderr is a terminal.
     Returns:
         The rows as a memory map.
+    Raises:
+        DataError: too many recordings are broken.
     """
     windows = [(entry, start) for entry in entries for start in window_starts(entry)]
-    per_window = positions_per_window(encoder.config.stack_factor)
+    per_window = TokenGrid.from_stack_factor(stack_factor).positions_per_window
     limit = max(round(SURPLUS * capacity / per_window), 1)
     if len(windows) > limit:
         windows = [windows[row] for row in np.linspace(0, len(windows) - 1, limit).astype(int)]
@@ -249,41 +270,42 @@ def collect_features(
     expected = seconds / (WINDOW_SAMPLES / SAMPLE_RATE) * per_window
     share = min(1.0, capacity / max(expected, 1.0))
     rng = np.random.default_rng([seed, len(windows)])
-    shape = (capacity, encoder.config.width)
+    shape = (capacity, stack_factor * extractor.audiomae.config.width)
     stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    broken = BrokenRecordings(len(entries))
     count = 0
-    with tqdm(total=len(windows), desc=path.stem, unit="window", disable=None) as bar:
-        for rows, num_windows in _feature_batches(encoder, windows):
+    hidden = None if show_progress else True  # None: shown where stderr is a terminal
+    with tqdm(total=len(windows), desc="features", unit="window", disable=hidden) as bar:
+        for first in range(0, len(windows), FEATURE_BATCH):
+            batch = windows[first : first + FEATURE_BATCH]
+            rows = _features_of(extractor, batch, stack_factor, broken)
             kept = rows[rng.random(len(rows)) < share][: capacity - count]
             stored[count : count + len(kept)] = kept
             count += len(kept)
-            bar.update(num_windows)
+            bar.update(len(batch))
     stored.flush()
     logger.info("%d features of %d windows in %s", count, len(windows), path.name)
     return np.load(path, mmap_mode="r")[:count]
 
 
-def _feature_batches(
-    encoder: Encoder, windows: list[tuple[AudioEntry, int]]
-) -> Iterator[tuple[Float[np.ndarray, "N D"], int]]:
-    """Yield the features before the end of the audio, batch by batch."""
-    device = encoder.audiomae.positions.device
-    fbank = Fbank(encoder.config.audiomae.num_mel_bins).to(device)
-    for first in range(0, len(windows), FEATURE_BATCH):
-        batch = windows[first : first + FEATURE_BATCH]
-        read = [item for item in (_read(entry, start) for entry, start in batch) if item]
-        if not read:
-            continue
-        wav = torch.from_numpy(np.stack([samples for samples, _ in read])).to(device)
-        num_samples: Int[Tensor, " B"] = torch.tensor([count for _, count in read], device=device)
-        result = window_features(encoder, fbank, wav, num_samples)
-        valid = valid_mask(result.num_valid, result.features.shape[1])
-        yield result.features[valid].to(torch.float16).cpu().numpy(), len(batch)
-
-
-def _read(entry: AudioEntry, start: int) -> tuple[Float[np.ndarray, " S"], int] | None:
-    try:
-        return padded_window(read_samples(entry, start=start))
-    except AudioError as error:
-        logger.warning("Left out a window: %s", error)
-        return None
+def _features_of(
+    extractor: FeatureExtractor,
+    windows: list[tuple[AudioEntry, int]],
+    stack_factor: int,
+    broken: BrokenRecordings,
+) -> Float16[np.ndarray, "N D"]:
+    """Return the features of windows before the end of the audio."""
+    read = []
+    for entry, start in windows:
+        try:
+            read.append(padded_window(read_window(entry, start=start)))
+        except AudioError as error:
+            broken.add(entry, error)
+    if not read:
+        return np.zeros((0, stack_factor * extractor.audiomae.config.width), dtype=np.float16)
+    device = extractor.audiomae.positions.device
+    wav = torch.from_numpy(np.stack([samples for samples, _ in read])).to(device)
+    num_samples = torch.tensor([count for _, count in read], device=device)
+    result = stacked_features(extractor(wav, num_samples), stack_factor)
+    valid = valid_mask(result.num_valid, result.features.shape[1])
+    return result.features[valid].to(torch.float16).cpu().numpy()

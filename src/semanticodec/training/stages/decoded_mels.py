@@ -11,15 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from semanticodec.audio.windows import STEP_SAMPLES
 from semanticodec.checkpoints.pretrained import read_index
 from semanticodec.codec import SemantiCodec
-from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES
 from semanticodec.errors import ConfigError
-from semanticodec.layers.stacking import num_positions
+from semanticodec.token_format import WINDOW_SAMPLES
 
 LATENT_SAMPLES = 640
-# What short windows are a multiple of, at every rate: 0.32 s.
-CROP_MULTIPLE = 5120
 
 
 class DecodedMels:
@@ -46,21 +44,22 @@ class DecodedMels:
 
         Args:
             wav: a multiple of 0.32 s, at most a window.
-            generator: of the rate and of the noise.
+            generator: random numbers for the rate and the noise.
         Raises:
             ConfigError: another length.
         """
-        if len(wav) % CROP_MULTIPLE or len(wav) > LATENT_FRAMES * LATENT_SAMPLES:
+        if len(wav) % STEP_SAMPLES or len(wav) > WINDOW_SAMPLES:
             raise ConfigError(
                 f"Crops of {len(wav)} samples do not make a window of the codec; the recipe needs "
-                f"a multiple of {CROP_MULTIPLE} up to {LATENT_FRAMES * LATENT_SAMPLES}."
+                f"a multiple of {STEP_SAMPLES} up to {WINDOW_SAMPLES}."
             )
         choice = torch.randint(len(self._codecs), (), generator=generator)
         codec = self._codecs[int(choice)].to(wav.device)
         acoustic, semantic = codec.features(wav, "all").to(wav.device).chunk(2, dim=-1)
         decoder = codec.decoder
-        length = num_positions(len(wav), codec.config.encoder.stack_factor)
-        shape = (1, codec.config.decoder.unet.in_channels, len(wav) // LATENT_SAMPLES, LATENT_BINS)
+        length = codec.format.num_positions(len(wav))
+        channels, _, num_bins = codec.config.decoder.latent_shape
+        shape = (1, channels, len(wav) // LATENT_SAMPLES, num_bins)
         latent = decoder.sample(
             decoder.condition(acoustic, semantic, length),
             lambda draw: torch.randn(shape, generator=generator),

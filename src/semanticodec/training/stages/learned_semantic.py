@@ -10,28 +10,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from semanticodec.encoder.encoder import valid_mask
-from semanticodec.encoder.vector_quantizer import VectorQuantizer, VectorQuantizerOutput
+from semanticodec.encoder.quantizer import QuantizerOutput, count_codes, perplexity
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
 from semanticodec.training.data import Batch
-from semanticodec.training.stages.boxes import FrozenBoxes
+from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.codec import CodecStage
-from semanticodec.training.trainer import StepOutput
+from semanticodec.training.stages.codec_config import CodecStageConfig
+from semanticodec.training.stages.codec_rate import CodecRate
+from semanticodec.training.stages.modules import FrozenModules
 
 
 class LearnedSemanticStage(CodecStage):
     """Codec training in which the k-means centroids give way to a vector quantizer's codes.
 
-    The codebook box only says how many codes there are. Every step works with them as with
+    The codebook module only says how many codes there are. Every step works with them as with
     centroids, and then moves them towards the batch, so that the export is a codec like any other.
     AudioMAE is frozen: the commitment of the semantic codes is part of the loss, but has nothing
     to pull.
     """
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class Config(CodecStage.Config):
+    class Config(CodecStageConfig):
         """The codec's settings, with one vocabulary, and those of the learned codes.
 
         Attributes:
@@ -41,19 +45,23 @@ class LearnedSemanticStage(CodecStage):
         is_vocabulary_fixed: bool = True
         semantic: VectorQuantizer.Config = VectorQuantizer.Config()
 
-    def __init__(self, config: Config, boxes: FrozenBoxes) -> None:
-        super().__init__(config, boxes)
-        if len(self.vocab_sizes) != 1 or config.semantic.code_width is not None:
+    def __init__(self, config: Config, modules: FrozenModules) -> None:
+        super().__init__(config, modules)
+        sizes = self._rate.vocab_sizes
+        if len(self.rates) != 1 or len(sizes) != 1 or config.semantic.code_width is not None:
             raise ConfigError(
                 "A learned semantic codebook is one table of whole features: set "
-                "is_vocabulary_fixed=True and semantic.code_width=None."
+                "is_vocabulary_fixed=True, semantic.code_width=None and a single stack factor."
             )
-        [size] = self.vocab_sizes
-        width = self.codec_config.encoder.width
+        width = self._rate.config.encoder.width
         self.learner = VectorQuantizer(
-            dataclasses.replace(config.semantic, width=width, codebook_size=size)
+            dataclasses.replace(config.semantic, width=width, codebook_size=sizes[0])
         )
         self._take_codes()
+
+    @property
+    def _rate(self) -> CodecRate:
+        return self.rates[0]
 
     def initialize(self, folder: Path) -> None:
         """Refuse: an export holds the learned codes, but not how often each was chosen."""
@@ -61,28 +69,31 @@ class LearnedSemanticStage(CodecStage):
 
     def training_step(self, batch: Batch, group: str) -> StepOutput:
         """Return the loss of Eq. 11 with the commitment of both quantizers."""
-        frozen = self.inputs(batch)
-        output = super().training_step(dataclasses.replace(batch, extra=frozen), group)
+        inputs = self.inputs(batch)
+        output = super().training_step(dataclasses.replace(batch, extra=inputs), group)
         # Afterwards: with codes that have just moved onto its own features, the first batch would
         # leave nothing for the acoustic codes to start from.
-        learned = self._learn(frozen, batch)
+        learned, valid = self._learn(self._rate.stacked(inputs), batch)
+        counts = count_codes(learned.codes, valid, self.learner.config.codebook_size)
         scalars = {
-            "semantic_commitment": learned.commitment_loss,
-            "semantic_entropy": learned.entropy_loss,
-            "semantic_perplexity": learned.perplexity,
-            "num_used_semantic_codes": learned.num_used_codes,
+            **{f"semantic_{name}": loss for name, loss in learned.losses.items()},
+            "semantic_perplexity": perplexity(counts),
+            "num_used_semantic_codes": (counts > 0).sum(),
         }
-        loss = output.loss + learned.commitment_loss + learned.entropy_loss
+        loss = sum(learned.losses.values(), start=output.loss)
         return StepOutput(loss=loss, scalars={**output.scalars, **scalars})
 
-    def _learn(self, frozen: Mapping[str, Tensor], batch: Batch) -> VectorQuantizerOutput:
-        """Move the codes towards the features of a batch."""
-        features = frozen["features"].float()
-        valid = valid_mask(frozen["num_valid"], features.shape[1])
+    def _learn(
+        self, inputs: Mapping[str, Tensor], batch: Batch
+    ) -> tuple[QuantizerOutput, Bool[Tensor, "B L"]]:
+        """Move the codes towards the features of a batch; return also which positions count."""
+        features = inputs["features"].float()
+        valid = valid_mask(inputs["num_valid"], features.shape[1])
         learned = self.learner(features, batch.generators, valid)
         self._take_codes()
-        return learned
+        return learned, valid
 
     @torch.no_grad()
     def _take_codes(self) -> None:
-        self.encoder.semantic.codebook(self.learner.config.codebook_size).copy_(self.learner.embed)
+        size = self.learner.config.codebook_size
+        self._rate.encoder.semantic.codebook(size).copy_(self.learner.embed)

@@ -116,6 +116,7 @@ def test_a_result_that_is_not_a_number_is_a_problem(monkeypatch):
     assert set(scores.values) == {"stft"}
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_clips_that_cannot_be_compared_at_all_raise():
     with pytest.raises(AudioError, match="decoded clip has 8000 samples and its reference 16000"):
         Metrics(["mel"]).score(bursts(), bursts(8000), clip())

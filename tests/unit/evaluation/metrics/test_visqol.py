@@ -65,6 +65,7 @@ def test_a_clip_that_is_too_short_is_named(measure, best, num_samples):
         measure(wav, wav)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(("measure", "best"), MODES)
 def test_what_cannot_be_compared_is_refused(measure, best):
     with pytest.raises(AudioError, match="decoded clip has 15999 samples and its reference 16000"):

@@ -110,6 +110,7 @@ def test_the_empty_path_is_the_built_in_model() -> None:
     assert load_model(":continuous").layers == "continuous"
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_wrong_input_is_explained(tiny_folder: Path, tiny_codec: SemantiCodec) -> None:
     with pytest.raises(ConfigError, match="layers is 'first'; choose one of all, semantic"):
         load_model(tiny_folder, "first")

@@ -5,7 +5,7 @@ import torch
 
 from semanticodec.training.data import Batch
 from semanticodec.training.stages.adversarial import (
-    HandOver,
+    GeneratedPairs,
     adaptive_weight,
     discriminator_output,
 )
@@ -17,7 +17,7 @@ def batch(step, size=4):
 
 
 def test_each_micro_batch_gets_its_own_items_back_once():
-    hand_over, whole = HandOver(), batch(0)
+    hand_over, whole = GeneratedPairs(), batch(0)
     for number, part in enumerate(whole.split(2)):
         hand_over.put(part, part.wav, torch.full((2, 3), float(number), requires_grad=True))
     # The discriminator's turn cuts the same batch anew.
@@ -31,7 +31,7 @@ def test_each_micro_batch_gets_its_own_items_back_once():
 
 
 def test_items_of_earlier_steps_are_forgotten():
-    hand_over, earlier = HandOver(), batch(0)
+    hand_over, earlier = GeneratedPairs(), batch(0)
     hand_over.put(earlier, earlier.wav, earlier.wav)
     later = batch(1)
     hand_over.put(later, later.wav, later.wav)

@@ -15,7 +15,7 @@ from semanticodec.errors import ConfigError
 from semanticodec.training.data import Batch
 from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 from semanticodec.training.train import RunOptions
-from tiny_boxes import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
+from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
 
 VOCABULARY = 16  # the larger of the tiny codebooks
 
@@ -38,7 +38,7 @@ def recipe():
 
 def run(data, boxes, out, **options):
     options = {"steps": 2, **options}
-    recipe().run(RunOptions(data=(data,), out=out, boxes=boxes, show_progress=False, **options))
+    recipe().run(RunOptions(data=(data,), out=out, modules=boxes, show_progress=False, **options))
     return out
 
 
@@ -91,16 +91,16 @@ def test_the_codes_approach_the_features_and_only_in_training(boxes):
     config = dataclasses.replace(recipe().stage_config, semantic=VectorQuantizer.Config())
     torch.manual_seed(0)
     stage = LearnedSemanticStage.build(config, boxes)
-    features = torch.randn(2, 64, stage.codec_config.encoder.width) + 3.0
+    features = torch.randn(2, 64, stage.rates[0].config.encoder.width) + 3.0
     frozen = {"features": features, "num_valid": torch.tensor([64, 40])}
     generators = [torch.Generator() for _ in range(2)]
     batch = Batch(wav=torch.zeros(2, 0), generators=generators, step=0)
-    codebook = stage.encoder.semantic.codebook(VOCABULARY)
+    codebook = stage.rates[0].encoder.semantic.codebook(VOCABULARY)
     start = codebook.clone()
     stage.eval()._learn(frozen, batch)
     assert torch.equal(codebook, start)
     stage.train()
-    errors = [stage._learn(frozen, batch).commitment_loss.item() for _ in range(30)]
+    errors = [stage._learn(frozen, batch)[0].losses["commitment"].item() for _ in range(30)]
     assert errors[-1] < 0.2 * errors[0]
     assert torch.equal(codebook, stage.learner.embed)
 

@@ -6,11 +6,12 @@ import json
 import pytest
 import torch
 
+from semanticodec.checkpoints.trained_module import load_vae
 from semanticodec.decoder.vae import VAEConfig
 from semanticodec.errors import CheckpointError
 from semanticodec.recipes.vae import RECIPES, tiny
 from semanticodec.training.data import Batch
-from semanticodec.training.stages.vae import VAEStage, load_vae
+from semanticodec.training.stages.vae import VAEStage
 
 
 def generators(*seeds):
@@ -68,30 +69,21 @@ def test_the_generator_loss_is_the_weighted_sum_of_its_terms(kl_weight):
     assert output.loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_the_latent_scale_is_one_over_the_deviation_of_drawn_latents():
+def test_the_recorded_deviation_is_that_of_drawn_latents():
     stage, batch = stage_of(), batch_of(1, 2)
     with torch.no_grad():
         # The spread counts, not the mean; and the drawn noise is part of the spread.
         stage.vae.encoder.moments.bias[:8] = 20.0
         stage.vae.encoder.moments.bias[8:] = 2.0
     mel = stage.mel(batch.wav)
-    latent = stage._reconstruct(mel, generators(1, 2))[1]
-    stage.training_step(batch, "generator")
-    assert stage.latent_scale() == pytest.approx(1 / latent.std().item(), rel=1e-3)
-
-
-def test_a_broken_batch_leaves_the_latent_scale_alone():
-    stage = stage_of()
-    stage.training_step(batch_of(1), "generator")
-    before, broken = stage.latent_scale(), batch_of(2, step=1)
-    broken.wav[0, 100] = float("nan")
-    stage.training_step(broken, "generator")
-    assert stage.latent_scale() == before
+    latent = stage._reconstruct(mel, generators(1, 2)).latent
+    recorded = stage.training_step(batch, "generator").scalars["latent_std"]
+    assert recorded.item() == pytest.approx(latent.std().item(), rel=1e-3)
 
 
 def test_an_untrained_stage_already_answers_at_the_usual_level():
-    pictures = stage_of().pictures(batch_of(1))
-    target, reconstruction = pictures["target"], pictures["reconstruction"]
+    samples = stage_of().samples(batch_of(1))
+    target, reconstruction = samples["target"], samples["reconstruction"]
     assert target.spectrogram.shape == reconstruction.spectrogram.shape == (32, 64)
     assert reconstruction.spectrogram.mean().item() == pytest.approx(-5.5, abs=1.5)
 
@@ -100,8 +92,7 @@ def test_export_and_load_are_inverses(tmp_path):
     stage = stage_of()
     stage.training_step(batch_of(1), "generator")
     stage.export(tmp_path)
-    vae, scale = load_vae(tmp_path)
-    assert scale == stage.latent_scale()
+    vae = load_vae(tmp_path)
     assert vae.config == stage.config.vae
     assert not vae.training
     for name, tensor in vae.state_dict(keep_vars=True).items():
@@ -119,9 +110,9 @@ def test_exports_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="other sizes"):
         wider.initialize(tmp_path)
     description = json.loads((tmp_path / "config.json").read_text())
-    without_scale = {k: v for k, v in description.items() if k != "latent_scale"}
-    wrong_size = {**description, "config": {**description["config"], "base_channels": 16}}
-    for damaged in (without_scale, wrong_size):
+    wrong_size = {**description["config"], "base_channels": 16}
+    unknown = {**description["config"], "lungs": 2}
+    for damaged in ({**description, "config": config} for config in (wrong_size, unknown)):
         (tmp_path / "config.json").write_text(json.dumps(damaged))
         with pytest.raises(CheckpointError, match="do not fit together"):
             load_vae(tmp_path)

@@ -7,6 +7,7 @@ import torch
 
 from conftest import random_codec
 from semanticodec.checkpoints.pretrained import write_models
+from semanticodec.checkpoints.trained_module import load_vae, read_module
 from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.vae import sample_latent
 from semanticodec.decoder.vocos import Vocos
@@ -14,20 +15,19 @@ from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.recipes import vae as vae_recipes
 from semanticodec.recipes.vocoder import RECIPES, tiny, tiny_hifigan
 from semanticodec.training.data import Batch, rand_per_item, randn_per_item
-from semanticodec.training.stages.vae import VAEStage, load_vae
+from semanticodec.training.stages.vae import VAEStage
 from semanticodec.training.stages.vocoder import VocoderStage
-from semanticodec.training.state import load_export
 
 
 def generators(*seeds):
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def stage_of(recipe=tiny, boxes=None, **changes):
+def stage_of(recipe=tiny, modules=None, **changes):
     torch.manual_seed(0)
     changes = {"discriminator_start": 0, **changes}
     config = dataclasses.replace(recipe().stage_config, **changes)
-    return VocoderStage.build(config, boxes or {})
+    return VocoderStage.build(config, modules or {})
 
 
 def batch_of(*seeds, step=0, num_samples=5120):
@@ -134,7 +134,7 @@ def test_excerpts_are_cut_at_the_same_random_place():
 
 @pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])
 def test_a_share_of_the_items_passes_the_vae(vae_export, probability):
-    stage = stage_of(boxes={"vae": vae_export}, vae_probability=probability)
+    stage = stage_of(modules={"vae": vae_export}, vae_probability=probability)
     seeds = range(16)
     inputs, plain = stage._input(batch_of(*seeds)), stage.mel(batch_of(*seeds).wav)
     passed = (inputs != plain).flatten(1).any(dim=1)
@@ -145,17 +145,17 @@ def test_a_share_of_the_items_passes_the_vae(vae_export, probability):
 
 
 def test_the_vocoder_hears_what_the_vae_decodes(vae_export):
-    stage = stage_of(boxes={"vae": vae_export}, vae_probability=1.0)
+    stage = stage_of(modules={"vae": vae_export}, vae_probability=1.0)
     draws = generators(5)
     rand_per_item(draws, ())  # the choice
-    vae, _ = load_vae(vae_export)
+    vae = load_vae(vae_export)
     mean, logvar = vae.encode(stage.mel(batch_of(5).wav))
     latent = sample_latent(mean, logvar, randn_per_item(draws, tuple(mean.shape[1:])))
     torch.testing.assert_close(stage._input(batch_of(5)), vae.decode(latent))
 
 
 def test_the_frozen_vae_is_neither_trained_nor_saved(vae_export):
-    stage = stage_of(boxes={"vae": vae_export})
+    stage = stage_of(modules={"vae": vae_export})
     assert set(stage.state_dict()) == set(stage_of().state_dict())
     stage.training_step(batch_of(1, 2), "generator").loss.backward()
     (vae,) = stage._vae
@@ -163,12 +163,13 @@ def test_the_frozen_vae_is_neither_trained_nor_saved(vae_export):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "box", "vocoder"), [(tiny, "vocos", Vocos), (tiny_hifigan, "hifigan", HiFiGAN)]
+    ("recipe", "name", "vocoder"), [(tiny, "vocos", Vocos), (tiny_hifigan, "hifigan", HiFiGAN)]
 )
-def test_export_is_the_vocoder_under_its_own_name(tmp_path, recipe, box, vocoder):
+def test_export_is_the_vocoder_under_its_own_name(tmp_path, recipe, name, vocoder):
     stage = stage_of(recipe)
     stage.export(tmp_path)
-    config, weights = load_export(tmp_path, box)
+    config, weights = read_module(tmp_path, "vocoder")
+    assert config.pop("class") == name
     sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
     vocoder(vocoder.Config(**sizes)).load_state_dict(weights)
     other = stage_of(recipe)
@@ -185,22 +186,22 @@ def test_exports_that_do_not_fit_are_refused(tmp_path):
         stage_of(vocoder=Vocos.Config(width=8, hidden=8, num_layers=1)).initialize(tmp_path)
 
 
-def test_no_box_but_vae_and_codec_is_of_use(tmp_path):
-    with pytest.raises(ConfigError, match="boxes vae and codec at most, but got audiomae"):
-        stage_of(boxes={"audiomae": tmp_path})
+def test_no_module_but_vae_and_codec_is_of_use(tmp_path):
+    with pytest.raises(ConfigError, match="modules vae and codec at most, but got audiomae"):
+        stage_of(modules={"audiomae": tmp_path})
 
 
 @pytest.mark.parametrize("use_vae", [False, True])
 def test_crops_must_make_whole_frames(vae_export, use_vae):
-    stage = stage_of(boxes={"vae": vae_export} if use_vae else {})
+    stage = stage_of(modules={"vae": vae_export} if use_vae else {})
     with pytest.raises(ConfigError, match=f"choose a multiple of {640 if use_vae else 160}"):
         stage.training_step(batch_of(1, num_samples=5120 + (320 if use_vae else 80)), "generator")
 
 
 @pytest.mark.parametrize("recipe", [tiny, tiny_hifigan])
-def test_pictures_let_a_person_compare(recipe):
-    pictures = stage_of(recipe).pictures(batch_of(1, 2))
-    target, generated = pictures["target"], pictures["generated"]
+def test_samples_let_a_person_compare(recipe):
+    samples = stage_of(recipe).samples(batch_of(1, 2))
+    target, generated = samples["target"], samples["generated"]
     assert torch.equal(target.wav, batch_of(1).wav[0])
     assert generated.wav.shape == target.wav.shape
     assert generated.spectrogram.shape == target.spectrogram.shape == (32, 64)

@@ -1,0 +1,133 @@
+"""Headers of sound files that tell a wrong length, put right without a copy of the file.
+
+Programs that write to a pipe cannot come back to the header: it says 0, or the largest number that
+it can hold. And 32-bit sizes begin anew after 4 GiB.
+
+    RIFF  size32 "WAVE" (chunk: name size32 ...)* "data" size32 samples      also RF64, with `ds64`
+    .snd  offset32 size32 ... samples
+    caff  version (chunk: name size64 ...)* "data" size64 samples
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+from semanticodec.reading import Piece, size_of
+
+MAX_CHUNKS = 1000  # before the samples
+WRAP = 1 << 32
+UNKNOWN = WRAP - 1
+RIFF_START = 12
+CAF_START = 8
+ID3V1_BYTES = 128
+
+
+def with_true_length(file: BinaryIO) -> list[Piece]:
+    """Return a file as pieces (see `reading.Pieces`): itself, or with a header that is right.
+
+    Args:
+        file: seekable, of any format.
+    """
+    size = size_of(file)
+    file.seek(0)
+    magic = file.read(4)
+    if magic in (b"RIFF", b"RF64"):
+        return _riff(file, size)
+    if magic in (b".snd", b"dns."):
+        return _au(file, size)
+    if magic == b"caff":
+        return _caf(file, size)
+    if magic == b"fLaC":
+        return _flac(file, size)
+    return [range(size)]
+
+
+def _riff(file: BinaryIO, size: int) -> list[Piece]:
+    position = body = RIFF_START
+    long_length = 0
+    for _ in range(MAX_CHUNKS):
+        file.seek(position)
+        chunk = file.read(24)
+        if len(chunk) < 8:
+            return [range(size)]
+        name, told = struct.unpack_from("<4sI", chunk)
+        if name == b"data":
+            break
+        position += 8 + told + told % 2
+        if name == b"ds64" and len(chunk) == 24:
+            body, long_length = position, int.from_bytes(chunk[16:24], "little")
+    else:
+        return [range(size)]
+    start = position + 8
+    is_long = body > RIFF_START and told == UNKNOWN
+    told = long_length if is_long else told
+    true = _true_length(told, size - start, is_empty=not told and _is_chunk(chunk[8:16]))
+    if true == told or (told == UNKNOWN and true < WRAP):  # libsndfile knows that one
+        return [range(size)]
+    return [
+        *_riff_start(true, size),
+        range(body, position),
+        b"data" + struct.pack("<I", min(true, UNKNOWN)),
+        range(start, size),
+    ]
+
+
+def _true_length(told: int, rest: int, is_empty: bool) -> int:
+    """Return how many of the bytes behind a data chunk's header are samples.
+
+    Args:
+        told: what the header says.
+        rest: bytes from there to the end of the file.
+        is_empty: whether what follows is another chunk although `told` is 0.
+    """
+    if is_empty:
+        return 0
+    if told == 0 or told > rest or told == UNKNOWN:
+        return rest
+    # Chunks may follow the samples, though none of 4 GiB.
+    return told + (rest - told) // WRAP * WRAP
+
+
+def _riff_start(data_bytes: int, size: int) -> list[bytes]:
+    """Return what stands before the first chunk; RF64 where 32 bits are too few."""
+    if data_bytes < WRAP:
+        return [b"RIFF" + struct.pack("<I", min(size, UNKNOWN)) + b"WAVE"]
+    sizes = struct.pack("<4sIQQQI", b"ds64", 28, size, data_bytes, 0, 0)
+    return [b"RF64" + struct.pack("<I", UNKNOWN) + b"WAVE", sizes]
+
+
+def _is_chunk(head: bytes) -> bool:
+    return len(head) == 8 and head[:4].isalnum() and head[:4].isascii()
+
+
+def _au(file: BinaryIO, size: int) -> list[Piece]:
+    """AU: a length of 0 becomes the one that means `unknown`, which libsndfile knows."""
+    file.seek(8)
+    if any(file.read(4)):
+        return [range(size)]
+    return [range(8), struct.pack("<I", UNKNOWN), range(12, size)]
+
+
+def _caf(file: BinaryIO, size: int) -> list[Piece]:
+    """CAF: -1 is the length of samples that go on to the end of the file."""
+    position = CAF_START
+    for _ in range(MAX_CHUNKS):
+        file.seek(position)
+        chunk = file.read(12)
+        if len(chunk) < 12:
+            break
+        name, told = struct.unpack(">4sq", chunk)
+        start = position + 12
+        if name == b"data" and told == -1:
+            return [range(position + 4), struct.pack(">q", size - start), range(start, size)]
+        if told < 0:
+            break
+        position = start + told
+    return [range(size)]
+
+
+def _flac(file: BinaryIO, size: int) -> list[Piece]:
+    """FLAC without a length: the decoder would take a tag at the end for a damaged frame."""
+    file.seek(max(0, size - ID3V1_BYTES))
+    return [range(size - ID3V1_BYTES if file.read(3) == b"TAG" else size)]

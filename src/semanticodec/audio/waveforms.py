@@ -1,0 +1,233 @@
+"""What users give as audio -> recordings: names and blocks of mono samples at 16 kHz.
+
+path, bytes, file object      one recording, read block by block (`audio.io`)
+[S]                           one recording
+[1, S], [2, S]                one recording of one or two channels
+[B, C, S]                     B recordings of C channels
+list of these                 their recordings in order; a list of floats is one [S]
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from semanticodec.audio.io import AudioSource, read_blocks, resample_blocks
+from semanticodec.errors import AudioError
+from semanticodec.token_format import SAMPLE_RATE
+
+# More are no channels: an axis of samples or of recordings in the wrong place.
+MAX_CHANNELS = 64
+# In a 2-D array, more rows could as well be recordings.
+MAX_ROWS = 2
+# Floats are meant to lie in [-1, 1]; this is 40 dB above it, and 8-bit integers reach 128.
+LARGEST_FLOAT = 100.0
+# Samples in 32 bits that never leave the range of 16 bits lie 90 dB below full scale.
+RANGE_16_BITS = 2**15
+
+Audio = AudioSource | np.ndarray | Tensor | list | tuple
+FORMS = "give a path, an array, a tensor, or a list of these"
+
+
+class Recording(NamedTuple):
+    """One recording, read as its blocks are asked for.
+
+    Attributes:
+        name: what to call it in a message.
+        blocks: consecutive mono samples at 16 kHz, float32.
+    """
+
+    name: str
+    blocks: Iterable[np.ndarray]
+
+
+def recordings(
+    audio: Audio, sample_rate: int | None = None, name: str = "audio"
+) -> Iterator[Recording]:
+    """Yield every recording in `audio`, files without loading them.
+
+    Args:
+        audio: see the head of this file.
+        sample_rate: Hz of arrays and lists of numbers (default 16 000); files state their own.
+        name: what to call `audio` in messages; its parts are called `audio[0]` and so on.
+    Raises:
+        AudioError: wrong shape or type, no recordings, NaN, or an unreadable file.
+    """
+    rate = _checked_rate(sample_rate)
+    if isinstance(audio, (str, os.PathLike)):
+        yield Recording(str(audio), read_blocks(audio))
+    elif is_file(audio):
+        yield Recording("the audio stream", read_blocks(audio))  # type: ignore[arg-type]
+    elif isinstance(audio, (np.ndarray, Tensor)):
+        yield from _array_recordings(_to_numpy(audio, name), rate, name)
+    elif not isinstance(audio, (list, tuple)):
+        where = "" if name == "audio" else f"{name}: "
+        raise AudioError(f"{where}{type(audio).__name__} is not audio; {_hint(audio)}")
+    elif not audio:
+        raise AudioError("an empty list holds no audio; give at least one item")
+    elif all(isinstance(item, Real) for item in audio):
+        yield from _array_recordings(_numbers(audio, name), rate, name)
+    else:
+        if isinstance(audio, tuple) and any(isinstance(item, Real) for item in audio):
+            raise AudioError(
+                f"{name} is a tuple with a number; give a sample rate apart from the samples: "
+                "encode(samples, sample_rate=rate)"
+            )
+        for index, item in enumerate(audio):
+            yield from recordings(item, sample_rate, f"{name}[{index}]")
+
+
+def waveforms(audio: Audio, sample_rate: int | None = None) -> list[Float[Tensor, " _S"]]:
+    """Return every recording in `audio` as a float32 mono waveform at 16 kHz on the CPU.
+
+    Args:
+        audio: see the head of this file.
+        sample_rate: Hz of arrays (default 16 000); files state their own.
+    Raises:
+        AudioError: see `recordings`.
+    """
+    found = []
+    for recording in recordings(audio, sample_rate):
+        wav = np.concatenate([np.zeros(0, np.float32), *recording.blocks])
+        found.append(torch.from_numpy(wav.astype(np.float32, copy=False)))
+    return found
+
+
+def is_file(audio: object) -> bool:
+    """Return whether `audio` names or holds a sound file rather than samples."""
+    return isinstance(audio, (str, os.PathLike, bytes)) or hasattr(audio, "read")
+
+
+def _checked_rate(sample_rate: int | None) -> int:
+    if sample_rate is None:
+        return SAMPLE_RATE
+    is_whole = isinstance(sample_rate, Real) and float(sample_rate).is_integer()
+    if not is_whole or sample_rate <= 0:
+        raise AudioError(
+            f"a sample rate of {sample_rate!r} Hz is impossible; give a positive whole number"
+        )
+    return int(sample_rate)
+
+
+def _hint(audio: object) -> str:
+    if isinstance(audio, Mapping):
+        return "give its array, and its rate as sample_rate"
+    return FORMS
+
+
+def _numbers(audio: list | tuple, name: str) -> np.ndarray:
+    """Return a list of samples as an array; whole numbers in it say nothing of their width."""
+    if all(isinstance(sample, (int, np.integer)) for sample in audio) and any(audio):
+        raise AudioError(
+            f"{name} is a list of integers, whose width nobody knows; give "
+            "np.array(samples, dtype=np.int16), or floats from -1 to 1"
+        )
+    return np.asarray(audio, dtype=np.float64)
+
+
+def _to_numpy(audio: np.ndarray | Tensor, name: str) -> np.ndarray:
+    if not isinstance(audio, Tensor):
+        return audio
+    if audio.layout != torch.strided or audio.is_quantized or audio.device.type == "meta":
+        kind = "on the device meta" if audio.device.type == "meta" else "sparse or quantized"
+        raise AudioError(f"{name} is a tensor {kind}; give a dense one with samples in it")
+    tensor = audio.detach()
+    if tensor.dtype == torch.bfloat16:  # numpy knows no bfloat16
+        tensor = tensor.float()
+    return tensor.resolve_conj().resolve_neg().cpu().numpy()
+
+
+def _array_recordings(samples: np.ndarray, source_rate: int, name: str) -> Iterator[Recording]:
+    _check_shape(samples.shape, name)
+    if samples.ndim == 3:
+        for index, item in enumerate(samples):
+            part = f"{name}[{index}]"
+            yield Recording(part, _blocks(item, source_rate, part))
+    else:
+        yield Recording(name, _blocks(samples, source_rate, name))
+
+
+def _check_shape(shape: tuple[int, ...], name: str) -> None:
+    """Refuse shapes that mean nothing, or could mean two things."""
+    if len(shape) not in (1, 2, 3):
+        raise AudioError(
+            f"{name} has the shape {shape}; give [samples], [1 or 2 channels, samples] or "
+            "[batch, channels, samples]"
+        )
+    if 0 in shape[:-1]:
+        raise AudioError(f"{name} has the shape {shape}: no recording is in it")
+    if len(shape) == 1:
+        return
+    channels, num_samples = shape[-2:]
+    if len(shape) == 3:
+        if channels > MAX_CHANNELS or channels > max(num_samples, MAX_ROWS):
+            raise AudioError(
+                f"{name} has the shape {shape}, {channels} channels of {num_samples} samples; "
+                "[batch, channels, samples] is expected (transposed?): give "
+                "wav.swapaxes(1, 2) if its samples come before the channels"
+            )
+    elif channels > MAX_ROWS and channels > num_samples:
+        raise AudioError(
+            f"{name} has the shape {shape}, {channels} channels of {num_samples} samples "
+            "(transposed?); soundfile's [samples, channels] is given as wav.T, or as wav.T[None] "
+            f"with more than {MAX_ROWS} channels"
+        )
+    elif channels > MAX_ROWS:
+        raise AudioError(
+            f"{name} has the shape {shape}, which could be {channels} recordings or one of "
+            f"{channels} channels; give wav[:, None] (a batch [{channels}, 1, {num_samples}]) or "
+            f"wav[None] (one recording [1, {channels}, {num_samples}])"
+        )
+
+
+def _blocks(samples: np.ndarray, source_rate: int, name: str) -> Iterator[np.ndarray]:
+    """Yield the mono mix of [S] or [C, S] at 16 kHz."""
+    scaled = _to_float(samples, name)
+    mono = scaled if scaled.ndim == 1 else scaled.mean(axis=0)
+    yield from resample_blocks([np.ascontiguousarray(mono)], source_rate)
+
+
+def _to_float(samples: np.ndarray, name: str) -> np.ndarray:
+    """Return samples in float32, integers scaled to [-1, 1).
+
+    Raises:
+        AudioError: a type that holds no samples, NaN, or values far beyond [-1, 1].
+    """
+    if samples.dtype == np.uint8:
+        return (samples.astype(np.float32) - 128.0) / 128.0
+    if samples.dtype.kind == "i" and samples.dtype.itemsize <= 4:
+        if samples.dtype.itemsize == 4:
+            _warn_of_narrow(samples, name)
+        return (samples / float(-int(np.iinfo(samples.dtype).min))).astype(np.float32)
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError(
+            f"{name} has samples of type {samples.dtype}; give floats from -1 to 1, int16, int32 "
+            "or uint8, each with its full range"
+        )
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{name} holds NaN or infinite samples; replace them before encoding")
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak > LARGEST_FLOAT:
+        raise AudioError(
+            f"{name} has floats up to {peak:g}; they are expected from -1 to 1: divide them by "
+            "the full scale, 32768 for 16-bit values"
+        )
+    return samples.astype(np.float32)
+
+
+def _warn_of_narrow(samples: np.ndarray, name: str) -> None:
+    peak = int(np.abs(samples.astype(np.int64)).max(initial=0))
+    if 0 < peak < RANGE_16_BITS:
+        warnings.warn(
+            f"{name} has int32 samples within {peak}, which is next to silence in 32 bits; if they "
+            "are 16-bit values, give them as int16",
+            stacklevel=2,
+        )

@@ -1,0 +1,64 @@
+"""A model folder's `config.json`: which token rates it offers, and the files of each; no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from semanticodec.errors import CheckpointError
+
+FORMAT = 1
+CONFIG_NAME = "config.json"
+DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "default_model"
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """Return the checked content of a model folder's `config.json`."""
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise CheckpointError(f"{folder} has no {CONFIG_NAME}; is it a model folder?")
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
+    if not isinstance(index, dict) or not isinstance(index.get("token_rates"), dict):
+        raise CheckpointError(f"{path} lists no token_rates; it is no model of this codec")
+    rates = index["token_rates"]
+    if not rates or not all(rate.isdecimal() for rate in rates):
+        raise CheckpointError(
+            f"{path} lists the token rates {', '.join(map(repr, rates)) or 'none'}; they are to be "
+            "numbers of tokens per second, at least one"
+        )
+    if index.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {index.get('format')!r}, this version reads {FORMAT}; upgrade"
+        )
+    return index
+
+
+def weight_files(folder: Path, token_rate: str, setting: Any) -> list[Path]:
+    """Return the weight files of one token rate of a model folder.
+
+    Args:
+        folder: model folder.
+        token_rate: tokens per second, as `config.json` writes them.
+        setting: what `config.json` says of that rate.
+    Raises:
+        CheckpointError: it names none, or files that are not beside it.
+    """
+    if not isinstance(setting, dict) or not isinstance(setting.get("weights"), list):
+        raise CheckpointError(
+            f"{folder / CONFIG_NAME} names no weights for token rate {token_rate}"
+        )
+    files = []
+    for name in setting["weights"]:
+        # A name with a path in it could point anywhere on the reader's disk.
+        if (
+            not isinstance(name, str)
+            or Path(name).name != name
+            or not name.endswith(".safetensors")
+        ):
+            raise CheckpointError(f"{name!r} is no plain .safetensors file name in {CONFIG_NAME}")
+        files.append(folder / name)
+    return files

@@ -1,0 +1,107 @@
+"""The stages that end in a waveform: spectral losses and discriminators that listen to it.
+
+generator:      mel_weight * mel loss + stft_weight * STFT loss
+                + adversarial_weight * GAN + feature_matching_weight * feature matching
+discriminator:  multi-period and multi-resolution, from `discriminator_start` on
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from semanticodec.training.data import Batch, rand_per_item
+from semanticodec.training.discriminators import (
+    MultiPeriodDiscriminator,
+    MultiResolutionDiscriminator,
+)
+from semanticodec.training.losses import MultiResolutionMelLoss, MultiResolutionStftLoss
+from semanticodec.training.stage import StepOutput
+from semanticodec.training.stages.adversarial import AdversarialStage
+
+
+class WaveformStage(AdversarialStage):
+    """Trains generators of waveforms; a subclass names them and says how they `generate`."""
+
+    config: Config
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Config(AdversarialStage.Config):
+        """Losses of a waveform and their weights.
+
+        The adversarial and the feature matching loss are averaged over the discriminators;
+        HiFi-GAN sums them, so its weights of 1 and 2 are 8 and 16 here.
+
+        Attributes:
+            periods: sizes of the discriminators that see every P-th sample.
+            resolutions: sizes of the discriminators that see spectrograms.
+            mel: settings of the mel loss.
+            stft: settings of the STFT loss.
+            mel_weight: weight of the mel loss.
+            stft_weight: weight of the STFT loss; 0 leaves it out.
+            excerpt_samples: length of the random excerpt of each item that the discriminators
+                judge, to save time; 0 = all of it.
+        """
+
+        periods: MultiPeriodDiscriminator.Config = MultiPeriodDiscriminator.Config()
+        resolutions: MultiResolutionDiscriminator.Config = MultiResolutionDiscriminator.Config()
+        mel: MultiResolutionMelLoss.Config = MultiResolutionMelLoss.Config()
+        stft: MultiResolutionStftLoss.Config = MultiResolutionStftLoss.Config()
+        mel_weight: float = 45.0
+        stft_weight: float = 0.0
+        adversarial_weight: float = 2.0
+        feature_matching_weight: float = 2.0
+        excerpt_samples: int = 0
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.periods = MultiPeriodDiscriminator(config.periods)
+        self.resolutions = MultiResolutionDiscriminator(config.resolutions)
+        self.mel_loss = MultiResolutionMelLoss(config.mel)
+        self.stft_loss = MultiResolutionStftLoss(config.stft)
+
+    def generate(self, batch: Batch) -> Float[Tensor, "B S"]:
+        """Return float32 waveforms as long as the batch's."""
+        raise NotImplementedError
+
+    def discriminators(self) -> Sequence[nn.Module]:
+        """Return the multi-period and the multi-resolution discriminators."""
+        return [self.periods, self.resolutions]
+
+    def generator_step(self, batch: Batch) -> StepOutput:
+        """Return the loss of the generated waveforms."""
+        config = self.config
+        generated = self.generate(batch)
+        mel = self.mel_loss(generated, batch.wav)
+        loss = config.mel_weight * mel
+        scalars = {"mel": mel}
+        if config.stft_weight > 0:
+            stft = self.stft_loss(generated, batch.wav)
+            loss = loss + config.stft_weight * stft
+            scalars |= {"stft": stft}
+        if self.is_adversarial(batch.step):
+            terms = self.adversarial_terms(batch, *self._excerpts(batch, generated))
+            loss = loss + config.adversarial_weight * terms.adversarial
+            scalars |= {"adversarial": terms.adversarial}
+            if terms.feature_matching is not None:
+                loss = loss + config.feature_matching_weight * terms.feature_matching
+                scalars |= {"feature_matching": terms.feature_matching}
+        return StepOutput(loss=loss, scalars=scalars)
+
+    def _excerpts(
+        self, batch: Batch, generated: Float[Tensor, "B S"]
+    ) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
+        """Cut the same random excerpt from each recording and what was generated for it."""
+        length = self.config.excerpt_samples or generated.shape[-1]
+        spare = max(generated.shape[-1] - length, 0)
+        draws = rand_per_item(batch.generators, ()).tolist()
+        starts = [int(draw * (spare + 1)) for draw in draws]
+        real_wav, generated_wav = (
+            torch.stack([row[at : at + length] for row, at in zip(wav, starts, strict=True)])
+            for wav in (batch.wav, generated)
+        )
+        return real_wav, generated_wav
