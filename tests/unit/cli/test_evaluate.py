@@ -82,3 +82,16 @@ def test_commands_that_moved_name_the_new_ones(name, capsys):
     assert (
         err.count("\n") == 1 and f"is now `python -m experiments.{name}`, run from a clone" in err
     )
+
+
+def test_packages_that_are_missing_are_named(tmp_path):
+    program = (
+        "import sys; sys.modules['pandas'] = None\n"
+        "from semanticodec.cli import main\n"
+        "sys.exit(main(['evaluate', 'reconstruction', '--suite', 'x', '-o', 'y', '--system', 'z']))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert finished.returncode == 2 and finished.stderr.count("\n") == 1
+    assert "needs pandas; install it with pip install 'semanticodec[eval]'" in finished.stderr
