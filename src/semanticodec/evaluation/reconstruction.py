@@ -116,33 +116,16 @@ def evaluate(
     names = [metric.name for metric in metrics.metrics]
     entries = _entries(specs, open_spec)
     baselines = _baselines(entries, settings.baselines)
-    recorded = _recorded(suite, entries, metrics, settings.device)
-    journal = Journal(out, recorded, settings.overwrite)
-    tasks = list(_tasks(suite, entries))
+    journal = Journal(out, _recorded(suite, entries, metrics, settings.device), settings.overwrite)
     make_work = partial(Scorer, partial(Metrics, names, resources), open_spec, settings.save_audio)
+    tasks = list(_tasks(suite, entries))
     _work(make_work, tasks, journal, settings)
     rows = [row for task in tasks if (row := journal.row(task.system, task.clip.name)) is not None]
     assert len(rows) == len(tasks)
+    described = [entry.described for entry in entries]
     results = {
-        "format": FORMAT,
-        "kind": RECONSTRUCTION,
-        **provenance(*_packages()),
-        "suite": {
-            "name": suite.name,
-            "domains": suite.domains,
-            "problems": list(suite.problems),
-        },
-        "settings": {
-            "metrics": names,
-            "skipped": metrics.skipped,
-            "models": metrics.models,
-            "device": settings.device,
-            "bootstrap_samples": NUM_RESAMPLES,
-            "seed": SEED,
-        },
-        **summarize(
-            rows, [entry.described for entry in entries], baselines, names, list(suite.domains)
-        ),
+        **_origin(suite, metrics, settings.device),
+        **summarize(rows, described, baselines, names, list(suite.domains)),
     }
     write_json(out / RESULTS_NAME, results)
     write_text(out / "clips.csv", report.clips_csv(results))
@@ -153,6 +136,28 @@ def evaluate(
 def num_failures(results: dict[str, Any]) -> int:
     """Return how many pairs of system and clip failed."""
     return sum(len(system["failures"]) for system in results["systems"])
+
+
+def _origin(suite: Suite, metrics: Metrics, device: str) -> dict[str, Any]:
+    """Return what results say of how they were measured."""
+    return {
+        "format": FORMAT,
+        "kind": RECONSTRUCTION,
+        **provenance(*_packages()),
+        "suite": {
+            "name": suite.name,
+            "domains": suite.domains,
+            "problems": list(suite.problems),
+        },
+        "settings": {
+            "metrics": [metric.name for metric in metrics.metrics],
+            "skipped": metrics.skipped,
+            "models": metrics.models,
+            "device": device,
+            "bootstrap_samples": NUM_RESAMPLES,
+            "seed": SEED,
+        },
+    }
 
 
 def _packages() -> list[str]:

@@ -190,6 +190,10 @@ def _failure_count(system: Mapping[str, Any]) -> str:
 
 def _trouble_sections(results: Results) -> Iterator[str]:
     """Yield what a reader must know: nothing that went wrong is left out."""
+    skipped = results["settings"].get("skipped", {})
+    if skipped:
+        lines = [f"- {name}: {reason}" for name, reason in skipped.items()]
+        yield "## Metrics that were skipped\n\n" + "\n".join(lines)
     problems = results["suite"]["problems"]
     if problems:
         yield "## Problems of the suite\n\n" + "\n".join(f"- {text}" for text in problems)

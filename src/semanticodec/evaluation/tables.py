@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 NOTHING = "–"
 Content = Mapping[str, Any]
 Row = Sequence[str]
@@ -40,6 +38,8 @@ def _cell(text: str) -> str:
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows as CSV with a header: `columns` first, then whatever else they hold."""
+    import pandas as pd
+
     frame = pd.DataFrame(list(rows))
     others = [name for name in frame.columns if name not in columns]
     return frame.reindex(columns=[*columns, *others]).to_csv(index=False, lineterminator="\n")
@@ -55,8 +55,9 @@ def number(value: float | None, decimals: int, sign: str = "") -> str:
     """
     if value is None or math.isnan(value):
         return NOTHING
-    # + 0.0: rounding leaves no negative zero.
-    return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}".replace("-", "−")
+    # + 0.0: rounding leaves no negative zero, save where signs tell on which side of it a bound is.
+    shown = value if sign else round(value, decimals) + 0.0
+    return f"{shown:{sign}.{decimals}f}".replace("-", "−")
 
 
 def estimate(score: Content | None, decimals: int, sign: str = "") -> str:

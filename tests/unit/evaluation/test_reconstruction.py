@@ -148,10 +148,10 @@ def test_audio_that_was_not_kept_is_made(suite_folder, tmp_path, log):
 def test_other_clips_systems_or_metrics_need_another_folder(suite_folder, tmp_path):
     out = tmp_path / "out"
     measure(suite_folder, out, "faulty:version=1,name=x")
-    with pytest.raises(ConfigError, match="another system x .*another --out, or --overwrite"):
+    with pytest.raises(ConfigError, match="system.x was .*another --output, or --overwrite"):
         measure(suite_folder, out, "faulty:version=2,name=x")
-    with pytest.raises(ConfigError, match="another setting metrics"):
+    with pytest.raises(ConfigError, match="setting.metrics was"):
         measure(suite_folder, out, "faulty:name=x", settings=Settings(metrics=("mel", "stft")))
     write_clip(suite_folder / "music/1.wav", seed=9)
-    with pytest.raises(ConfigError, match="another clip music/1"):
+    with pytest.raises(ConfigError, match="clip.music/1 was"):
         measure(suite_folder, out, "faulty:version=1,name=x")

@@ -138,3 +138,9 @@ def test_the_csv_holds_every_figure_of_every_clip():
     assert list(rows[0]) == ["system", "domain", "clip", "num_samples", "mel", "stoi"]
     assert (rows[0]["mel"], rows[0]["stoi"]) == ("1.0", "")
     assert (rows[1]["mel"], rows[1]["stoi"]) == ("", "0.5")
+
+
+def test_metrics_that_could_not_be_computed_are_named():
+    settings = {**results()["settings"], "skipped": {"stoi": "pystoi cannot be imported"}}
+    text = section(report.markdown(results(settings=settings)), "Metrics that were skipped")
+    assert text.strip() == "- stoi: pystoi cannot be imported"

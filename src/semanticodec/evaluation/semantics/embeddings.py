@@ -11,71 +11,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation.semantics.features import (
-    MEAN,
-    MEAN_AND_DEVIATION,
     Embedder,
     FeatureSpec,
     LogMelEmbedder,
+    LogMelStatsEmbedder,
     ModelEmbedder,
 )
-from semanticodec.evaluation.semantics.hear import LAYERS
-from semanticodec.evaluation.semantics.peer_features import (
-    PEER_LAYERS,
-    DacEmbedder,
-    EncodecEmbedder,
-)
-from semanticodec.evaluation.systems.model import Model
-from semanticodec.evaluation.systems.peers import Dac, Encodec
-from semanticodec.evaluation.systems.specs import (
-    SystemOptions,
-    current_form,
-    parse_spec,
-    read_options,
-)
+from semanticodec.evaluation.semantics.peer_features import DacEmbedder, EncodecEmbedder
+from semanticodec.evaluation.systems.specs import current_form, parse_spec, read_options
 
 LAYERS_KEY = "layers"
 
 
-@dataclass(frozen=True, kw_only=True)
-class FeatureKind:
-    """One kind of features.
-
-    Attributes:
-        open: returns the embedder of a group of specifications on a device.
-        options: what a specification may hold besides layers.
-        layers: to choose from, the first by default; empty if there are none.
-    """
-
-    open: Callable[[Sequence[FeatureSpec], str], Embedder]
-    options: type[SystemOptions] = SystemOptions
-    layers: tuple[str, ...] = ()
-
-
-KINDS: dict[str, FeatureKind] = {
-    "model": FeatureKind(
-        open=lambda specs, device: ModelEmbedder(Model(specs[0].spec, device), specs),
-        options=Model.Options,
-        layers=LAYERS,
-    ),
-    "encodec": FeatureKind(
-        open=lambda specs, device: EncodecEmbedder(Encodec(specs[0].spec, device), specs),
-        options=Encodec.Options,
-        layers=PEER_LAYERS,
-    ),
-    "dac": FeatureKind(
-        open=lambda specs, device: DacEmbedder(Dac(specs[0].spec, device), specs),
-        options=Dac.Options,
-        layers=PEER_LAYERS,
-    ),
-    "log-mel": FeatureKind(open=lambda specs, _: LogMelEmbedder(specs[0], MEAN)),
-    "log-mel-stats": FeatureKind(
-        open=lambda specs, _: LogMelEmbedder(specs[0], MEAN_AND_DEVIATION)
-    ),
+KINDS: dict[str, type[Embedder]] = {
+    "model": ModelEmbedder,
+    "encodec": EncodecEmbedder,
+    "dac": DacEmbedder,
+    "log-mel": LogMelEmbedder,
+    "log-mel-stats": LogMelStatsEmbedder,
 }
 
 
@@ -90,11 +47,11 @@ def parse_features(text: str) -> FeatureSpec:
     if kind is None:
         raise ConfigError(f"there are no features '{given.kind}'; choose from {', '.join(KINDS)}")
     layers, spec = given.options.get(LAYERS_KEY), given.without(LAYERS_KEY)
-    read_options(spec, kind.options)
-    if layers is not None and layers not in kind.layers:
-        offered = ", ".join(kind.layers) or f"none, so leave {LAYERS_KEY} out"
+    read_options(spec, kind.Options)
+    if layers is not None and layers not in kind.LAYERS:
+        offered = ", ".join(kind.LAYERS) or f"none, so leave {LAYERS_KEY} out"
         raise ConfigError(f"'{spec.kind}' has no layers '{layers}'; it has {offered}")
-    return FeatureSpec(spec=spec, layers=layers or next(iter(kind.layers), ""))
+    return FeatureSpec(spec=spec, layers=layers or next(iter(kind.LAYERS), ""))
 
 
 def current_form_of_features(text: str) -> str:
@@ -137,4 +94,4 @@ def open_embedder(specs: Sequence[FeatureSpec], device: str = "cpu") -> Embedder
         ConfigError: a setting that the model does not have.
         MissingDependencyError: a package that is not installed.
     """
-    return KINDS[specs[0].spec.kind].open(specs, device)
+    return KINDS[specs[0].spec.kind](specs, device)

@@ -32,8 +32,15 @@ from semanticodec.evaluation.semantics.probe import (
     probe,
 )
 from semanticodec.evaluation.semantics.report import markdown, results_csv
-from semanticodec.evaluation.semantics.tasks import ACCURACY, Task, find_tasks, open_task, rounds
-from semanticodec.files import write_json, write_text
+from semanticodec.evaluation.semantics.tasks import (
+    ACCURACY,
+    SPLITS,
+    Task,
+    find_tasks,
+    open_task,
+    rounds,
+)
+from semanticodec.files import json_digest, write_json, write_text
 from semanticodec.provenance import FORMAT, provenance
 
 DEFAULT_FEATURES = (
@@ -193,13 +200,11 @@ class _Evaluation:
 
     def _runs(self, task: Task, vectors: Float[Tensor, "N D"]) -> list[ProbeRun]:
         """Return the probe's runs, from the cache if everything that they depend on is there."""
-        targets = _targets(task)
-        parts = rounds(task)
-        key = hashlib.sha256(vectors.numpy().tobytes())
-        key.update(targets.numpy().tobytes())
+        targets, parts = _targets(task), rounds(task)
         plan = [task.metric, asdict(self.settings.probe), [asdict(part) for part in parts]]
-        key.update(json.dumps(plan).encode())
-        path = self.cache / "scores" / task.name / f"{key.hexdigest()[:24]}.json"
+        arrays = [_digest(vectors), _digest(targets)]
+        name = f"{json_digest([*arrays, plan])[:24]}.json"
+        path = self.cache / "scores" / task.name / name
         kept = _read_runs(path)
         if kept is not None:
             return kept
@@ -225,6 +230,10 @@ def _read_runs(path: Path) -> list[ProbeRun] | None:
         return None
 
 
+def _digest(array: Tensor) -> str:
+    return hashlib.sha256(array.numpy().tobytes()).hexdigest()
+
+
 def _targets(task: Task) -> Float[Tensor, "N classes"]:
     targets = torch.zeros(len(task.clips), len(task.classes))
     for row, clip in enumerate(task.clips):
@@ -240,12 +249,7 @@ def _describe_task(task: Task) -> Json:
         "num_classes": len(task.classes),
         "num_clips": len(task.clips),
         "rounds": [
-            {
-                "name": one.name,
-                "train": len(one.train),
-                "valid": len(one.valid),
-                "test": len(one.test),
-            }
+            {"name": one.name, **{part: len(getattr(one, part)) for part in SPLITS}}
             for one in parts
         ],
         "problems": list(task.problems),

@@ -58,26 +58,24 @@ class Task:
     """A labelled set.
 
     Attributes:
-        name: of the folder.
-        folder: where it lies.
+        name: name of the folder.
         classes: names of the labels.
         is_multilabel: whether a clip may have several labels.
         metric: "accuracy" or "mAP".
         clips: files that are there.
+        problems: files that are missing, and the like.
         folds: names of the folds in order; empty for a set with splits.
         test_folds: folds that are tested.
-        problems: files that are missing, and the like.
     """
 
     name: str
-    folder: Path
     classes: tuple[str, ...]
     is_multilabel: bool
     metric: str
     clips: tuple[LabelledClip, ...]
-    folds: tuple[str, ...]
-    test_folds: tuple[str, ...]
     problems: tuple[str, ...]
+    folds: tuple[str, ...]
+    test_folds: tuple[str, ...] = ()
 
 
 def find_tasks(paths: Iterable[Path]) -> list[Path]:
@@ -122,7 +120,8 @@ def open_task(
     """
     task = _read_hear(folder) if (folder / METADATA_NAME).is_file() else _read_labels(folder)
     if not task.clips:
-        raise DataError(f"task {task.name} has no sound files; {_first(task.problems)}")
+        problem = task.problems[0] if task.problems else "its lists are empty"
+        raise DataError(f"task {task.name} has no sound files; {problem}")
     if limit is not None:
         task = replace(task, clips=_limited(task.clips, limit))
     return replace(task, test_folds=_chosen_folds(task, test_folds))
@@ -145,10 +144,8 @@ def rounds(task: Task) -> list[Round]:
     return made
 
 
-def _frame(task_clips: Sequence[LabelledClip]) -> pd.DataFrame:
-    return pd.DataFrame([(clip.name, clip.labels, clip.part) for clip in task_clips]).set_axis(
-        ["name", "labels", "part"], axis="columns"
-    )
+def _frame(clips: Sequence[LabelledClip]) -> pd.DataFrame:
+    return pd.DataFrame([vars(clip) for clip in clips])
 
 
 def _chosen(is_wanted: pd.Series) -> tuple[int, ...]:
@@ -197,10 +194,6 @@ def _chosen_folds(task: Task, wanted: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def _first(problems: Sequence[str]) -> str:
-    return problems[0] if problems else "its lists are empty"
-
-
 # ---------------------------------------------------------------------- folders with labels.csv
 
 
@@ -226,17 +219,14 @@ def _read_labels(folder: Path) -> Task:
             f"{path} has the splits {', '.join(parts)}; write {', '.join(SPLITS)}, "
             "or use a column fold"
         )
-    folds = parts if part_column == "fold" else ()
     return Task(
         name=folder.resolve().name,
-        folder=folder,
         classes=classes,
         is_multilabel=False,
         metric=ACCURACY,
         clips=tuple(clips),
-        folds=folds,
-        test_folds=folds,
         problems=tuple(problems),
+        folds=parts if part_column == "fold" else (),
     )
 
 
@@ -259,11 +249,8 @@ def _column(path: Path, table: pd.DataFrame, *names: str) -> str:
 
 def _sorted_names(names: Iterable[str]) -> tuple[str, ...]:
     """Return names in order, numbers by their value and before words."""
-
-    def key(name: str) -> tuple[bool, int, str]:
-        return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
-
-    return tuple(sorted(names, key=key))
+    numbers = [name for name in names if name.isdecimal()]
+    return *sorted(sorted(numbers), key=int), *sorted(set(names) - set(numbers))
 
 
 # ---------------------------------------------------------------------- HEAR's folders
@@ -299,14 +286,12 @@ def _read_hear(folder: Path) -> Task:
             )
     return Task(
         name=name,
-        folder=folder,
         classes=classes,
         is_multilabel=is_multilabel,
         metric=MAP if is_multilabel else _hear_metric(metadata),
         clips=tuple(clips),
-        folds=folds,
-        test_folds=folds,
         problems=tuple(problems),
+        folds=folds,
     )
 
 

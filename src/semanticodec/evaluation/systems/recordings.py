@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from semanticodec.audio.io import load_audio, seekable_sound
 from semanticodec.errors import AudioError, ConfigError, DataError
-from semanticodec.evaluation.suites import AUDIO_SUFFIXES, find_recordings
+from semanticodec.evaluation.suites import find_recordings
 from semanticodec.evaluation.systems.base import Reconstruction, System, fitted
 from semanticodec.evaluation.systems.specs import (
     Spec,
@@ -22,6 +22,7 @@ from semanticodec.evaluation.systems.specs import (
     limited,
     read_options,
 )
+from semanticodec.listing import AUDIO_SUFFIXES
 from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:

@@ -162,3 +162,14 @@ def test_the_table_knows_rates_and_directions():
     better = {name for name, metric in METRICS.items() if metric.is_higher_better}
     assert better == {"visqol_speech", "visqol_audio", "stoi"}
     assert {name for name, metric in METRICS.items() if metric.is_speech_only} == {"stoi", "wer"}
+
+
+def test_by_default_everything_is_measured_that_can_be(monkeypatch):
+    assert list(Metrics(None, POCKETSPHINX).opened) == list(METRICS)
+    monkeypatch.setitem(sys.modules, "pystoi", None)
+    metrics = Metrics(None)
+    assert [metric.name for metric in metrics.metrics] == [
+        *("mel", "stft", "visqol_speech", "visqol_audio")
+    ]
+    assert "pip install 'semanticodec[eval]'" in metrics.skipped["stoi"]
+    assert "needs a recognizer; give pocketsphinx" in metrics.skipped["wer"]
