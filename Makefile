@@ -4,7 +4,7 @@
 #   make demo INPUT=any.wav       the same with a file, a folder or a glob of your own
 #   make test                     the tests (make test ARGS="-k container" for some of them)
 #   make test-slow                also those that need several GB of memory or many minutes
-#   make lint | make format       ruff, pyright, import-linter | let ruff rewrite
+#   make lint | make format       ruff, pyright, import-linter, vulture | let ruff rewrite
 #   make clean                    removes the environment and what the targets wrote
 #
 # TORCH_INDEX=URL installs PyTorch from another package index, for instance one of CPU builds.
@@ -67,6 +67,7 @@ lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 
 format: $(VENV)/.stamp-dev
 	$(BIN)/ruff check --fix .

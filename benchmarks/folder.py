@@ -15,8 +15,10 @@ from typing import Any
 from benchmarks.common import add_common_options, written_json
 from benchmarks.process import Finished, run_command
 from benchmarks.sound import write_sound
-from benchmarks.tables import seconds_text, table
-from semanticodec.benchmark.sound import SAMPLE_RATE, synthesise
+from benchmarks.tables import seconds_text
+from semanticodec.benchmark.sound import synthesise
+from semanticodec.evaluation.tables import plain_table
+from semanticodec.token_format import SAMPLE_RATE
 
 NUM_CLIPS = 200
 SECONDS = (10.24, 5.0, 2.0)
@@ -102,7 +104,7 @@ def main() -> None:
     rows = [row for seconds in args.seconds for row in measure(seconds, args)]
     header = ("command", "clips", "within 20 %", "folder × real time", "file × real time")
     header += ("ratio", "CPU ratio", "folder seconds", "file seconds")
-    text = table(header, [table_row(row) for row in rows], 3)
+    text = "\n".join(plain_table(header, [table_row(row) for row in rows], num_text_columns=3))
     sys.stdout.write(text + "\n")
     written_json(args, "folder", {"goal_ratio": GOAL, "runs": rows})
 

@@ -17,7 +17,8 @@ import numpy as np
 from benchmarks.common import add_common_options, written_json
 from benchmarks.process import run_command
 from benchmarks.sound import sound_blocks, write_sound
-from benchmarks.tables import seconds_text, table
+from benchmarks.tables import seconds_text
+from semanticodec.evaluation.tables import plain_table
 
 MINUTES = (1.0, 10.0, 60.0)
 COMMANDS = ("encode", "decode")
@@ -143,7 +144,7 @@ def main() -> None:
         lengths = sorted(set(args.minutes))
         rows = [row for minutes in lengths for row in measure(minutes, args, Path(folder))]
     header = ("command", "minutes", "seconds", "CPU seconds", "× real time", "memory MB")
-    sys.stdout.write(table(header, [table_row(row) for row in rows]) + "\n\n")
+    sys.stdout.write("\n".join(plain_table(header, [table_row(row) for row in rows])) + "\n\n")
     summary = summarise(rows)
     for command, fit in summary.items():
         sys.stdout.write(describe(command, fit) + "\n")

@@ -22,10 +22,10 @@ from torch import nn
 from benchmarks.fast_paths import cpu_seconds, random_weights
 from semanticodec import SemantiCodec
 from semanticodec.decoder.decoder import Decoder
-from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_export import graph_bytes
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs
 from semanticodec.runtimes.onnx_session import open_session, run_session
+from semanticodec.token_format import TokenGrid
 
 MODULES = ("unet", "vae", "vocoder")
 RUNTIMES = ("compiled", "onnx")
@@ -102,7 +102,7 @@ def main() -> None:
         codec = SemantiCodec.from_pretrained()
         decoder, stack_factor = codec.decoder, codec.config.encoder.stack_factor
     assert isinstance(decoder, Decoder)
-    graphs = decoder_graphs(decoder, positions_per_window(stack_factor))
+    graphs = decoder_graphs(decoder, TokenGrid.from_stack_factor(stack_factor).positions_per_window)
     modules = modules_of(decoder, graphs, getattr(torch, args.dtype))
     sys.stdout.write(f"{'module':8} {'runtime':9} {'best s':>8} {'gain':>6} {'start s':>8}\n")
     with torch.inference_mode():

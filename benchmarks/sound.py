@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import Float
 
-from semanticodec.benchmark.sound import SAMPLE_RATE, synthesise
+from semanticodec.benchmark.sound import synthesise
+from semanticodec.token_format import SAMPLE_RATE
 
 BLOCK_S = 10.0
 

@@ -16,8 +16,10 @@ from typing import Any
 from benchmarks.common import add_common_options, written_json
 from benchmarks.process import run_command, run_python
 from benchmarks.sound import write_sound
-from benchmarks.tables import seconds_text, table
-from semanticodec.benchmark.sound import SAMPLE_RATE, synthesise
+from benchmarks.tables import seconds_text
+from semanticodec.benchmark.sound import synthesise
+from semanticodec.evaluation.tables import plain_table
+from semanticodec.token_format import SAMPLE_RATE
 
 CLIP_S = 3.0
 # Seconds by the wall clock on two cores; decoding has no goal of its own.
@@ -91,7 +93,7 @@ def main() -> None:
             needed = model if name in ("encode", "decode") else []
             rows.append(measure(name, [*words, *needed], args.runs, args.threads))
     header = ("command", "torch", "goal", "seconds", "from", "to", "CPU seconds", "memory MB")
-    text = table(header, [table_row(row) for row in rows], 3)
+    text = "\n".join(plain_table(header, [table_row(row) for row in rows], num_text_columns=3))
     sys.stdout.write(text + "\n")
     written_json(args, "startup", {"clip_seconds": CLIP_S, "commands": rows})
 

@@ -3,7 +3,7 @@
 import json
 
 ORIGIN = {
-    "format": 1,
+    "format": 2,
     "date": "2026-01-02T03:04:05Z",
     "machine": {"processor": "Abacus 9", "cores": 2, "platform": "Linux x86_64"},
     "versions": {"semanticodec": "0.1.0", "python": "3.11.0"},
@@ -55,7 +55,7 @@ def reconstruction(*systems):
         },
         "settings": {
             "metrics": ["mel", "visqol_speech", "stoi", "wer"],
-            "recogniser": "parrot",
+            "models": {"wer": "parrot"},
             "bootstrap_samples": 2000,
             "seed": 0,
         },
@@ -100,7 +100,7 @@ def semantics(**accuracies):
                 "task": task,
                 "metric": "accuracy",
                 "mean": mean,
-                "deviation": 1.5,
+                "std": 1.5,
                 "runs": [mean - 1.5, mean + 1.5],
                 "bits_per_second": 1300.0,
                 "details": {

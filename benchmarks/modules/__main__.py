@@ -25,7 +25,6 @@ from semanticodec.cli.options import (
     Parser,
     add_decode_options,
     add_model_options,
-    checked_device,
     load_codec,
     positive_int,
     renamed,
@@ -33,6 +32,7 @@ from semanticodec.cli.options import (
 )
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
+from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError, MissingDependencyError
 from semanticodec.files import write_bytes
 from semanticodec.runtimes import use_runtime

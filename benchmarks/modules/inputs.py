@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES
 from semanticodec.benchmark.modules import MODULES
 from semanticodec.codec import SemantiCodec
 from semanticodec.decoder.decoder import LATENT_FRAMES
-from semanticodec.layers.stacking import positions_per_window
+from semanticodec.token_format import WINDOW_SAMPLES
 
 ANY_TIMESTEP = 500
 MEL_FRAMES_PER_LATENT_FRAME = 4
@@ -128,7 +128,7 @@ WHOLES = MappingProxyType(
 
 def positions(codec: SemantiCodec) -> int:
     """Return the positions of a whole window."""
-    return positions_per_window(codec.config.encoder.stack_factor)
+    return codec.format.positions_per_window
 
 
 def parts_of(names: tuple[str, ...]) -> tuple[str, ...]:

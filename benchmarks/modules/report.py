@@ -6,7 +6,8 @@ from typing import Any
 
 from benchmarks.modules.official import NUM_STEPS, SAMPLER
 from benchmarks.modules.settings import CHANNELS_LAST, CONVOLUTION
-from benchmarks.tables import count, seconds_text, table
+from benchmarks.tables import count, seconds_text
+from semanticodec.evaluation.tables import plain_table, table
 
 HEADER = (
     "module",
@@ -28,9 +29,9 @@ def text_report(report: dict[str, Any]) -> str:
     lines = [
         describe_run(report),
         "",
-        table(PEAK_HEADER, peak_rows(report), 2),
+        *plain_table(PEAK_HEADER, peak_rows(report), num_text_columns=2),
         "",
-        table(HEADER, module_rows(report)),
+        *plain_table(HEADER, module_rows(report)),
         "",
         *findings(report),
     ]
@@ -49,14 +50,14 @@ def markdown_report(report: dict[str, Any], picture: str | None = None) -> str:
         "",
         describe_run(report),
         "",
-        table(HEADER, module_rows(report), style="pipe"),
+        *table(HEADER, module_rows(report)),
         "",
         *(f"- {line}" for line in findings(report)),
         "",
         *([f"![Where the time goes]({picture})", ""] if picture else []),
         "What this machine reached in the same run:",
         "",
-        table(PEAK_HEADER, peak_rows(report), 2, style="pipe"),
+        *table(PEAK_HEADER, peak_rows(report), num_text_columns=2),
         "",
         *(f"- {line}" for line in explanations(report)),
     ]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.ablations import sweeps
-from experiments.ablations.recipes import PAPER_RATE, TOKEN_RATES
+from experiments.ablations.recipes import PAPER_RATE
 from experiments.ablations.run import Ablation
 from experiments.ablations.trained import centroid_variants, trained_variants
 from experiments.ablations.training import Training
@@ -24,17 +24,19 @@ from semanticodec.cli.evaluate_options import (
     add_report_options,
     measuring_settings,
 )
-from semanticodec.cli.options import checked_device, named_folders, positive_int, renamed
+from semanticodec.cli.options import named_folders, positive_int, renamed
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
+from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation.suites import open_suite
-from semanticodec.evaluation.systems.base import folder_name
 from semanticodec.evaluation.systems.model import BUILT_IN
+from semanticodec.evaluation.systems.specs import folder_name
+from semanticodec.token_format import TOKEN_RATES
 
 TRAINED = ("variable-vocabulary", "acoustic-codebook", "lstm-direction", "learnable-semantic")
 _TRAINING = ("data", "module", "recipe", "steps", "token_rate")
-_QUALITY = ("suite", "limit", "metrics", "recogniser")
+_QUALITY = ("suite", "limit", "metrics", "recognizer")
 # The options of each ablation, beside those that all have.
 OPTIONS: dict[str, tuple[str, ...]] = {
     "guidance-steps": ("model", "token_rate", "guidance", "num_steps", *_QUALITY),
@@ -145,7 +147,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("measuring")
     group.add_argument(
         "--suite",
-        metavar="FOLDER|paper",
+        metavar="FOLDER",
         help="clips to reconstruct, as `evaluate reconstruction` takes them",
     )
     add_metric_options(group)
@@ -236,8 +238,7 @@ def run(args: argparse.Namespace) -> int:
 def _ablation(args: argparse.Namespace) -> Ablation:
     suite = None
     if args.suite is not None:
-        is_shown = is_watched(args.quiet)
-        suite = open_suite(args.suite, limit=args.limit, show_progress=is_shown)
+        suite = open_suite(args.suite, limit=args.limit)
     if "model" in OPTIONS[args.name]:
         training = None
         origin = {"model": BUILT_IN if args.model is None else folder_name(args.model)}
@@ -281,7 +282,7 @@ def _variants(args: argparse.Namespace, training: Training | None) -> Outcome:
     if args.token_rate is not None:
         rates = (args.token_rate,)
     elif args.name == "variable-vocabulary":
-        rates = TOKEN_RATES
+        rates = TOKEN_RATES[::-1]
     else:
         rates = (training.given_rate() or PAPER_RATE,)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.ablations.variant import TROUBLES, Failure, Variant
+from experiments.ablations.variant import EXPECTED_ERRORS, Failure, Variant
 from semanticodec.evaluation.reconstruction import Settings, evaluate
 from semanticodec.evaluation.semantics.run import evaluate_semantics
 from semanticodec.evaluation.suites import Suite
@@ -57,7 +57,7 @@ def measure_reconstruction(
     for variant in variants:
         try:
             open_system(variant.spec, threads=settings.threads, device=settings.device)
-        except TROUBLES as error:
+        except EXPECTED_ERRORS as error:
             failures.append(Failure.of(variant.label, error))
         else:
             openable.append(variant)
@@ -89,17 +89,17 @@ def measure_semantics(
         folder: of the results.
         show_progress: draw bars.
     Returns:
-        The row's semantics by label: task -> mean and deviation, and their average; and what
+        The row's semantics by label: task -> mean and std, and their average; and what
         failed.
     """
-    specs = [f"{variant.spec}:{FIRST_LAYER}" for variant in variants]
+    specs = [f"{variant.spec},layers={FIRST_LAYER}" for variant in variants]
     results = evaluate_semantics(tasks, specs, out=folder, show_progress=show_progress)
     names = [task["name"] for task in results["tasks"]]
     semantics: dict[str, Json] = {}
     for score in results["scores"]:
         label = score["features"].removesuffix(f":{FIRST_LAYER}")
         own = semantics.setdefault(label, {})
-        own[score["task"]] = {"mean": score["mean"], "deviation": score["deviation"]}
+        own[score["task"]] = {"mean": score["mean"], "std": score["std"]}
     for own in semantics.values():
         if set(own) == set(names):
             means = [own[name]["mean"] for name in names]

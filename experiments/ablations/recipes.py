@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from semanticodec.recipes import codebook, codec
+from semanticodec.token_format import TokenGrid
 from semanticodec.training.stages.codebook import CodebookRecipe
 from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 from semanticodec.training.train import Recipe
@@ -19,7 +20,6 @@ from semanticodec.training.train import Recipe
 SIZES = ("tiny", "small", "paper")
 # Tables V, VI and VII are of this rate; Table IV has all three.
 PAPER_RATE = 50
-TOKEN_RATES = (100, 50, 25)
 
 
 def base(size: str, token_rate: int) -> Recipe:
@@ -32,7 +32,7 @@ def base(size: str, token_rate: int) -> Recipe:
     if size == "paper":
         return codec.RECIPES[f"paper_{token_rate}"]()
     recipe = codec.tiny() if size == "tiny" else _short(codec.small())
-    single = _with(recipe, stack_factors=(100 // token_rate,))
+    single = _with(recipe, stack_factors=(TokenGrid(token_rate).stack_factor,))
     return replace(single, name=f"codec/{size}_{token_rate}")
 
 
@@ -47,7 +47,7 @@ def _short(recipe: Recipe) -> Recipe:
 def clustering(size: str, token_rate: int) -> CodebookRecipe:
     """Return the run that makes the semantic codebooks which the variants are trained with."""
     name = f"paper_{token_rate}" if size == "paper" else size
-    recipe = replace(codebook.RECIPES[name](), stack_factor=100 // token_rate)
+    recipe = replace(codebook.RECIPES[name](), stack_factor=TokenGrid(token_rate).stack_factor)
     # The built-in model's largest vocabularies would take longer than the variants' training.
     return replace(recipe, vocab_sizes=(4096, 8192)) if size == "small" else recipe
 

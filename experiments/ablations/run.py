@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +16,16 @@ from experiments.ablations.measure import (
 from experiments.ablations.report import csv_text, markdown
 from experiments.ablations.variant import Failure, Outcome, Variant
 from experiments.results.reader import ABLATIONS
-from semanticodec.errors import ConfigError
-from semanticodec.evaluation.metrics import Metrics
+from semanticodec.evaluation.metrics import Metrics, Resources
 from semanticodec.evaluation.reconstruction import Settings
 from semanticodec.evaluation.semantics.tasks import find_tasks
 from semanticodec.evaluation.suites import Suite
 from semanticodec.files import write_json, write_text
 from semanticodec.provenance import FORMAT, provenance
+from semanticodec.runs import claim
 
 CLAIM_NAME = "ablation.json"
+REMEDY = "give the same options again, or another --output"
 # Where the paper has each ablation.
 PAPER: Mapping[str, Mapping[str, str]] = {
     "variable-vocabulary": {"table": "IV"},
@@ -73,10 +73,14 @@ class Ablation:
             MissingDependencyError: a metric needs what is not installed.
             KeyboardInterrupt: a signal stopped the training.
         """
-        self._claim()
+        # Rows of another kind would be mixed with these.
+        claimed = {"ablation": self.name, **self.origin}
+        claim(self.out, claimed, name=CLAIM_NAME, remedy=REMEDY)
         # What measuring would stumble over is said before hours of training.
         if self.suite is not None:
-            Metrics(self.reconstruction.metrics, recogniser=self.reconstruction.recogniser)
+            Metrics(
+                self.reconstruction.metrics, Resources(recognizer=self.reconstruction.recognizer)
+            )
         find_tasks(self.tasks)
         outcome = self.make_variants()
         variants, failures = outcome.variants, list(outcome.failures)
@@ -101,21 +105,6 @@ class Ablation:
         ]
         return self._written(rows, failures, measured)
 
-    def _claim(self) -> None:
-        """Refuse a folder in which rows of another kind would be mixed with these."""
-        path = self.out / CLAIM_NAME
-        # Through JSON, as the recorded claim went: tuples become lists.
-        wanted = json.loads(json.dumps({"ablation": self.name, **self.origin}))
-        if path.is_file():
-            found = _read_claim(path)
-            differing = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
-            if differing:
-                raise ConfigError(
-                    f"{self.out} holds an ablation with another {' and '.join(differing)}; "
-                    "give the same options again, or another --out"
-                )
-        write_json(path, wanted)
-
     def _written(
         self, rows: Sequence[Json], failures: Sequence[Failure], measured: Reconstructions
     ) -> Json:
@@ -134,13 +123,6 @@ class Ablation:
         write_text(self.out / "results.csv", csv_text(results))
         write_text(self.out / "report.md", markdown(results))
         return results
-
-
-def _read_claim(path: Path) -> Json:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path} is damaged ({error}); give another --out") from error
 
 
 def _folder_name(variants: Sequence[Variant]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.ablations import recipes as ablations
 from experiments.ablations.training import Training, read_inertia
-from experiments.ablations.variant import TROUBLES, Failure, Outcome, Variant
+from experiments.ablations.variant import EXPECTED_ERRORS, Failure, Outcome, Variant
 from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 from semanticodec.training.train import Recipe
 
@@ -56,7 +56,7 @@ def _variants_of_rate(name: str, training: Training, rate: int, tell: Tell) -> O
     tell(f"codebooks for {rate} tokens per second")
     try:
         codebook = training.codebook(rate)
-    except TROUBLES as error:
+    except EXPECTED_ERRORS as error:
         return Outcome(failures=tuple(Failure.of(label, error) for label in recipes))
     variants: list[Variant] = []
     failures: list[Failure] = []
@@ -65,7 +65,7 @@ def _variants_of_rate(name: str, training: Training, rate: int, tell: Tell) -> O
         folder = training.out / f"{label.replace(' ', '_')}_{rate}"
         try:
             record = training.trained(recipe, folder, codebook)
-        except TROUBLES as error:
+        except EXPECTED_ERRORS as error:
             failures.append(Failure.of(label, error))
             continue
         variants.append(
@@ -101,7 +101,7 @@ def _centroids_of_rate(training: Training, rate: int, tell: Tell) -> Outcome:
         codebook = training.clustered(clustering, training.out / f"centroids_{rate}")
         model = training.joined(training.out / f"model_{rate}", rate, codebook)
         inertia = read_inertia(codebook)
-    except TROUBLES as error:
+    except EXPECTED_ERRORS as error:
         return Outcome(failures=tuple(Failure.of(label, error) for label in labels.values()))
     variants = [
         Variant(

@@ -21,11 +21,11 @@ from experiments.ablations import recipes as ablations
 from semanticodec.checkpoints.pretrained import CONFIG_NAME, WEIGHTS_NAME
 from semanticodec.checkpoints.trained_module import CODEBOOK, read_module
 from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.token_format import TokenGrid
 from semanticodec.training.stages.codebook import CodebookRecipe
-from semanticodec.training.stages.modules import CODEC_MODULES
+from semanticodec.training.stages.modules import SHARED_MODULES
 from semanticodec.training.train import Recipe, RunOptions
 
-NEEDED_MODULES = tuple(name for name in CODEC_MODULES if name != CODEBOOK)
 # Of a run's last record, what tells how far training came.
 CURVES = (
     "reconstruction",
@@ -74,11 +74,11 @@ class Training:
             )
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise ConfigError("ablations train and measure in one process; start without torchrun")
-        missing = [name for name in NEEDED_MODULES if name not in self.modules]
-        unknown = [name for name in self.modules if name not in CODEC_MODULES]
+        missing = [name for name in SHARED_MODULES if name not in self.modules]
+        unknown = [name for name in self.modules if name not in (*SHARED_MODULES, CODEBOOK)]
         if missing or unknown:
             raise ConfigError(
-                f"the variants are built on the modules {', '.join(NEEDED_MODULES)} (and on a "
+                f"the variants are built on the modules {', '.join(SHARED_MODULES)} (and on a "
                 f"{CODEBOOK}, which is clustered where none is given); missing: "
                 f"{', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}; add "
                 "--module NAME=RUN/export for each"
@@ -101,7 +101,7 @@ class Training:
         if CODEBOOK not in self.modules:
             return None
         config, _ = read_module(self.modules[CODEBOOK], CODEBOOK)
-        return 100 // config["stack_factor"]
+        return TokenGrid.from_stack_factor(config["stack_factor"]).token_rate
 
     def codebook(self, token_rate: int) -> Path:
         """Return the export of the codebooks for a token rate: the given one, or a new one."""
@@ -140,7 +140,8 @@ class Training:
         if not _is_finished(_recorded(export), complete):
             stage = recipe.stage_config
             if stage.cached_windows:
-                _share_cache(folder, self.out / f"cache_{100 // stage.stack_factors[0]}")
+                rate = TokenGrid.from_stack_factor(stage.stack_factors[0]).token_rate
+                _share_cache(folder, self.out / f"cache_{rate}")
             recipe.run(options)
         record = _recorded(export)
         if not _is_finished(record, complete):

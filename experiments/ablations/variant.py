@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from semanticodec.errors import SemantiCodecError
+from semanticodec.evaluation.systems import Spec
 
-# What may befall one variant without a fault of the others; torch tells a lack of memory by a
-# RuntimeError.
-TROUBLES = (SemantiCodecError, OSError, RuntimeError)
+# Errors of one variant that leave the others; torch tells a lack of memory by a RuntimeError.
+EXPECTED_ERRORS = (SemantiCodecError, OSError, RuntimeError)
 # The folders of an absolute path, up to its last name.
 FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/]+/)+")
 
@@ -38,9 +38,9 @@ class Variant:
     @property
     def spec(self) -> str:
         """The variant as a system of the evaluation, with its label as name."""
-        head = "model" if self.model is None else f"model={self.model}"
-        options = {**self.options, "name": self.label}
-        return ",".join([head, *(f"{name}={value}" for name, value in options.items())])
+        place = {} if self.model is None else {"path": str(self.model)}
+        given = {name: str(value) for name, value in self.options.items()}
+        return str(Spec(kind="model", options={**place, **given, "name": self.label}))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,20 +16,21 @@ from experiments.figures.code_use import draw_code_use, measure_code_use
 from experiments.figures.pictures import add_matches, drawn, picture_path, save
 from experiments.results.reader import ABLATIONS, CODE_USE, Result, read_result, read_results
 from semanticodec.cli import run_command
+from semanticodec.cli.evaluate_options import current_specs
 from semanticodec.cli.options import (
     add_model_options,
-    checked_device,
     load_codec,
     positive_int,
     renamed,
 )
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE, print_warning
+from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError, DataError
 from semanticodec.evaluation.suites import Clip, Suite, open_suite
 from semanticodec.evaluation.systems import open_system
-from semanticodec.evaluation.systems.base import folder_name
 from semanticodec.evaluation.systems.model import BUILT_IN
+from semanticodec.evaluation.systems.specs import current_form, folder_name
 from semanticodec.files import write_json
 
 if TYPE_CHECKING:
@@ -166,7 +167,8 @@ def _draw_spectrograms(args: argparse.Namespace) -> Figure:
         )
     clips = _chosen(open_suite(args.suite), args.clip)
     device = checked_device(args.device)
-    systems = [open_system(spec, threads=args.threads, device=device) for spec in args.system]
+    specs = current_specs(args.system, current_form)
+    systems = [open_system(spec, threads=args.threads, device=device) for spec in specs]
     rows = spectrogram_grid.reconstructed_rows(clips, systems)
     hidden = not is_watched(args.quiet)
     rows = list(tqdm(rows, total=len(clips), unit="clip", disable=hidden, leave=False))

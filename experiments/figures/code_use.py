@@ -18,9 +18,8 @@ from jaxtyping import Integer
 
 from experiments.figures.style import GREY, PALETTE, new_figure, tidy
 from experiments.results.reader import CODE_USE
-from semanticodec.container.format import positions_per_column
 from semanticodec.errors import DataError, SemantiCodecError
-from semanticodec.evaluation.suites import NO_DOMAIN
+from semanticodec.evaluation.suites import ALL
 from semanticodec.provenance import FORMAT, provenance
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def measure_code_use(
         first = f", first {failures[0]['clip']}: {failures[0]['error']}" if failures else ""
         raise DataError(f"none of the clips of {suite_name} could be encoded{first}")
     if len(domains) > 1:
-        domains[NO_DOMAIN] = [codes for group in domains.values() for codes in group]
+        domains[ALL] = [codes for group in domains.values() for codes in group]
     return {
         "format": FORMAT,
         "kind": CODE_USE,
@@ -87,7 +86,7 @@ def measure_code_use(
 
 
 def _domain_use(items: Sequence[Codes], codec: SemantiCodec) -> dict[str, Any]:
-    num_bands = positions_per_column(codec.token_rate)
+    num_bands = codec.format.positions_per_column
     sizes = (codec.semantic_vocab_size, codec.acoustic_vocab_size)
     use: dict[str, Any] = {"num_clips": len(items)}
     for name, size in zip(STREAMS, sizes):
@@ -263,4 +262,4 @@ def _draw_bits(axes: Axes, uses: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _color(domain: str, index: int) -> str:
-    return TOTAL_COLOR if domain == NO_DOMAIN else PALETTE[index % len(PALETTE)]
+    return TOTAL_COLOR if domain == ALL else PALETTE[index % len(PALETTE)]

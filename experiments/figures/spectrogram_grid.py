@@ -18,8 +18,9 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.figures.style import GREY, new_figure
-from semanticodec.audio.io import SAMPLE_RATE, load_audio
+from semanticodec.audio.io import load_audio
 from semanticodec.errors import AudioError, SemantiCodecError
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -25,6 +25,8 @@ REQUIRED = {
     ABLATIONS: ("name", "settings", "rows"),
     CODE_USE: ("model", "suite", "domains"),
 }
+OLD_FORMAT = 1
+OLD_KEYS = {"deviation": "std"}
 USUAL_NAME = "results"
 PROVENANCE = ("date", "machine", "versions")
 
@@ -73,10 +75,10 @@ def read_result(path: Path) -> Result:
             f"{path} is of the kind {kind!r}; results are {', '.join(REQUIRED)}: "
             "give a file that `evaluate` wrote"
         )
-    if content.get("format") != FORMAT:
+    if content.get("format") not in (OLD_FORMAT, FORMAT):
         raise DataError(
-            f"{path} has format {content.get('format')!r}, this version reads {FORMAT}; "
-            "write it again with this version"
+            f"{path} has format {content.get('format')!r}, this version reads {OLD_FORMAT} and "
+            f"{FORMAT}; write it again with this version"
         )
     missing = [key for key in (*PROVENANCE, *REQUIRED[kind]) if key not in content]
     if missing:
@@ -84,7 +86,22 @@ def read_result(path: Path) -> Result:
             f"{path} lacks {', '.join(missing)}, which results of the kind {kind} have; "
             "write it again with `evaluate`"
         )
+    if content["format"] == OLD_FORMAT:
+        content = _current(content)
     return Result(path=path, kind=kind, content=content)
+
+
+def _current(content: Any) -> Any:
+    """Return the values of an old file under the keys of today."""
+    if isinstance(content, list):
+        return [_current(item) for item in content]
+    if not isinstance(content, dict):
+        return content
+    current = {OLD_KEYS.get(key, key): _current(value) for key, value in content.items()}
+    if "recogniser" in current:
+        name = current.pop("recogniser")
+        current["models"] = {} if name is None else {"wer": name}
+    return current
 
 
 def read_results(paths: Iterable[Path]) -> list[Result]:

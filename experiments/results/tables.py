@@ -85,7 +85,7 @@ def _task_cell(value: Any) -> str:
 def _accuracy(score: Content | None) -> str:
     if score is None:
         return NOTHING
-    return f"{number(score['mean'], 1)} ± {number(score['deviation'], 1)}"
+    return f"{number(score['mean'], 1)} ± {number(score['std'], 1)}"
 
 
 # ---------------------------------------------------------------------- code use

@@ -8,50 +8,27 @@ decode: Codes -> WindowsDecoder (overlapping windows -> Decoder -> overlap-add) 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from semanticodec.audio.fbank import Fbank
 from semanticodec.audio.waveforms import Audio, recordings
-from semanticodec.checkpoints.fingerprint import CurrentFingerprint
-from semanticodec.checkpoints.hub import download_official
-from semanticodec.checkpoints.official import load_official
-from semanticodec.checkpoints.pretrained import (
-    choose_vocabulary,
-    load_state,
-    model_folder,
-    read_setting,
-    read_weights,
-    write_model,
-)
+from semanticodec.codec_base import CodecBase
 from semanticodec.codes import UNKNOWN_FINGERPRINT, Codes
-from semanticodec.config import CodecConfig
-from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.noise import WindowNoise, seeded_noise
-from semanticodec.decoder.sampling import (
-    SamplingConfig,
-    SamplingValue,
-    choose_sampling,
-    qualities,
-)
+from semanticodec.decoder.sampling import SamplingConfig, SamplingValue
 from semanticodec.decoding import CodedRecording, WindowsDecoder
-from semanticodec.device import checked_device, checked_dtype
-from semanticodec.encoder.encoder import FEATURE_LAYERS, Encoder
-from semanticodec.encoding import Latents, RecordingEncoder
+from semanticodec.encoder.encoder import FEATURE_LAYERS
+from semanticodec.encoding import Latents, RecordingCodes, RecordingEncoder
 from semanticodec.errors import CodesError, ConfigError
-from semanticodec.layers.surroundings import check_fork, float32_default, trainable, undisturbed
-from semanticodec.layers.uninitialized import Uninitialized
-from semanticodec.runtimes.onednn import use_onednn
-from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat, vocab_size_of
+from semanticodec.layers.surroundings import padded, trainable, undisturbed
 from semanticodec.token_layouts import Ids
 
 
-class SemantiCodec(Formatted, nn.Module):
+class SemantiCodec(CodecBase):
     """Encoder and decoder of one setting: a token rate and a semantic vocabulary.
 
     Build it with `from_pretrained` or `from_official`; `codec(wav)` encodes and decodes.
@@ -63,191 +40,6 @@ class SemantiCodec(Formatted, nn.Module):
         config: sizes of all modules.
         format: token rate, vocabularies and sample rate of its codes.
     """
-
-    def __init__(self, config: CodecConfig) -> None:
-        super().__init__()
-        vocab_sizes = config.encoder.semantic.vocab_sizes
-        if len(vocab_sizes) != 1:
-            raise ConfigError(
-                f"a codec has one semantic vocabulary, not {vocab_sizes}; "
-                "choose one with semantic_vocab_size"
-            )
-        self.config = config
-        self.format = TokenFormat(
-            config.token_rate,
-            semantic_vocab_size=vocab_sizes[0],
-            acoustic_vocab_size=vocab_size_of(config.encoder.quantizer.codebook_size),
-        )
-        self._fingerprint = CurrentFingerprint()
-        with float32_default():
-            self.fbank = Fbank(config.encoder.audiomae.num_mel_bins)
-            self.encoder = Encoder(config.encoder)
-            self.decoder = Decoder(config.decoder)
-        use_onednn(self.eval().requires_grad_(False))
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        source: str | os.PathLike[str] | None = None,
-        *,
-        token_rate: int | None = None,
-        semantic_vocab_size: int | None = None,
-        device: str | torch.device = "cpu",
-        dtype: str | torch.dtype = "float32",
-        revision: str | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
-    ) -> SemantiCodec:
-        """Return the built-in model, or one from a folder or the Hub.
-
-        Args:
-            source: None for the built-in model; a folder with config.json; or a Hub id.
-            token_rate: 25, 50 or 100 where the model offers several (default: its own).
-            semantic_vocab_size: where it offers several (default: the largest).
-            device: where to compute, or "auto" for the fastest device present.
-            dtype: precision of everything after the quantizers; the encoder stays float32.
-            revision: branch, tag or commit of a Hub model.
-            cache_dir: folder of the Hub's files (default: the Hub client's own).
-            local_files_only: take a Hub model from that folder alone.
-            token: access token of the Hub, or whether to use the one that is stored.
-        Raises:
-            CheckpointError: files missing, damaged or of another model.
-            ConfigError: a setting that the model does not offer, or no such device.
-        """
-        folder = model_folder(
-            source,
-            revision,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            token=token,
-        )
-        config, files = read_setting(folder, token_rate)
-        config = choose_vocabulary(config, semantic_vocab_size)
-        return cls._from_state(config, lambda: read_weights(files, config), device, dtype)
-
-    @classmethod
-    def from_official(
-        cls,
-        *,
-        encoder: str | os.PathLike[str] | None = None,
-        decoder: str | os.PathLike[str] | None = None,
-        codebook: str | os.PathLike[str] | None = None,
-        token_rate: int = 100,
-        semantic_vocab_size: int = 16384,
-        device: str | torch.device = "cpu",
-        dtype: str | torch.dtype = "float32",
-        revision: str | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
-    ) -> SemantiCodec:
-        """Return the official system from its checkpoint files, or through the Hub's cache.
-
-        The official weights are licensed for non-commercial use (AudioMAE CC-BY-NC, AudioLDM 2
-        CC-BY-NC-SA); they are never part of this package.
-
-        Args:
-            encoder: `encoder.ckpt`; give all three files, or none to use the Hub.
-            decoder: `decoder.ckpt`.
-            codebook: the semantic codebook's `.npy`.
-            token_rate: 25, 50 or 100.
-            semantic_vocab_size: which codebook to take from the Hub.
-            device: where to compute, or "auto" for the fastest device present.
-            dtype: precision of everything after the quantizers; the encoder stays float32.
-            revision: branch, tag or commit on the Hub.
-            cache_dir: folder of the Hub's files (default: the Hub client's own).
-            local_files_only: take the files from that folder alone.
-            token: access token of the Hub, or whether to use the one that is stored.
-        Raises:
-            CheckpointError: a file that is missing, truncated, unsafe or of another model.
-            ConfigError: some of the three files given, but not all; or no such device.
-        """
-        given = [path for path in (encoder, decoder, codebook) if path is not None]
-        if len(given) not in (0, 3):
-            raise ConfigError(
-                f"{len(given)} of the three official files were given; give encoder, decoder and "
-                "codebook, or none of them to use the Hub"
-            )
-        if given:
-            files = [Path(path) for path in given]
-        else:
-            files = download_official(
-                token_rate,
-                semantic_vocab_size,
-                revision=revision,
-                cache_dir=cache_dir,
-                local_files_only=local_files_only,
-                token=token,
-            )
-        config, state = load_official(*files, token_rate=token_rate)
-        return cls._from_state(config, lambda: state, device, dtype)
-
-    @classmethod
-    def _from_state(
-        cls,
-        config: CodecConfig,
-        read_state: Callable[[], dict[str, Tensor]],
-        device: str | torch.device,
-        dtype: str | torch.dtype,
-    ) -> SemantiCodec:
-        device, dtype = checked_device(device), checked_dtype(dtype)
-        check_fork()
-        with Uninitialized(), torch.device("cpu"):
-            codec = cls(config)
-            load_state(codec, read_state())
-        codec.to(device)
-        codec.decoder.to(dtype)
-        return codec.eval().requires_grad_(False)
-
-    def save_pretrained(
-        self, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None
-    ) -> Path:
-        """Write config.json and model.safetensors, which `from_pretrained` loads.
-
-        Args:
-            folder: created if missing.
-            dtype: precision of the stored floats (None keeps theirs).
-        """
-        return write_model(folder, self.config, self.state_dict(), dtype=dtype)
-
-    # ------------------------------------------------------------------ what it is
-
-    @property
-    def model_fingerprint(self) -> bytes:
-        """8 bytes that name the encoder's weights as they are now; codes carry them."""
-        return self._fingerprint.of(self.encoder)
-
-    @model_fingerprint.setter
-    def model_fingerprint(self, name: bytes) -> None:
-        self._fingerprint.set(self.encoder, name)
-
-    @property
-    def num_codebooks(self) -> int:
-        """Streams of codes: semantic and acoustic; `vocab_sizes` has their sizes."""
-        return NUM_STREAMS
-
-    @property
-    def qualities(self) -> dict[str, SamplingConfig]:
-        """The settings behind "draft", "standard" and "best"; some may be the same."""
-        config = self.config.decoder
-        return qualities(config.sampling, config.sampling_presets)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the codec computes."""
-        return self.decoder.latent_scale.device
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SemantiCodec:
-        """Move all modules, and change the precision of the decoder alone."""
-
-        def without_precision(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
-
-        for module in self.children():
-            module._apply(fn if module is self.decoder else without_precision)
-        return self
 
     def forward(self, audio: Audio, sample_rate: int | None = None) -> Float[Tensor, "B 1 S"]:
         """Return what is left of recordings after `encode` and `decode`.
@@ -278,12 +70,7 @@ class SemantiCodec(Formatted, nn.Module):
         Source: paper Sec. III-C, Eq. (1)-(3); long audio Sec. IV-D.
         """
         encoder = self._recording_encoder()
-        return Codes.cat(
-            [
-                self._codes(found.semantic, found.acoustic, [found.num_samples])
-                for found in encoder.encode(recordings(audio, sample_rate))
-            ]
-        )
+        return self._codes(encoder.encode(recordings(audio, sample_rate)))
 
     def features(
         self, audio: Audio, layers: str = "all", sample_rate: int | None = None
@@ -306,8 +93,7 @@ class SemantiCodec(Formatted, nn.Module):
         if layers not in FEATURE_LAYERS:
             raise ConfigError(f"layers is {layers!r}; choose one of {', '.join(FEATURE_LAYERS)}")
         encoder = self._recording_encoder()
-        found = [encoder.features(each, layers) for each in recordings(audio, sample_rate)]
-        return nn.utils.rnn.pad_sequence(found, batch_first=True)
+        return padded([encoder.features(each, layers) for each in recordings(audio, sample_rate)])
 
     def encode_latent(self, audio: Audio, sample_rate: int | None = None) -> Latents:
         """Return what the two quantizers are given: `quantize` makes the codes of `encode` of it.
@@ -319,8 +105,8 @@ class SemantiCodec(Formatted, nn.Module):
         encoder = self._recording_encoder()
         found = [encoder.latents(each) for each in recordings(audio, sample_rate)]
         return Latents(
-            acoustic=nn.utils.rnn.pad_sequence([each.acoustic for each in found], True),
-            semantic=nn.utils.rnn.pad_sequence([each.semantic for each in found], True),
+            acoustic=padded([each.acoustic for each in found]),
+            semantic=padded([each.semantic for each in found]),
             num_samples=tuple(each.num_samples for each in found),
         )
 
@@ -333,12 +119,9 @@ class SemantiCodec(Formatted, nn.Module):
             CodesError: latents of another width or length.
         """
         self._check_rows(latents.acoustic, latents.semantic, latents.num_samples)
-        encoder, items = self._recording_encoder(), []
-        for acoustic, semantic, num_samples in zip(*latents, strict=True):
-            length = self.format.num_positions(num_samples)
-            codes = encoder.quantize(acoustic[:length], semantic[:length])
-            items.append(self._codes(*codes, [num_samples]))
-        return Codes.cat(items)
+        encoder = self._recording_encoder()
+        items = zip(latents.acoustic, latents.semantic, latents.num_samples, strict=True)
+        return self._codes(encoder.quantize(*item) for item in items)
 
     def codes_from(
         self,
@@ -371,9 +154,20 @@ class SemantiCodec(Formatted, nn.Module):
             partial=partial,
         )
 
-    def _codes(self, semantic: Tensor, acoustic: Tensor, num_samples: Sequence[int]) -> Codes:
+    def _codes(self, items: Iterable[RecordingCodes]) -> Codes:
         name = self.model_fingerprint
-        return Codes(semantic, acoustic, num_samples, self.format, fingerprint=name)
+        return Codes.cat(
+            [
+                Codes(
+                    item.semantic,
+                    item.acoustic,
+                    (item.num_samples,),
+                    self.format,
+                    fingerprint=name,
+                )
+                for item in items
+            ]
+        )
 
     def _recording_encoder(self) -> RecordingEncoder:
         for parameter in self.encoder.parameters():
@@ -429,63 +223,41 @@ class SemantiCodec(Formatted, nn.Module):
             ConfigError: no such setting, or one out of its range.
         """
         codes = self._own_codes(codes, layout)
-        chosen = self.sampling(sampling, quality=quality, **settings)
-        decoder = self._windows_decoder(chosen, seed, noise, batch_size)
-        wavs = decoder.decode([self._coded_recording(item) for item in codes])
-        return nn.utils.rnn.pad_sequence(wavs, batch_first=True).unsqueeze(1)
+        decoder = self._windows_decoder(
+            sampling,
+            quality=quality,
+            seed=seed,
+            noise=noise,
+            batch_size=batch_size,
+            **settings,
+        )
+        return decoder.decode([self._coded_recording(item) for item in codes])
 
     def decode_stream(
-        self,
-        codes: Codes | Ids,
-        *,
-        layout: str = "stacked",
-        sampling: SamplingConfig | str | None = None,
-        quality: str | None = None,
-        seed: int = 0,
-        noise: WindowNoise | None = None,
-        batch_size: int | None = None,
-        **settings: SamplingValue,
+        self, codes: Codes | Ids, *, layout: str = "stacked", **options: Any
     ) -> Iterator[Float[Tensor, "1 1 S"]]:
         """Return the samples of `decode` block by block, in memory that no length changes.
 
-        Args: those of `decode`; `codes` holds one item.
+        Args:
+            codes: one item, as `decode` takes it.
+            layout: layout of ids.
+            options: sampling, seed and all others of `decode`.
         """
         codes = self._own_codes(codes, layout)
         if len(codes) != 1:
             raise CodesError(f"decode_stream takes one item, not {len(codes)}; pass codes[i]")
-        chosen = self.sampling(sampling, quality=quality, **settings)
-        decoder = self._windows_decoder(chosen, seed, noise, batch_size)
-        blocks = decoder.stream(self._coded_recording(codes[0]))
-        return (block.view(1, 1, -1) for block in blocks)
+        blocks = self._windows_decoder(**options).stream(self._coded_recording(codes[0]))
+        return (trainable(block).view(1, 1, -1) for block in blocks)
 
-    def sampling(
-        self,
-        sampling: SamplingConfig | str | None = None,
-        *,
-        quality: str | None = None,
-        **settings: SamplingValue,
-    ) -> SamplingConfig:
-        """Return how `decode` samples with these arguments, the model's defaults filled in."""
-        if sampling is not None and quality is not None:
-            raise ConfigError("sampling and quality were given; one of them says how to sample")
-        config = self.config.decoder
-        chosen = sampling or quality or "standard"
-        return choose_sampling(config.sampling, config.sampling_presets, chosen, **settings)
-
-    def dequantize(self, codes: Codes | Ids, *, layout: str = "stacked") -> Float[Tensor, "B L D"]:
-        """Return the features that codes stand for: `features(audio, "all")` of encoded audio.
-
-        Args:
-            codes: codes or ids as `decode` takes them.
-            layout: layout of ids.
-        """
+    def dequantize(self, codes: Codes) -> Float[Tensor, "B L D"]:
+        """Return the features that codes stand for: `features(audio, "all")` of encoded audio."""
         found = []
-        for item in self._own_codes(codes, layout):
+        for item in self._own_codes(codes, "stacked"):
             with undisturbed(self.device):
                 streams = self._coded_recording(item).features(0, item.semantic.shape[1])
                 features = torch.cat(streams, dim=-1)[0].float().cpu()
             found.append(trainable(features))
-        return nn.utils.rnn.pad_sequence(found, batch_first=True)
+        return padded(found)
 
     def decode_features(
         self,
@@ -493,12 +265,7 @@ class SemantiCodec(Formatted, nn.Module):
         semantic: Float[Tensor, "B L D"],
         num_samples: int | Sequence[int],
         sampling: SamplingConfig | str | None = None,
-        *,
-        quality: str | None = None,
-        seed: int = 0,
-        noise: WindowNoise | None = None,
-        batch_size: int | None = None,
-        **settings: SamplingValue,
+        **options: Any,
     ) -> Float[Tensor, "B 1 S"]:
         """Return the waveforms of features in place of codes: the bounds of Table II.
 
@@ -506,12 +273,8 @@ class SemantiCodec(Formatted, nn.Module):
             acoustic: one row per position, as the first half of `features(..., "all")`.
             semantic: likewise, as the second half.
             num_samples: length of the result, or of every item's.
-            sampling: this and the others as in `decode`.
-            quality: see `decode`.
-            seed: see `decode`.
-            noise: see `decode`.
-            batch_size: see `decode`.
-            settings: see `decode`.
+            sampling: how to sample, as in `decode`.
+            options: seed and all others of `decode`.
         Raises:
             CodesError: not as many rows as `num_samples` has positions, or another width.
         """
@@ -519,46 +282,21 @@ class SemantiCodec(Formatted, nn.Module):
         lengths = [num_samples] * len(acoustic) if is_one else list(num_samples)
         self._check_rows(acoustic, semantic, lengths)
         items = [
-            CodedRecording(
-                features=lambda start, end, rows=rows: (
-                    rows[0][None, start:end],
-                    rows[1][None, start:end],
-                ),
-                num_positions=self.format.num_positions(length),
-                num_samples=length,
-            )
-            for *rows, length in zip(acoustic, semantic, lengths, strict=True)
+            CodedRecording.of_features(one, other, self.format.num_positions(length), length)
+            for one, other, length in zip(acoustic, semantic, lengths, strict=True)
         ]
-        chosen = self.sampling(sampling, quality=quality, **settings)
-        wavs = self._windows_decoder(chosen, seed, noise, batch_size).decode(items)
-        return nn.utils.rnn.pad_sequence(wavs, batch_first=True).unsqueeze(1)
+        return self._windows_decoder(sampling, **options).decode(items)
 
-    def decode_latent(
-        self,
-        latents: Latents,
-        *,
-        sampling: SamplingConfig | str | None = None,
-        quality: str | None = None,
-        seed: int = 0,
-        noise: WindowNoise | None = None,
-        batch_size: int | None = None,
-        **settings: SamplingValue,
-    ) -> Float[Tensor, "B 1 S"]:
+    def decode_latent(self, latents: Latents, **options: Any) -> Float[Tensor, "B 1 S"]:
         """Return the waveforms of latents that no quantizer has rounded, the codec's upper bound.
 
-        Args: latents as `encode_latent` gives them; the others are those of `decode`.
+        Args:
+            latents: from `encode_latent` of this model.
+            options: sampling, seed and all others of `decode`.
         """
         with undisturbed(self.device):
             acoustic = self.encoder.quantizer.bypass(latents.acoustic.to(self.device)).cpu()
-        return self.decode_features(
-            acoustic,
-            latents.semantic,
-            latents.num_samples,
-            self.sampling(sampling, quality=quality, **settings),
-            seed=seed,
-            noise=noise,
-            batch_size=batch_size,
-        )
+        return self.decode_features(acoustic, latents.semantic, latents.num_samples, **options)
 
     def _coded_recording(self, codes: Codes) -> CodedRecording:
         def features(start: int, end: int) -> tuple[Tensor, Tensor]:
@@ -574,18 +312,22 @@ class SemantiCodec(Formatted, nn.Module):
 
     def _windows_decoder(
         self,
-        settings: SamplingConfig,
-        seed: int,
-        noise: WindowNoise | None,
-        batch_size: int | None,
+        sampling: SamplingConfig | str | None = None,
+        *,
+        quality: str | None = None,
+        seed: int = 0,
+        noise: WindowNoise | None = None,
+        batch_size: int | None = None,
+        **settings: SamplingValue,
     ) -> WindowsDecoder:
+        """Return what decodes with the options of `decode`."""
         if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
             raise ConfigError(f"batch_size is {batch_size}; give 1 or more, or None")
         return WindowsDecoder(
             decoder=self.decoder,
             grid=self.format,
             pads_windows=self.config.pads_windows,
-            settings=settings,
+            settings=self.sampling(sampling, quality=quality, **settings),
             noise=noise or seeded_noise(seed, (1, *self.config.decoder.latent_shape)),
             batch_size=batch_size,
         )

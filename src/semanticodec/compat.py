@@ -21,7 +21,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES, window_fbank
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, window_fbank
+from semanticodec.audio.io import seekable_sound
 from semanticodec.audio.windows import OVERLAP_SAMPLES, decode_ranges, overlap_add
 from semanticodec.checkpoints.hub import download_official, find_official
 from semanticodec.codec import SemantiCodec as Codec
@@ -29,7 +30,7 @@ from semanticodec.decoder.noise import WindowNoise
 from semanticodec.decoder.sampler import ddim, release_timesteps
 from semanticodec.device import AUTO
 from semanticodec.errors import AudioError, CodesError
-from semanticodec.token_format import SAMPLE_RATE, TokenGrid
+from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 
 PATCH_SECONDS = 0.16
 # The vocoder emits 32 samples more than a window has, and the release joins them all: its seams
@@ -209,10 +210,12 @@ def load_first_channel(path: str | os.PathLike[str]) -> Float[Tensor, " S"]:
         AudioError: no such file, not audio, or NaN among the samples.
     """
     try:
-        samples, source_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError, TypeError) as error:
+        with seekable_sound(path) as sound:
+            samples, source_rate = sound.read(dtype="float32", always_2d=True), sound.samplerate
+    except (AudioError, soundfile.SoundFileError) as error:
+        reason = error.__cause__ or error
         raise AudioError(
-            f"{path} is not readable audio ({error}); give a wav, flac, ogg or mp3 file"
+            f"{path} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
         ) from error
     first = torch.from_numpy(np.ascontiguousarray(samples[:, 0]))
     if not first.isfinite().all():

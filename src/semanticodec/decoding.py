@@ -15,17 +15,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.audio.windows import STEP_SAMPLES, decode_ranges, overlap_add
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.noise import WindowNoise, check_noise
 from semanticodec.decoder.sampler import Noise
 from semanticodec.decoder.sampling import SamplingConfig
-from semanticodec.layers.surroundings import trainable, undisturbed
+from semanticodec.layers.surroundings import padded, trainable, undisturbed
 from semanticodec.token_format import TokenGrid
 
 StreamFeatures = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
-STEPS_PER_WINDOW = WINDOW_SAMPLES // STEP_SAMPLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +39,22 @@ class CodedRecording:
     features: Callable[[int, int], StreamFeatures]
     num_positions: int
     num_samples: int
+
+    @classmethod
+    def of_features(
+        cls,
+        acoustic: Float[Tensor, "L D"],
+        semantic: Float[Tensor, "L D"],
+        num_positions: int,
+        num_samples: int,
+    ) -> CodedRecording:
+        """Return what is decoded from features that are at hand, one row per position."""
+        rows = acoustic.unsqueeze(0), semantic.unsqueeze(0)  # L D -> 1 L D
+
+        def features(start: int, end: int) -> StreamFeatures:
+            return rows[0][:, start:end], rows[1][:, start:end]
+
+        return cls(features=features, num_positions=num_positions, num_samples=num_samples)
 
 
 class Window(NamedTuple):
@@ -77,22 +91,23 @@ class WindowsDecoder:
     noise: WindowNoise
     batch_size: int | None = None
 
-    def decode(self, items: Sequence[CodedRecording]) -> list[Float[Tensor, " S"]]:
-        """Return the waveform of every item, on the CPU."""
+    def decode(self, items: Sequence[CodedRecording]) -> Float[Tensor, "B 1 S"]:
+        """Return all waveforms on the CPU, the shorter ones zero-padded at the end."""
         windows: list[list[Tensor]] = [[] for _ in items]
         # Only windows of one length share a batch; an item's last is its shortest.
         ordered = sorted(self._windows(items), key=lambda window: -window.num_positions)
         for window, samples in self._decoded(items, ordered):
             windows[window.item].append(samples)
-        return [
+        wavs = [
             torch.cat(list(overlap_add(decoded, item.num_samples)))
             for decoded, item in zip(windows, items, strict=True)
         ]
+        return padded(wavs).unsqueeze(1)
 
     def stream(self, item: CodedRecording) -> Iterator[Float[Tensor, " S"]]:
         """Yield the waveform block by block, in memory that its length does not change."""
         decoded = self._decoded([item], self._windows([item]))
-        return overlap_add((samples for _, samples in decoded), item.num_samples)
+        yield from overlap_add((samples for _, samples in decoded), item.num_samples)
 
     def _decoded(
         self, items: Sequence[CodedRecording], windows: Iterable[Window]
@@ -114,7 +129,7 @@ class WindowsDecoder:
 
     def _windows(self, items: Sequence[CodedRecording]) -> Iterator[Window]:
         whole = self.grid.positions_per_window
-        step = whole // STEPS_PER_WINDOW
+        step = STEP_SAMPLES // self.grid.samples_per_position
         for number, item in enumerate(items):
             for index, (start, end) in enumerate(decode_ranges(item.num_positions, whole)):
                 needed = -(-(end - start) // step) * step

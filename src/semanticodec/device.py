@@ -49,6 +49,6 @@ def checked_dtype(dtype: str | torch.dtype) -> torch.dtype:
 
     offered = {name: getattr(torch, name) for name in (*DTYPES, "float64")}
     found = offered.get(dtype) if isinstance(dtype, str) else dtype
-    if found not in offered.values():
+    if found is None or found not in offered.values():
         raise ConfigError(f"{dtype!r} is not a precision; choose one of {', '.join(offered)}")
     return found

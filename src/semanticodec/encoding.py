@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from semanticodec.audio.fbank import FRAME_LENGTH, Fbank, window_fbank
 from semanticodec.audio.waveforms import Recording
-from semanticodec.audio.windows import encode_windows
+from semanticodec.audio.windows import STEP_SAMPLES, encode_windows
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import AudioError
 from semanticodec.layers.surroundings import undisturbed
@@ -27,8 +27,6 @@ from semanticodec.token_format import SAMPLE_RATE, TokenFormat
 # More bring nothing: the recurrence, which gains most, advances as many at once
 # (`runtimes.onednn.lstm`).
 WINDOWS_AT_ONCE = 8
-# A window that is not padded to its full length is a multiple of 0.32 s.
-STEPS_PER_WINDOW = 32
 
 
 class WindowFbank(NamedTuple):
@@ -156,35 +154,40 @@ class RecordingEncoder:
             return RecordingLatents(torch.cat(acoustic), torch.cat(semantic), num_samples)
 
     def quantize(
-        self, acoustic: Float[Tensor, "L D"], semantic: Float[Tensor, "L D"]
-    ) -> tuple[Int[Tensor, "1 L"], Int[Tensor, "1 L"]]:
-        """Return the semantic and the acoustic codes of a recording's latents, on the CPU.
+        self, acoustic: Float[Tensor, "L D"], semantic: Float[Tensor, "L D"], num_samples: int
+    ) -> RecordingCodes:
+        """Return the codes of a recording's latents, on the CPU.
 
         The latents of a recording give the codes that `encode` gives it: matrix products round
         by their size, so windows are searched one by one, as large as `encode` has them.
 
         Args:
-            acoustic: the acoustic encoder's output, one row per position.
-            semantic: AudioMAE's features, one row per position.
+            acoustic: the acoustic encoder's output, one row per position; padding may follow.
+            semantic: AudioMAE's features, likewise.
+            num_samples: length of the recording.
         """
+        total = self.format.num_positions(num_samples)
         whole = self.format.positions_per_window
-        step = whole // STEPS_PER_WINDOW
+        step = STEP_SAMPLES // self.format.samples_per_position
         codes = []
-        for start in range(0, len(acoustic), whole):
-            length = min(whole, len(acoustic) - start)
+        for start in range(0, total, whole):
+            length = min(whole, total - start)
             size = whole if self.pads_windows else -(-length // step) * step
-            rows = [
-                F.pad(latent[start : start + length], (0, 0, 0, size - length))[None]
+            window_semantic, window_acoustic = (
+                F.pad(latent[start : start + length], (0, 0, 0, size - length))[None].to(
+                    self.device, torch.float32
+                )
                 for latent in (semantic, acoustic)
-            ]
+            )
             with undisturbed(self.device):
                 found = self.encoder.quantize(
-                    *(row.to(self.device, torch.float32) for row in rows),
-                    self.format.semantic_vocab_size,
+                    window_semantic, window_acoustic, self.format.semantic_vocab_size
                 )
                 codes.append([stream[:, :length].cpu() for stream in found])
-        first, second = (torch.cat(stream, dim=1) for stream in zip(*codes, strict=True))
-        return first, second
+        semantic_codes, acoustic_codes = (
+            torch.cat(stream, dim=1) for stream in zip(*codes, strict=True)
+        )
+        return RecordingCodes(semantic_codes, acoustic_codes, num_samples)
 
     @property
     def device(self) -> torch.device:

@@ -11,34 +11,28 @@ from typing import Any
 
 from semanticodec import __version__
 
-FORMAT = 1  # version of results files
-# Everything that the numbers of an evaluation may depend on.
-PACKAGES = (
-    "torch",
-    "numpy",
-    "scipy",
-    "soxr",
-    "visqol-python",
-    "pystoi",
-    "jiwer",
-    "pocketsphinx",
-    "transformers",
-)
+FORMAT = 2  # version of results files
+# What the numbers of any evaluation may depend on.
+PACKAGES = ("torch", "numpy", "scipy", "soxr", "pocketsphinx", "transformers")
 
 
-def provenance() -> dict[str, Any]:
-    """Return what every results file says of its origin: `date`, `machine` and `versions`."""
+def provenance(*packages: str) -> dict[str, Any]:
+    """Return what every results file says of its origin: `date`, `machine` and `versions`.
+
+    Args:
+        packages: what took part beside PACKAGES.
+    """
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "machine": _machine(),
-        "versions": versions(),
+        "versions": versions(*packages),
     }
 
 
-def versions() -> dict[str, str]:
+def versions(*packages: str) -> dict[str, str]:
     """Return the versions of this package, of Python, and of the packages that are installed."""
     found = {"semanticodec": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
+    for package in dict.fromkeys((*PACKAGES, *packages)):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

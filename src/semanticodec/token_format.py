@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 from semanticodec.errors import ConfigError
 
@@ -49,7 +50,7 @@ class TokenGrid:
     token_rate: int
 
     def __post_init__(self) -> None:
-        if self.token_rate not in BLOCKS:
+        if not isinstance(self.token_rate, Integral) or self.token_rate not in BLOCKS:
             raise ConfigError(
                 f"token rate {self.token_rate}; choose 25, 50 or 100 tokens per second"
             )
@@ -70,20 +71,25 @@ class TokenGrid:
         )
 
     @property
+    def block(self) -> tuple[int, int]:
+        """Patches that one position joins along time and along frequency."""
+        return BLOCKS[self.token_rate]
+
+    @property
     def stack_factor(self) -> int:
         """Patches that one position joins: 1, 2 or 4."""
-        times, bands = BLOCKS[self.token_rate]
+        times, bands = self.block
         return times * bands
 
     @property
     def samples_per_column(self) -> int:
         """Samples of one time step: 2560 or 5120."""
-        return PATCH_SAMPLES * BLOCKS[self.token_rate][0]
+        return PATCH_SAMPLES * self.block[0]
 
     @property
     def positions_per_column(self) -> int:
         """Positions of one time step: 8 or 4."""
-        return NUM_BANDS // BLOCKS[self.token_rate][1]
+        return NUM_BANDS // self.block[1]
 
     @property
     def samples_per_position(self) -> int:
@@ -130,9 +136,10 @@ class TokenFormat(TokenGrid):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("semantic_vocab_size", "acoustic_vocab_size", "sample_rate"):
-            if getattr(self, name) < 1:
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
                 raise ConfigError(
-                    f"{name} {getattr(self, name)}; at least 1 is allowed: "
+                    f"{name} {value!r}; at least 1 is allowed: "
                     "give the setting of the model that made the codes"
                 )
 

@@ -25,7 +25,7 @@ PARTIAL = ("refuse", "cut", "fill")
 Ids = Tensor | np.ndarray | Sequence
 
 
-def as_ids(what: str, ids: Ids) -> Int[Tensor, ...]:
+def as_ids(what: str, ids: Ids) -> Int[Tensor, " ..."]:
     """Return ids as an int64 tensor.
 
     Args:

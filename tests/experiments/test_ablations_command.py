@@ -296,9 +296,14 @@ def test_a_folder_holds_one_ablation_of_one_origin(place, model, tmp_path, capfd
     words = ["--model", model, "--suite", place / "suite", "--metrics", "mel"]
     assert run(capfd, "vocabulary", tmp_path, *words)[0] == 0
     status, _, errors = run(capfd, "guidance-steps", tmp_path, *words)
-    assert status == 2 and "holds an ablation with another ablation; give the same" in errors
+    assert (
+        status == 2
+        and 'other settings (ablation was "vocabulary", now "guidance-steps"; ' in errors
+    )
     status, _, errors = run(capfd, "vocabulary", tmp_path, *words[2:])
-    assert status == 2 and "holds an ablation with another model; give the same" in errors
+    assert (
+        status == 2 and "other settings (model was" in errors and "give the same options" in errors
+    )
 
 
 def test_what_measuring_lacks_is_said_before_the_training(place, tmp_path, capfd):

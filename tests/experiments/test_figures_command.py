@@ -95,15 +95,17 @@ def test_each_picture_from_results_files(run, tmp_path):
 def test_spectrograms_of_systems_and_folders(run, tmp_path, tiny_folder):
     (tmp_path / "made/music/c.wav").unlink()
     words = ("--suite", "clips", "--seconds", "0.5", "-o", "grid.png")
-    model = f"model={tiny_folder},steps=1"
-    status, out, err = run("figures", "spectrograms", *words, "--system", model, "folder=made")
+    model = f"model:path={tiny_folder},steps=1"
+    status, out, err = run("figures", "spectrograms", *words, "--system", model, "folder:path=made")
     assert (status, out) == (
         0,
         f"grid.png: {(tmp_path / 'grid.png').stat().st_size / 1000:.0f} kB\n",
     )
     assert is_picture(tmp_path / "grid.png")
-    assert err.startswith("semanticodec: warning: music/c: folder=made failed: music/c has no rec")
-    one = (*words, "--clip", "speech/b", "--system", "folder=made", "-q")
+    assert err.startswith(
+        "semanticodec: warning: music/c: folder:path=made failed: music/c has no rec"
+    )
+    one = (*words, "--clip", "speech/b", "--system", "folder:path=made", "-q")
     assert run("figures", "spectrograms", *one) == (0, "", "")
 
 

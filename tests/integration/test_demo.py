@@ -60,3 +60,20 @@ def test_demo_leaves_codes_sound_and_picture(tmp_path, capsys):
 def test_demo_explains_a_wrong_input(tmp_path, capsys):
     assert run_demo(tmp_path / "nothing.wav", "--output", tmp_path / "out") == 2
     assert capsys.readouterr().err.startswith("demo: error: ")
+
+
+def test_demo_keeps_recordings_of_one_name_apart(tmp_path, capsys):
+    wav = 0.1 * np.random.default_rng(0).standard_normal(8000)
+    for name in ("in/a/x.wav", "in/b/x.wav", "in/b/x.flac"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / name, wav, 16_000)
+    (tmp_path / "in" / "text.wav").write_text("no sound")
+    output = tmp_path / "in" / "out"
+    for _ in range(2):  # a second run takes no results for recordings
+        assert run_demo(tmp_path / "in", "--output", output) == 2
+        captured = capsys.readouterr()
+        assert "text.wav is not readable audio" in captured.err
+        assert captured.out.count("encoded in") == 3
+        stored = sorted(str(path.relative_to(output)) for path in output.rglob("*.smtc"))
+        assert stored == ["a/x.smtc", "b/x.flac.smtc", "b/x.wav.smtc"]
+        assert len(list(output.rglob("*.decoded.wav"))) == len(list(output.rglob("*.png"))) == 3

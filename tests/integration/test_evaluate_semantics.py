@@ -62,9 +62,9 @@ def test_what_can_be_heard_is_told_apart(tasks: Path, tmp_path: Path) -> None:
 def test_the_command_writes_and_prints_what_it_measured(
     tasks: Path, tiny_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    features = [f"model={tiny_folder},name=tiny:{name}" for name in ("all", "semantic")]
+    features = [f"model:path={tiny_folder},name=tiny,layers={name}" for name in ("all", "semantic")]
     words = ["--tasks", tasks / "pitches", "--features", *features, "log-mel", "--seeds", 1]
-    words += ["--limit", 2, "--out", tmp_path, "--threads", 1]
+    words += ["--limit", 2, "-o", tmp_path, "--threads", 1]
     status, printed, errors = run(capfd, *words)
     assert (status, errors) == (0, "")
     assert "| tiny:all | 0.65 | 100 |" in printed and "| tiny:semantic | 0.35 | 50 |" in printed
@@ -137,15 +137,15 @@ def test_what_fails_is_named_and_the_rest_is_measured(
     metadata = json.loads((events / "task_metadata.json").read_text())
     (events / "task_metadata.json").write_text(json.dumps({**metadata, "embedding_type": "event"}))
 
-    words = ["--tasks", tasks, "--features", "log-mel", "model=./nowhere:all", "--seeds", 1]
-    status, printed, errors = run(capfd, *words, "--out", tmp_path / "out")
+    words = ["--tasks", tasks, "--features", "log-mel", "model:path=./nowhere", "--seeds", 1]
+    status, printed, errors = run(capfd, *words, "-o", tmp_path / "out")
     assert status == 1
     assert "| log-mel |" in printed and "nowhere" not in printed
     warnings = errors.splitlines()
     assert len(warnings) == 4, errors
     assert "pitches: 0_01.wav is missing" in errors
     assert "log-mel, pitches, 0_00.wav" in errors and "not readable audio" in errors
-    assert "model=nowhere:all: ./nowhere is no model folder" in errors
+    assert "model:path=nowhere:all: ./nowhere is no model folder" in errors
     assert (
         "events: task events has prediction_type 'multiclass' and embedding_type 'event'" in errors
     )
@@ -172,7 +172,7 @@ def test_wrong_words_end_the_run_at_once(
     words: list[str],
     message: str,
 ) -> None:
-    status, _, errors = run(capfd, "--tasks", tasks, "--out", tmp_path / "out", *words)
+    status, _, errors = run(capfd, "--tasks", tasks, "-o", tmp_path / "out", *words)
     assert status == 2 and message in errors
     assert not (tmp_path / "out").exists()
 
@@ -180,5 +180,5 @@ def test_wrong_words_end_the_run_at_once(
 def test_a_folder_without_tasks_is_explained(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    status, _, errors = run(capfd, "--tasks", tmp_path, "--out", tmp_path / "out")
+    status, _, errors = run(capfd, "--tasks", tmp_path, "-o", tmp_path / "out")
     assert status == 2 and "holds no task; give a folder with labels.csv" in errors

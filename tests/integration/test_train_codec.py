@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from semanticodec import Codes, SemantiCodec
-from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.cli import main
 from semanticodec.errors import CodesError
 from semanticodec.recipes import codec as recipes
+from semanticodec.token_format import WINDOW_SAMPLES
 from semanticodec.training.data import Batch, Rank, draw_batch
 from semanticodec.training.stages.codec import CodecStage
 from tiny_modules import (

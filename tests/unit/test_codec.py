@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from conftest import random_codec
 from semanticodec import Codes, SemantiCodec
-from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.errors import AudioError, CodesError, ConfigError
+from semanticodec.token_format import WINDOW_SAMPLES
 
 
 def noise(num_samples: int, seed: int = 0) -> torch.Tensor:

@@ -1,6 +1,8 @@
 """Layouts and files round-trip; codes that do not fit together are refused."""
 
+import copy
 import io
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from semanticodec.codes import Codes
-from semanticodec.errors import CodesError, ContainerError
-from semanticodec.token_format import TokenGrid
+from semanticodec.errors import CodesError, ConfigError, ContainerError
+from semanticodec.token_format import TokenFormat, TokenGrid
+from semanticodec.token_layouts import LAYOUTS
 
 ONE_SECOND = 16000
 
@@ -134,6 +138,86 @@ def test_wrong_layouts_are_refused(layout: str, shape: tuple[int, ...], text: st
         getattr(Codes, layout)(torch.zeros(shape, dtype=torch.int64), **model)
 
 
+def test_every_layout_has_a_name() -> None:
+    codes = random_codes((ONE_SECOND, 2000))
+    model = {"format": codes.format, "fingerprint": codes.fingerprint}
+    for layout in LAYOUTS:
+        ids = getattr(codes, layout)()
+        for form in (ids, ids.numpy(), ids.tolist(), ids.int()):
+            found = Codes.from_ids(form, layout, num_samples=codes.num_samples, **model)
+            assert found == codes
+    plain = codes.interleaved(offset=False)
+    lengths = codes.num_samples
+    again = Codes.from_ids(plain, "interleaved", offset=False, num_samples=lengths, **model)
+    assert again == codes
+    with pytest.raises(CodesError, match="'flat'; choose one of stacked, paired, interleaved"):
+        Codes.from_ids(plain, "flat", **model)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    token_rate=st.sampled_from([25, 50, 100]),
+    length=st.integers(1, 40),
+    layout=st.sampled_from(LAYOUTS),
+    is_odd=st.booleans(),
+)
+def test_partial_columns_are_cut_or_filled(
+    token_rate: int, length: int, layout: str, is_odd: bool
+) -> None:
+    format = TokenFormat(token_rate, semantic_vocab_size=64, acoustic_vocab_size=32)
+    column = format.positions_per_column
+    generator = torch.Generator().manual_seed(length)
+    semantic, acoustic = (torch.randint(32, (1, length), generator=generator) for _ in range(2))
+    ids = {
+        "stacked": torch.stack([semantic, acoustic], 1),
+        "paired": torch.stack([semantic, acoustic], 2),
+        "interleaved": torch.stack([semantic, acoustic + 64], 2).flatten(1),
+    }[layout]
+    if layout == "interleaved" and is_odd:
+        ids = torch.cat([ids, torch.tensor([[3]])], dim=1)  # a semantic id without its partner
+    whole = length // column * column
+    if length % column:
+        with pytest.raises(CodesError):
+            Codes.from_ids(ids, layout, format=format)
+    if whole:
+        cut = Codes.from_ids(ids, layout, format=format, partial="cut")
+        assert torch.equal(cut.semantic, semantic[:, :whole])
+        assert torch.equal(cut.acoustic, acoustic[:, :whole])
+    else:
+        with pytest.raises(CodesError, match=f"less than one column of {column}"):
+            Codes.from_ids(ids, layout, format=format, partial="cut")
+    filled = Codes.from_ids(ids, layout, format=format, partial="fill")
+    total = -(-length // column) * column
+    assert filled.semantic.shape == (1, total)
+    assert torch.equal(filled.semantic[:, :length], semantic)
+    for place in range(length, total):
+        before = filled.acoustic[0, place - column] if place >= column else 0
+        assert filled.acoustic[0, place] == before
+    with pytest.raises(CodesError, match="'pad'; choose one of refuse, cut, fill"):
+        Codes.from_ids(ids, layout, format=format, partial="pad")
+
+
+@pytest.mark.parametrize(
+    ("ids", "text"),
+    [
+        ([[[1, 2], [3]]], "rows of different lengths"),
+        ([[[0.5] * 8] * 2], "give a tensor of integers"),
+        ("ids", "give a tensor of integers"),
+        (None, "give a tensor of integers"),
+        (torch.zeros(1, 2, 8), "type torch.float32; give integers"),
+    ],
+)
+def test_what_holds_no_ids_is_refused(ids: Any, text: str) -> None:
+    with pytest.raises(CodesError, match=text):
+        Codes.from_ids(ids, format=random_codes((100,)).format)
+
+
+def test_sparse_ids_are_taken() -> None:
+    codes = random_codes((100,))
+    found = Codes.from_ids(codes.stacked().to_sparse(), format=codes.format, num_samples=(100,))
+    assert torch.equal(found.stacked(), codes.stacked())
+
+
 # --- validity ---
 
 
@@ -179,6 +263,86 @@ def test_codes_do_not_follow_later_changes_of_their_source() -> None:
     codes = replace(random_codes((ONE_SECOND,)), semantic=source)
     source += 1
     assert not codes.semantic.any()
+
+
+def test_a_format_or_its_settings_by_name() -> None:
+    codes = random_codes((ONE_SECOND,))
+    streams = {"semantic": codes.semantic, "acoustic": codes.acoustic}
+    other = Codes(**streams, num_samples=(ONE_SECOND,), format=codes.format)
+    assert other.format == codes.format and other.token_rate == 50
+    changed = Codes(**streams, num_samples=(ONE_SECOND,), format=codes.format, sample_rate=8000)
+    assert changed.format == replace(codes.format, sample_rate=8000)
+    with pytest.raises(CodesError, match="missing; give format=codec.format"):
+        Codes(**streams, num_samples=(ONE_SECOND,), token_rate=50)
+    with pytest.raises(CodesError, match="no vocab_size; it has token_rate"):
+        Codes(**streams, num_samples=(ONE_SECOND,), format=codes.format, vocab_size=3)
+
+
+def test_time_and_positions_have_rates_of_their_own() -> None:
+    codes = random_codes((ONE_SECOND,), token_rate=100)
+    assert (codes.positions_per_second, codes.columns_per_second) == (50.0, 6.25)
+    assert codes.frame_rate * codes.hop_length == codes.sample_rate
+
+
+# --- as Python objects ---
+
+
+def test_repr_is_one_line() -> None:
+    codes = random_codes((ONE_SECOND, 8000))
+    assert repr(codes) == (
+        "Codes(2 x 28 positions, 50 tokens/s, 0.50 to 1.00 s, vocabularies 4096 + 8192, "
+        "model 6d6f64656c206964)"
+    )
+    assert "1.00 s" in repr(codes[0]) and "unknown" in repr(replace(codes, fingerprint=bytes(8)))
+
+
+def test_copies_are_equal_and_of_their_own() -> None:
+    codes = random_codes((ONE_SECOND, 100))
+    for other in (copy.deepcopy(codes), copy.copy(codes), pickle.loads(pickle.dumps(codes))):
+        assert other == codes and other.format == codes.format
+    deep = copy.deepcopy(codes)
+    deep.semantic[0, 0] += 1
+    assert deep != codes
+
+
+def test_codes_have_no_hash_and_say_what_to_take() -> None:
+    codes = random_codes((ONE_SECOND,))
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(codes)
+    assert Codes.__doc__ is not None and "as a key" in Codes.__doc__
+
+
+def test_codes_made_in_inference_mode_are_ordinary_tensors() -> None:
+    with torch.inference_mode():
+        codes = random_codes((ONE_SECOND,))
+    codes.semantic[0, 0] = 1
+    assert not codes.semantic.is_inference() and not codes[0].acoustic.is_inference()
+
+
+def test_a_data_loader_gives_batches() -> None:
+    items = [random_codes((1000 * number,), seed=number) for number in range(1, 5)]
+    (batch,) = DataLoader(items, batch_size=4, collate_fn=Codes.collate)
+    assert batch == Codes.cat(items)
+    labelled = [{"codes": item, "pair": (item, number)} for number, item in enumerate(items)]
+    loader = DataLoader(labelled, batch_size=4, collate_fn=Codes.collate, num_workers=1)
+    (found,) = loader
+    assert found["codes"] == found["pair"][0] == batch
+    assert found["pair"][1].tolist() == [0, 1, 2, 3]
+
+
+def test_slices_are_batches() -> None:
+    codes = random_codes((ONE_SECOND, 100, 2000))
+    assert codes[1:] == Codes.cat([codes[1], codes[2]])
+    assert codes[::-1][0] == codes[2]
+    with pytest.raises(CodesError, match="at least one"):
+        codes[3:]
+
+
+def test_devices_are_checked() -> None:
+    codes = random_codes((100,))
+    assert codes.to("auto") == codes
+    with pytest.raises(ConfigError, match="'abacus' is not a device"):
+        codes.to("abacus")
 
 
 # --- batches ---
@@ -251,6 +415,12 @@ def test_path_gives_the_same_codes(tmp_path: Path) -> None:
     codes.save(tmp_path / "a.smtc")
     assert Codes.load(tmp_path / "a.smtc") == codes
     assert Codes.load(str(tmp_path / "a.smtc")) == codes
+
+
+@pytest.mark.parametrize("source", ["nowhere.smtc", ".", 3, io.StringIO("SMTC")])
+def test_what_cannot_be_read_is_an_error_of_the_family(source: Any) -> None:
+    with pytest.raises(ContainerError):
+        Codes.load(source)
 
 
 def test_batch_is_saved_item_by_item(tmp_path: Path) -> None:

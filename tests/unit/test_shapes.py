@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import semanticodec
-from semanticodec.codes import Codes
+from semanticodec.audio.windows import Window
 from semanticodec.encoder.encoder import mask_padding
 from semanticodec.layers.stacking import stack_patches
 
@@ -43,16 +43,9 @@ def test_a_wrong_shape_is_refused() -> None:
 
 
 def test_a_wrong_shape_is_refused_in_a_dataclass() -> None:
-    semantic = torch.zeros(1, 8, dtype=torch.int64)
-    with pytest.raises(jaxtyping.TypeCheckError, match="acoustic"):
-        Codes(
-            semantic=semantic,
-            acoustic=semantic[:, 1:],
-            num_samples=(2560,),
-            token_rate=100,
-            semantic_vocab_size=4,
-            acoustic_vocab_size=4,
-        )
+    Window(wav=torch.zeros(1, 5120), num_samples=5120, is_last=True)
+    with pytest.raises(jaxtyping.TypeCheckError, match="wav"):
+        Window(wav=torch.zeros(5120), num_samples=5120, is_last=True)
 
 
 @pytest.mark.usefixtures("unchecked_shapes")

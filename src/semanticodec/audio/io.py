@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import soundfile
@@ -16,11 +16,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.parts import Sound, open_parts
+from semanticodec.audio.mpeg import tells_length
+from semanticodec.audio.parts import MPEG, Sound, open_parts
 from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
 from semanticodec.files import atomic_path
-from semanticodec.streams import Pieces, seekable, size_of
+from semanticodec.reading import Pieces, seekable, size_of
 
 SAMPLE_RATE = 16_000
 READ_SECONDS = 10
@@ -101,12 +102,15 @@ def _from_here(stream: BinaryIO, name: str) -> BinaryIO:
     """Return what is still to be read of a stream, as a file of its own."""
     if isinstance(stream, io.TextIOBase):
         raise AudioError(f"{name} is open as text; open it with mode 'rb'")
-    file = seekable(stream)
-    start, size = file.tell(), size_of(file)
+    try:
+        file = seekable(stream)
+        start, size = file.tell(), size_of(file)
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # closed, no bytes, ...
+        raise AudioError(f"{name} cannot be read ({error}); give a binary file") from error
     if start >= size:
         what = "is at its end; seek(0) before" if size else "is empty; give a sound file"
         raise AudioError(f"{name} {what}")
-    return file if start == 0 else Pieces(file, [range(start, size)])
+    return file if start == 0 else cast(BinaryIO, Pieces(file, [range(start, size)]))
 
 
 def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator[np.ndarray]:
@@ -125,7 +129,7 @@ def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator
                 is_open = True
                 blocks = _mono_blocks(sound, name)
                 yield from resample_blocks(blocks, sound.samplerate, sample_rate)
-        except (soundfile.SoundFileError, TypeError) as error:
+        except soundfile.SoundFileError as error:
             # libsndfile's own words, without the file that soundfile puts before them.
             reason = getattr(error, "error_string", error)
             raise AudioError(
@@ -133,14 +137,16 @@ def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator
                 if is_open
                 else f"{name} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
             ) from error
+        except OSError as error:
+            raise AudioError(f"{name} cannot be read to its end ({error}); try again") from error
 
 
 @contextmanager
 def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
     """Give a sound file that tells how many samples it has and can be read from any of them.
 
-    Nearly always that is the file itself. Where it tells no length or begins with other bytes, it
-    is a copy in memory: its mono mix at 16 kHz.
+    Nearly always that is the file itself. Where it does not tell its length or begins with other
+    bytes, it is a copy in memory: its mono mix at 16 kHz.
 
     Args:
         source: see `read_blocks`.
@@ -151,6 +157,7 @@ def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
         try:
             sound = stack.enter_context(soundfile.SoundFile(file))
             is_usable = 0 < sound.frames < UNKNOWN_FRAMES
+            is_usable &= sound.format != MPEG or tells_length(file)
         except soundfile.SoundFileError:
             is_usable = False
         if not is_usable:
@@ -166,7 +173,7 @@ def _mono_blocks(sound: Sound, name: str) -> Iterator[np.ndarray]:
     remaining = sound.frames
     while remaining > 0:
         wanted = min(READ_SECONDS * sound.samplerate, remaining)
-        block = sound.read(wanted, dtype="float32", always_2d=True)
+        block = sound.next_block(wanted)
         if not len(block):
             return
         remaining -= len(block)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from semanticodec.streams import Piece, size_of
+from semanticodec.reading import Piece, size_of
 
 MAX_CHUNKS = 1000  # before the samples
 WRAP = 1 << 32
@@ -24,7 +24,7 @@ ID3V1_BYTES = 128
 
 
 def with_true_length(file: BinaryIO) -> list[Piece]:
-    """Return a file as pieces (see `streams.Pieces`): itself, or with a header that is right.
+    """Return a file as pieces (see `reading.Pieces`): itself, or with a header that is right.
 
     Args:
         file: seekable, of any format.

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.errors import AudioError
+from semanticodec.token_format import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
 FFT_SIZE = 1024
 HOP_LENGTH = 160
 NUM_MEL_BINS = 64

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
-from semanticodec.streams import Gap, Piece, Pieces, size_of
+from semanticodec.reading import Gap, Piece, Pieces, size_of
 
 HEADER_BYTES = 4
 HEAD_BYTES = 64  # of a frame: header, side information and the start of an info frame
@@ -28,6 +28,7 @@ SEARCHED_BYTES = 1 << 20
 ID3_BYTES = 10
 # Random bytes look like a frame now and then, hardly like so many in a row.
 SURE_FRAMES = 4
+COMPARED_FRAMES = 200  # some seconds
 
 # kbit/s by index; layer III and II at half the rates (MPEG-2 and 2.5) share a row.
 _MPEG1_LAYER = {
@@ -86,6 +87,28 @@ def after_id3(file: BinaryIO) -> int:
         size = tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9]
         has_footer = tag[5] >> 4 & 1
         position += ID3_BYTES * (1 + has_footer) + size
+
+
+def tells_length(file: BinaryIO) -> bool:
+    """Return whether a decoder knows the length of MPEG audio without reading all of it.
+
+    It does by an info frame, or if all frames (the first ones are looked at) have one bitrate.
+
+    Args:
+        file: seekable; its position stays.
+    """
+    before = file.tell()
+    position, bitrates = after_id3(file), set()
+    for _ in range(COMPARED_FRAMES):
+        file.seek(position)
+        head = file.read(HEAD_BYTES)
+        frame = parse_header(head[:HEADER_BYTES])
+        if frame is None or _is_info(head, frame):
+            break
+        bitrates.add(head[2] >> 4)
+        position += frame.num_bytes
+    file.seek(before)
+    return len(bitrates) < 2
 
 
 def mpeg_parts(file: BinaryIO) -> Iterator[Pieces]:

@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO, cast
 
+import numpy as np
 import soundfile
+from jaxtyping import Float
 
 from semanticodec.audio.lengths import with_true_length
 from semanticodec.audio.mpeg import mpeg_parts
-from semanticodec.streams import Pieces, size_of
+from semanticodec.reading import Pieces, size_of
 
 MPEG = "MP3"
 BUFFER_BYTES = 1 << 16
@@ -34,16 +36,60 @@ _STARTS = re.compile(
 )
 
 
+class _Source:
+    """A file for libsndfile, whose callbacks cannot raise: the first error is kept for later."""
+
+    def __init__(self, file: Pieces) -> None:
+        buffered = io.BufferedReader(file, BUFFER_BYTES)
+        self.error: BaseException | None = None
+        self.seek = buffered.seek
+        self.tell = buffered.tell
+        self.read = buffered.read
+        self._readinto = buffered.readinto
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill `buffer` and return how many bytes came: none after an error."""
+        try:
+            return 0 if self.error is not None else self._readinto(buffer)
+        except BaseException as error:  # such as Ctrl-C
+            self.error = error
+            return 0
+
+
 class Sound(soundfile.SoundFile):
     """A sound file that is read once, from front to back, to where the decoder ends.
 
     Of files that can be read from any sample soundfile takes no more than the header tells, and
     looks for its place after each read, which fails where the header tells nothing.
+
+    Args:
+        part: the file.
+    Raises:
+        soundfile.SoundFileError: not audio that libsndfile reads.
+        BaseException: what reading `part` raises.
     """
+
+    def __init__(self, part: Pieces) -> None:
+        self._source = _Source(part)
+        try:
+            super().__init__(cast(BinaryIO, self._source))  # as much of one as soundfile needs
+        except soundfile.SoundFileError:
+            self._raise_error()
+            raise
 
     def seekable(self) -> bool:
         """Return False."""
         return False
+
+    def next_block(self, num_frames: int) -> Float[np.ndarray, "S C"]:
+        """Return the next samples as float32, fewer or none at the end."""
+        block = self.read(num_frames, dtype="float32", always_2d=True)
+        self._raise_error()
+        return block
+
+    def _raise_error(self) -> None:
+        if self._source.error is not None:
+            raise self._source.error
 
 
 def open_parts(file: BinaryIO) -> Iterator[Sound]:
@@ -53,9 +99,10 @@ def open_parts(file: BinaryIO) -> Iterator[Sound]:
         file: seekable; it is read from its first byte.
     Raises:
         soundfile.SoundFileError: nothing that libsndfile reads.
+        OSError: the file cannot be read.
     """
     for part in _parts(file):
-        with Sound(io.BufferedReader(part, BUFFER_BYTES)) as sound:
+        with Sound(part) as sound:
             yield sound
 
 
@@ -63,9 +110,9 @@ def _parts(file: BinaryIO) -> Iterator[Pieces]:
     file.seek(0)
     if file.read(len(OGG)) == OGG:
         return _ogg_links(file)
-    whole = Pieces(file, with_true_length(file))
+    pieces = with_true_length(file)
     try:
-        with Sound(whole) as sound:
+        with Sound(Pieces(file, pieces)) as sound:
             is_mpeg = sound.format == MPEG
     except soundfile.SoundFileError:
         later = _later_parts(file)
@@ -73,10 +120,9 @@ def _parts(file: BinaryIO) -> Iterator[Pieces]:
         if first is None:
             raise
         return chain([first], later)
-    whole.seek(0)
     # No frames are found if they are of a free bitrate, since these do not tell their size.
     runs = mpeg_parts(file) if is_mpeg else iter(())
-    return chain([next(runs, whole)], runs)
+    return chain([next(runs, None) or Pieces(file, pieces)], runs)
 
 
 def _later_parts(file: BinaryIO) -> Iterator[Pieces]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import soundfile
 
@@ -30,10 +30,15 @@ def open_sound_file(
     """
     subtype = "PCM_16" if sound_format in ("WAV", "FLAC") else None
     with open(path, "w+b") as file:
-        sink = _Sink(file)
+        sink: Any = _Sink(file)  # all that libsndfile needs of a file
         try:
             with soundfile.SoundFile(
-                sink, "w", sample_rate, channels, subtype=subtype, format=sound_format
+                sink,  # type: ignore[arg-type]
+                "w",
+                sample_rate,
+                channels,
+                subtype=subtype,
+                format=sound_format,
             ) as sound:
                 yield sound
         except soundfile.LibsndfileError:

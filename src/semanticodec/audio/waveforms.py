@@ -85,7 +85,7 @@ def recordings(
             yield from recordings(item, sample_rate, f"{name}[{index}]")
 
 
-def waveforms(audio: Audio, sample_rate: int | None = None) -> list[Float[Tensor, " S"]]:
+def waveforms(audio: Audio, sample_rate: int | None = None) -> list[Float[Tensor, " _S"]]:
     """Return every recording in `audio` as a float32 mono waveform at 16 kHz on the CPU.
 
     Args:

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES
+from semanticodec.token_format import WINDOW_SAMPLES
 
 OVERLAP_SAMPLES = 10_240  # 0.64 s, paper Sec. IV-D
 HOP_SAMPLES = WINDOW_SAMPLES - OVERLAP_SAMPLES
@@ -86,11 +87,11 @@ def decode_ranges(num_positions: int, positions_per_window: int) -> list[tuple[i
 
 
 def overlap_add(
-    windows: Iterable[Float[Tensor, " S"]],
+    windows: Iterable[Float[Tensor, " _S"]],
     num_samples: int,
     hop_samples: int = HOP_SAMPLES,
     overlap_samples: int = OVERLAP_SAMPLES,
-) -> Iterator[Float[Tensor, " S2"]]:
+) -> Iterator[Float[Tensor, " _S"]]:
     """Yield the joined waveform block by block, `num_samples` in all, holding one overlap.
 
     Args:

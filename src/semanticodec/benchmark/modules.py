@@ -43,7 +43,7 @@ MODULES = MappingProxyType(
         "acoustic": Module(
             title="acoustic code search", owner="encoder.quantizer", method="encode"
         ),
-        SAMPLER: Module(title="sampler's own", owner="decoder", method="sample_latent"),
+        SAMPLER: Module(title="sampler's own", owner="decoder", method="sample"),
         "context": Module(
             title="T-UNet, keys and values of the codes",
             owner="decoder.unet",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-SAMPLE_RATE = 16_000
+from semanticodec.token_format import SAMPLE_RATE
+
 NUM_HARMONICS = 12
 LOWEST_HZ, HIGHEST_HZ = 100.0, 300.0
 

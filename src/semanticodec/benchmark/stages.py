@@ -13,11 +13,11 @@ import torch
 
 from semanticodec.benchmark.clock import ModuleClock, Timing, timed
 from semanticodec.benchmark.modules import DECODE, ENCODE, REST, SAMPLER, watched_methods
-from semanticodec.benchmark.sound import SAMPLE_RATE, synthesise
+from semanticodec.benchmark.sound import synthesise
 from semanticodec.codec import SemantiCodec
 from semanticodec.codes import Codes
 from semanticodec.errors import ConfigError
-from semanticodec.layers.stacking import num_positions
+from semanticodec.token_format import SAMPLE_RATE
 
 STAGES = MappingProxyType(
     {
@@ -103,7 +103,7 @@ def stage_work(name: str, codec: SemantiCodec, runs: Runs) -> Callable[[], Any]:
         wav = synthesise(num_samples)
         return lambda: codec.encode(wav)
     # Random codes: the time does not depend on which, and no encoder is needed.
-    shape = (1, num_positions(num_samples, codec.config.encoder.stack_factor))
+    shape = (1, codec.format.num_positions(num_samples))
     codes = Codes(
         semantic=torch.randint(codec.semantic_vocab_size, shape),
         acoustic=torch.randint(codec.config.encoder.quantizer.codebook_size, shape),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -65,11 +65,21 @@ class CurrentFingerprint:
         self._known = self._values(encoder), name
 
     def _values(self, encoder: nn.Module) -> bytes:
-        tensors = [*encoder.parameters(), *encoder.buffers()]
+        tensors = list(_tensors(encoder))
         pointers = [tensor.data_ptr() for tensor in tensors]
         views = self._views
         # The views keep their memory alive, so an address stands for one tensor.
         if views[0] != pointers or not all(tensor.is_contiguous() for tensor in tensors):
             self._views = views = pointers, [_samples(tensor) for tensor in tensors]
         with torch.inference_mode():
-            return torch.cat([view.double() for view in views[1]]).cpu().numpy().tobytes()
+            floats = [view if view.dtype == torch.float32 else view.float() for view in views[1]]
+            return torch.cat(floats).cpu().numpy().tobytes()
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    """Yield parameters and buffers; torch's own iterators take five times as long."""
+    for members in (module._parameters, module._buffers):
+        yield from (tensor for tensor in members.values() if tensor is not None)
+    for child in module._modules.values():
+        if child is not None:
+            yield from _tensors(child)

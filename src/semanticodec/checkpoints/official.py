@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.checkpoints.official_names import (
@@ -217,12 +218,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     return {key: value.detach() for key, value in content.items()}
 
 
-def read_codebook(path: str | os.PathLike[str], token_rate: int) -> Tensor:
-    """Return a semantic codebook, float32 [vocabulary, 768 K], mapped from disk.
+def read_codebook(path: str | os.PathLike[str], token_rate: int) -> Float[Tensor, "K D"]:
+    """Return a semantic codebook, float32 and 768 · stack factor wide, mapped from disk.
 
     Args:
         path: the `.npy` file.
-        token_rate: 25, 50 or 100; tells K.
+        token_rate: 25, 50 or 100; tells the stack factor.
     Raises:
         CheckpointError: missing, damaged, pickled, or of a wrong shape or type.
         ConfigError: no such token rate.

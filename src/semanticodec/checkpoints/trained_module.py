@@ -25,6 +25,7 @@ from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.files import file_digest, write_json
+from semanticodec.runtimes.onednn import use_onednn
 
 CODEBOOK = "codebook"
 
@@ -163,7 +164,7 @@ def _frozen_module(path: Path, name: str, kind: type, make: Callable[[Any], Modu
             f"{path} holds the module {name!r}, whose {CONFIG_NAME} and weights do not fit "
             f"together ({error}). Export it again with `semanticodec train {name}`."
         ) from error
-    return module.requires_grad_(False).eval()
+    return use_onednn(module.requires_grad_(False).eval())
 
 
 def load_codebooks(path: Path, *, width: int, stack_factor: int) -> dict[int, Float[Tensor, "K D"]]:

@@ -19,19 +19,19 @@ ResultT = TypeVar("ResultT")
 FILES_AT_ONCE = 16
 # Larger files fill batches by themselves; a run that is stopped should lose little.
 LARGEST_BYTES = 2_000_000
-# Of codes: a minute of sound and more.
+# A file of codes: a minute of sound and more.
 LARGEST_CODES = 12_000
 
 
 class Encoded(NamedTuple):
-    """The codes of a file and its share of the time."""
+    """An encoded file: its codes and its share of the time in seconds."""
 
     codes: Codes
     elapsed_s: float
 
 
 class Decoded(NamedTuple):
-    """The codes of a file, its size, its sound and its share of the time."""
+    """A decoded file: its codes, its bytes, its sound [1, S] and its share of the time."""
 
     codes: Codes
     num_bytes: int
@@ -40,12 +40,12 @@ class Decoded(NamedTuple):
 
 
 class Ahead(Generic[ResultT]):
-    """Results of small files, worked on some at a time and asked for once each, in order.
+    """Results of small files, made for some at a time and asked for once each, in order.
 
     Args:
-        tasks: all that will be asked for.
-        largest_bytes: of a small file.
-        work: does several tasks at once; it may raise for any of them.
+        tasks: all tasks whose results will be asked for.
+        largest_bytes: size up to which a file is small.
+        work: function that does several tasks at once; it may raise for any of them.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ def encode_ahead(codec: SemantiCodec, tasks: Sequence[Task]) -> Ahead[Encoded]:
     """Return the codes of small sound files.
 
     Args:
-        codec: encodes.
-        tasks: all files that will be asked for.
+        codec: codec that encodes them.
+        tasks: all tasks whose codes will be asked for.
     """
 
     def encode(group: Sequence[Task]) -> list[Encoded]:
@@ -100,9 +100,9 @@ def decode_ahead(
     """Return the sound of small files of codes; those that are decoded together share a setting.
 
     Args:
-        tasks: all files that will be asked for.
-        read: returns codes and size of a file.
-        decode: returns the sound [B, 1, S] of a batch.
+        tasks: all tasks whose sound will be asked for.
+        read: function that returns the codes of a file and its size in bytes.
+        decode: function that returns the sound [B, 1, S] of a batch of codes.
     """
     from semanticodec import Codes
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from semanticodec.cli.options import (
     add_decode_options,
     add_model_options,
-    checked_device,
     load_codec,
     positive_int,
     sampling_options,
 )
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
+from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:

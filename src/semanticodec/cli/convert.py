@@ -23,7 +23,7 @@ Convert the official SemantiCodec checkpoints to a model folder, for --model and
 
 Without files they come from the Hugging Face Hub (some GB, kept in its cache). The official weights
 were trained by their authors on top of AudioMAE (CC-BY-NC) and AudioLDM 2 (CC-BY-NC-SA): those
-licences bind whoever uses them.
+licenses bind whoever uses them.
 """
 RATES = (25, 50, 100)
 

@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     def work(task: Task) -> Result:
         codes, elapsed_s = ahead.take(task) or _encode_alone(codec, task, is_watched(args.quiet))
         with written_whole(task.target, replace=args.overwrite) as partial:
-            codes.save(partial)
+            with partial.open("wb") as file:
+                codes.save(file)
             num_bytes = partial.stat().st_size
         return {**sizes(codes, num_bytes), "elapsed_s": round(elapsed_s, 3)}
 

@@ -6,8 +6,8 @@ import argparse
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from semanticodec.cli import evaluate_reconstruction, evaluate_semantics
-from semanticodec.errors import ConfigError
+from semanticodec.cli import evaluate_features, evaluate_reconstruction, evaluate_semantics
+from semanticodec.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
     from semanticodec.cli.options import Subparsers
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 EVALUATIONS: dict[str, ModuleType] = {
     "reconstruction": evaluate_reconstruction,
     "semantics": evaluate_semantics,
+    "features": evaluate_features,
 }
 # What reproduces the paper is run from a clone; the old commands name the new ones.
 MOVED = ("ablations", "figures", "results")
@@ -43,4 +44,9 @@ def run(args: argparse.Namespace) -> int:
             f"`semanticodec evaluate {args.evaluation}` is now `python -m "
             f"experiments.{args.evaluation}`, run from a clone of the repository"
         )
-    return EVALUATIONS[args.evaluation].run(args)
+    try:
+        return EVALUATIONS[args.evaluation].run(args)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"evaluating needs {error.name}; install it with pip install 'semanticodec[eval]'"
+        ) from error

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from semanticodec.cli.options import checked_device, positive_int
+from semanticodec.cli.options import checked_device, positive_int, renamed
 from semanticodec.cli.progress import is_watched
 
 if TYPE_CHECKING:
@@ -13,25 +16,56 @@ if TYPE_CHECKING:
 
 # Exit status where clips, variants or tasks failed and the others were measured.
 SOME_FAILED = 1
-WER = "wer"
+
+
+class _ListMetrics(argparse.Action):
+    """Prints the metrics and ends the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from semanticodec.evaluation.metrics import METRICS
+        from semanticodec.evaluation.tables import plain_table
+
+        rows = [[metric.name, metric.label, metric.package or ""] for metric in METRICS.values()]
+        head = ["metric", "title", "package"]
+        print("\n".join(plain_table(head, rows, num_text_columns=len(head))))
+        parser.exit()
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add -o."""
+    output = parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FOLDER", help="output directory"
+    )
+    renamed(parser, output, "--out")
 
 
 def add_metric_options(group: argparse._ArgumentGroup) -> None:
-    """Add --metrics, --recogniser and --limit."""
+    """Add --metrics, --recognizer and --limit."""
     group.add_argument(
         "--metrics",
         metavar="NAME,...",
-        help="some of mel, stft, visqol_speech, visqol_audio, stoi, wer (default: all, wer only "
-        "with --recogniser); stoi and wer are for speech",
+        help="metrics to compute (default: all whose packages and models are there; "
+        "--list-metrics names them)",
     )
     group.add_argument(
-        "--recogniser",
+        "--list-metrics", nargs=0, action=_ListMetrics, help="print the metrics and exit"
+    )
+    recognizer = group.add_argument(
+        "--recognizer",
         metavar="NAME",
-        help="writes down speech for wer: pocketsphinx (offline, coarse), whisper (large-v3, the "
-        "paper's), whisper=FOLDER",
+        help="speech recognizer for word errors: pocketsphinx (offline, coarse), whisper "
+        "(large-v3, the paper's) or whisper=FOLDER",
     )
+    renamed(group, recognizer, "--recogniser")
     group.add_argument(
-        "--limit", type=positive_int, metavar="N", help="only the first N clips of each domain"
+        "--limit", type=positive_int, metavar="N", help="use only the first N clips of each domain"
+    )
+
+
+def add_device(group: argparse._ArgumentGroup) -> None:
+    """Add --device."""
+    group.add_argument(
+        "--device", default="auto", help="device where models compute (default: %(default)s)"
     )
 
 
@@ -41,25 +75,33 @@ def add_report_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
 
 
+def current_specs(specs: Iterable[str], current_form: Callable[[str], str]) -> list[str]:
+    """Return specifications as they are written now; a line on stderr names each that was old."""
+    found = []
+    for spec in specs:
+        found.append(current_form(spec))
+        if found[-1] != spec:
+            print(f"semanticodec: {spec} is now written {found[-1]}", file=sys.stderr)
+    return found
+
+
 def measuring_settings(args: argparse.Namespace) -> Settings:
     """Return the settings that the options ask for.
 
     Args:
-        args: `metrics`, `recogniser`, `jobs`, `threads`, `device` and `quiet`.
+        args: `metrics`, `recognizer`, `jobs`, `threads`, `device` and `quiet`.
     Raises:
         ConfigError: a device that this machine lacks.
     """
-    from semanticodec.evaluation.reconstruction import DEFAULT_METRICS, Settings
+    from semanticodec.evaluation.reconstruction import Settings
     from semanticodec.provenance import num_cores
 
-    spoken = () if args.recogniser is None else (WER,)
-    metrics = (*DEFAULT_METRICS, *spoken) if args.metrics is None else _names(args.metrics)
     device = checked_device(args.device)
     threads = args.threads or 1
     default_jobs = max(1, num_cores() // threads) if device == "cpu" else 1
     return Settings(
-        metrics=metrics,
-        recogniser=args.recogniser,
+        metrics=None if args.metrics is None else _names(args.metrics),
+        recognizer=args.recognizer,
         jobs=args.jobs or default_jobs,
         threads=threads,
         device=device,

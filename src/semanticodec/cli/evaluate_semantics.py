@@ -8,7 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semanticodec.cli.evaluate_options import SOME_FAILED, add_report_options
+from semanticodec.cli.evaluate_options import (
+    SOME_FAILED,
+    add_device,
+    add_output,
+    add_report_options,
+    current_specs,
+)
 from semanticodec.cli.options import checked_device, positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
@@ -19,11 +25,17 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Train a small classifier on features averaged over time, by the protocol of the HEAR benchmark,
-and report its accuracy on every task. What is finished stays in OUT: the same command goes on.
+and report its accuracy on every task. An interrupted run resumes with the same command.
 
-  semanticodec evaluate semantics --tasks tasks/ --out probe/
-  semanticodec evaluate semantics --tasks tasks/esc50-v2.0.0-full --out probe/ \\
-      --features model:all model:semantic model=FOLDER,name=mine:all encodec@1.5:first log-mel
+  semanticodec evaluate semantics --tasks tasks/ -o probe/
+  semanticodec evaluate semantics --tasks tasks/esc50-v2.0.0-full -o probe/ --features \\
+      model:layers=all model:path=FOLDER,name=mine,layers=semantic encodec:kbps=1.5 log-mel
+
+Features are written as systems are, KIND or KIND:key=value,key=value:
+  model                   this codec; layers=all|semantic|acoustic|continuous, path=FOLDER|HUB_ID,
+                          rate=N, vocab=N
+  encodec:kbps=X, dac     models of transformers; layers=all|first, books=N, path=FOLDER
+  log-mel, log-mel-stats  statistics over time of a filter bank
 
 A task is a folder in the format of HEAR (task_metadata.json), or one with a labels.csv of the
 columns path, label, and fold or split.
@@ -43,35 +55,36 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs="+",
         type=Path,
         required=True,
-        metavar="DIR",
+        metavar="FOLDER",
         help="task folders, or folders of such",
     )
     parser.add_argument(
         "--features",
         nargs="+",
         metavar="SPEC",
-        help="model[=FOLDER][,rate=N][,vocab=N]:all|semantic|acoustic|continuous, log-mel, "
-        "log-mel-stats, encodec@KBPS[,path=DIR]:all|first, dac[@BOOKS][,path=DIR]:all|first "
-        "(default: the built-in model's all, semantic and continuous, and both log-mel)",
+        help="features to probe (default: all, semantic and continuous layers of the built-in "
+        "model, and both of log-mel)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="results and cache")
+    add_output(parser)
     parser.add_argument(
         "--test-folds",
         nargs="+",
         default=[],
         metavar="TASK=FOLD,..",
         help="folds to test on, or TASK=all (default: all, but of ESC-50 only folds 4 and 5, "
-        "since the built-in model has heard sounds of the others)",
+        "because the built-in model was trained on sounds of the other folds)",
     )
-    parser.add_argument("--seeds", type=positive_int, default=3, help="networks per fold")
+    parser.add_argument("--seeds", type=positive_int, default=3, help="number of networks per fold")
     parser.add_argument(
-        "--limit", type=positive_int, metavar="N", help="clips per class and fold, for a quick look"
+        "--limit",
+        type=positive_int,
+        metavar="N",
+        help="number of clips per class and fold, for a quick look",
     )
     group = parser.add_argument_group("running")
-    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads")
-    group.add_argument("--device", default="cpu", help="of models: cpu (default), cuda, auto ...")
+    group.add_argument("--threads", type=positive_int, metavar="N", help="number of CPU threads")
+    add_device(group)
     add_report_options(group)
-    parser.set_defaults(run=run)
 
 
 def _test_folds(texts: list[str]) -> dict[str, tuple[str, ...]]:
@@ -90,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
+    from semanticodec.evaluation.semantics.embeddings import current_form_of_features
     from semanticodec.evaluation.semantics.probe import ProbeSettings
     from semanticodec.evaluation.semantics.report import score_table, troubles
     from semanticodec.evaluation.semantics.run import (
@@ -102,8 +116,8 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     results = evaluate_semantics(
         args.tasks,
-        args.features or DEFAULT_FEATURES,
-        out=args.out,
+        current_specs(args.features or DEFAULT_FEATURES, current_form_of_features),
+        out=args.output,
         settings=SemanticsSettings(
             probe=ProbeSettings(num_seeds=args.seeds),
             test_folds=test_folds,
@@ -118,5 +132,5 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(results))
     elif not args.quiet:
         print("\n".join(score_table(results)))
-        print(f"\n{args.out / 'report.md'}")
+        print(f"\n{args.output / 'report.md'}")
     return SOME_FAILED if results["failures"] else DONE

@@ -26,12 +26,7 @@ from semanticodec.cli.report import (
     error_text,
     print_error,
 )
-from semanticodec.decoder.sampling import (
-    QUALITIES,
-    SamplingConfig,
-    SamplingPresets,
-    choose_sampling,
-)
+from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets, qualities
 from semanticodec.errors import CheckpointError, ContainerError, SemantiCodecError
 from semanticodec.token_format import vocab_size_of
 
@@ -226,9 +221,7 @@ def _qualities(decoder: Facts) -> dict[str, Facts]:
         for name, preset in decoder.get("sampling_presets", {}).items()
         if preset is not None
     }
-    chosen = {
-        name: choose_sampling(standard, SamplingPresets(**presets), name) for name in QUALITIES
-    }
+    chosen = qualities(standard, SamplingPresets(**presets))
     return {name: asdict(settings) for name, settings in chosen.items()}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from semanticodec.cli.streams import print_to_stderr
-from semanticodec.decoder.sampling import QUALITIES, SAMPLERS
+from semanticodec.decoder.sampling import QUALITIES, SAMPLERS, SamplingConfig
 from semanticodec.device import AUTO, DTYPES, checked_device
 from semanticodec.errors import ConfigError
 from semanticodec.runtimes import RUNTIMES, use_runtime
@@ -42,13 +43,14 @@ class _RenamedOption(argparse.Action):
     """An option's old spelling: works as the new one and says so in one line."""
 
     def __init__(self, option_strings: Sequence[str], current: argparse.Action) -> None:
+        convert: Any = current.type  # argparse's stubs know types that `Action` does not take
         super().__init__(
             option_strings,
             dest=current.dest,
             nargs=current.nargs,
             const=current.const,
             default=argparse.SUPPRESS,
-            type=current.type,
+            type=convert,
             choices=current.choices,
             help=argparse.SUPPRESS,
         )
@@ -152,34 +154,23 @@ def add_device_option(group: argparse._ActionsContainer) -> None:
     )
 
 
-# How each field of `SamplingConfig` that a user may set is typed; the model's own values apply
-# where an option is left out.
-SAMPLING_OPTIONS: dict[str, dict[str, Any]] = {
-    "num_steps": {
-        "type": positive_int,
-        "metavar": "N",
-        "help": "number of sampling steps: more are slower and finer",
-    },
-    "sampler": {"choices": SAMPLERS, "help": "diffusion sampler"},
-    "guidance_scale": {
-        "type": float,
-        "metavar": "W",
-        "help": "classifier-free guidance scale (1 = off)",
-    },
-    "guidance_interval": {
-        "type": float,
-        "nargs": 2,
-        "metavar": ("LOW", "HIGH"),
-        "help": "range of noise levels that are guided, 0 (clean) to 1 (pure noise); "
-        "a smaller range saves time",
-    },
-    "eta": {
-        "type": float,
-        "metavar": "E",
-        "help": "amount of noise added at each step, 0 (deterministic) to 1",
-    },
-}
 OLD_SAMPLING_OPTIONS = {"num_steps": "--steps", "guidance_scale": "--guidance"}
+
+
+def _add_sampling_option(group: argparse._ActionsContainer, setting: Field[Any]) -> None:
+    """Add the option of one field of `SamplingConfig`; left out, the model's own value applies."""
+    default: Any = setting.default
+    kind = type(default)
+    settings: dict[str, Any] = dict(setting.metadata)
+    if setting.name == "sampler":
+        settings["choices"] = tuple(SAMPLERS)
+    elif kind is tuple:
+        settings.update(type=float, nargs=len(default))
+    else:
+        settings["type"] = positive_int if kind is int else kind
+    option = group.add_argument(f"--{setting.name.replace('_', '-')}", **settings)
+    if setting.name in OLD_SAMPLING_OPTIONS:
+        renamed(group, option, OLD_SAMPLING_OPTIONS[setting.name])
 
 
 def add_decode_options(parser: argparse.ArgumentParser) -> None:
@@ -193,10 +184,8 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
         "ones (default: %(default)s). `semanticodec info` shows what the names stand for: one "
         "setting may have several",
     )
-    for name, settings in SAMPLING_OPTIONS.items():
-        option = group.add_argument(f"--{name.replace('_', '-')}", **settings)
-        if name in OLD_SAMPLING_OPTIONS:
-            renamed(group, option, OLD_SAMPLING_OPTIONS[name])
+    for setting in fields(SamplingConfig):
+        _add_sampling_option(group, setting)
     group.add_argument(
         "--seed",
         type=int,
@@ -223,7 +212,7 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
 
 def sampling_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return what the decode options ask of `SemantiCodec.sampling`."""
-    values = {name: getattr(args, name) for name in SAMPLING_OPTIONS}
+    values = {setting.name: getattr(args, setting.name) for setting in fields(SamplingConfig)}
     tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return {"quality": args.quality, **values, **tuples}
 

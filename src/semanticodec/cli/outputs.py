@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semanticodec.cli.inputs import STDIO, Input
+from semanticodec.cli.targets import kept_apart
 from semanticodec.errors import ConfigError, OutputError
 from semanticodec.files import (
     atomic_path,
@@ -52,7 +53,9 @@ def plan(items: Sequence[Input], output: str | None, ending: str) -> list[Task]:
     Raises:
         ConfigError: several results for one file or for stdout, or a result on top of an input.
     """
-    tasks = [Task(item=item, target=_target(item, output, ending, len(items))) for item in items]
+    targets = [_target(item, output, ending, len(items)) for item in items]
+    targets = kept_apart(items, targets, ending)
+    tasks = [Task(item=item, target=target) for item, target in zip(items, targets)]
     taken: dict[str | None, Input] = {}
     for task in tasks:
         key = task.target and os.path.realpath(task.target)

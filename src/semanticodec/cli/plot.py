@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from jaxtyping import Float, Integer
 
-from semanticodec.container.format import positions_per_column, samples_per_position
 from semanticodec.errors import MissingDependencyError
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from semanticodec import Codes
 
-SAMPLE_RATE = 16_000
 MAX_SAMPLES = 30 * SAMPLE_RATE  # more would be too fine to see
 FFT_SIZE = 1024
 HOP_LENGTH = 160
@@ -195,9 +194,9 @@ def _draw_spectrogram(panel: Axes, levels: Float[np.ndarray, "rows T"], title: s
 def _draw_codes(
     panel: Axes, stream: Integer[np.ndarray, " L"], codes: Codes, name: str, colors: str
 ) -> None:
-    bands = positions_per_column(codes.token_rate)
+    bands = codes.format.positions_per_column
     grid = stream.reshape(-1, bands).T  # L -> bands T; positions are time-major
-    seconds = grid.shape[1] * bands * samples_per_position(codes.token_rate) / SAMPLE_RATE
+    seconds = grid.shape[1] * codes.format.samples_per_column / SAMPLE_RATE
     panel.imshow(
         grid.astype(np.int64) * SCATTER % SCATTER_RANGE,
         origin="lower",

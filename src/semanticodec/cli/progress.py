@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from semanticodec.cli.inputs import Input
@@ -31,9 +30,10 @@ class WatchedFile(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill `buffer` and return how many bytes came."""
-        count = self._file.readinto(buffer)  # type: ignore[attr-defined]  # BinaryIO lacks it
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
         self._bar.update(self._file.tell() - self._bar.n)
-        return count
+        return len(data)
 
     def readable(self) -> bool:
         """Return True."""
@@ -51,23 +51,23 @@ class WatchedFile(io.RawIOBase):
         """Return the current byte."""
         return self._file.tell()
 
-    def __repr__(self) -> str:
+    @property
+    def name(self) -> str:
         """Return the file's name, which readers put into their messages."""
-        return str(self._bar.desc)
+        return str(self._file.name)
 
 
 @contextmanager
-def watched_source(item: Input, file: BinaryIO, shown: bool) -> Iterator[Path | BinaryIO]:
-    """Give what a sound file's reader takes, with a bar that follows it if `shown`.
+def watched_source(item: Input, file: BinaryIO, shown: bool) -> Iterator[BinaryIO]:
+    """Give a file to read, with a bar that follows its reader if `shown`.
 
     Args:
         item: what is read.
         file: `item`, opened.
-        shown: whether to draw the bar. Without it a path is given where there is one: the
-            reader's messages then name it.
+        shown: whether to draw the bar.
     """
     if not shown:
-        yield item.path or file
+        yield file
         return
     from tqdm import tqdm
 

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     """Encode and decode every input and return the exit status."""
     kind = args.format or FORMATS[0]
     ending = f".roundtrip.{kind}" if args.output is None else f".{kind}"
-    tasks = plan(expand(args.inputs, AUDIO_SUFFIXES), args.output, ending)
+    tasks = plan(expand(args.inputs, AUDIO_SUFFIXES, args.output), args.output, ending)
     pictures = _pictures(tasks, args)
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
 

@@ -40,8 +40,9 @@ def has_stdout() -> bool:
 
 def print_to_stderr(text: str) -> None:
     """Print a line on stderr; where it cannot be written, it is lost."""
-    with suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # `print` would take stdout instead
+        with suppress(OSError, ValueError):
+            print(text, file=sys.stderr, flush=True)
 
 
 def drop_unwritten() -> None:

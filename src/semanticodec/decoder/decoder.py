@@ -141,14 +141,18 @@ class Decoder(FullPrecision):
         """
         prepared = self.unet.prepare_context(context)
 
-        def conditional(latent: Tensor, timestep: Tensor) -> Tensor:
+        def conditional(
+            latent: Float[Tensor, "B C T F"], timestep: Int[Tensor, " B"]
+        ) -> Float[Tensor, "B C T F"]:
             return self.velocity(latent, timestep, prepared)
 
         if guidance_scale == 1:
             return conditional
         both = prepared.joined(self._without_condition(context.shape[1]).expanded(len(context)))
 
-        def pair(latent: Tensor, timestep: Tensor) -> Tensor:
+        def pair(
+            latent: Float[Tensor, "B C T F"], timestep: Int[Tensor, " B"]
+        ) -> Float[Tensor, "2*B C T F"]:
             return self.velocity(latent.repeat(2, 1, 1, 1), timestep.repeat(2), both)
 
         everywhere = guided(pair, guidance_scale)

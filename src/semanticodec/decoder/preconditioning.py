@@ -29,11 +29,11 @@ class Preconditioning(FullPrecision):
 
     Notation (variable -> symbol), with μ and s the mean and deviation of a channel and frequency:
         signal, noise   √ᾱ_n and √(1 - ᾱ_n)
-        centred         z_n - √ᾱ μ
-        variance        ᾱ s² + 1 - ᾱ, of the centred latent
+        centered        z_n - √ᾱ μ
+        variance        ᾱ s² + 1 - ᾱ, of the centered latent
         skip            √ᾱ √(1 - ᾱ) (1 - s²) / variance
         gain            s / √variance
-        velocity        skip · centred + gain · F(centred / √variance) - √(1 - ᾱ) μ
+        velocity        skip · centered + gain · F(centered / √variance) - √(1 - ᾱ) μ
 
     Source: Karras et al. (2022), Table 1 and Appendix B.6, for the velocity of Eq. 8 and with a
     mean and a deviation of their own for every channel and frequency.
@@ -85,9 +85,9 @@ class Preconditioning(FullPrecision):
         shape = (-1, 1, 1, 1)
         signal = schedule.sqrt_alphas_cumprod[timestep].view(shape)
         noise = schedule.sqrt_one_minus_alphas_cumprod[timestep].view(shape)
-        centred = latent.float() - signal * self.mean
+        centered = latent.float() - signal * self.mean
         variance = (signal * self.deviation).square() + noise.square()
         skip = signal * noise * (1 - self.deviation.square()) / variance
         gain = self.deviation * variance.rsqrt()
-        output = network(centred * variance.rsqrt()).float()
-        return skip * centred + gain * output - noise * self.mean
+        output = network(centered * variance.rsqrt()).float()
+        return skip * centered + gain * output - noise * self.mean

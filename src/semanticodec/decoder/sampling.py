@@ -162,14 +162,14 @@ def _typed(name: str, value: Any, default: Any) -> Any:
     kind, words = (Integral, "a whole") if isinstance(default, int) else (Real, "a finite")
     if not isinstance(value, kind) or isinstance(value, bool) or not math.isfinite(value):  # type: ignore[arg-type]
         raise ConfigError(f"{name} is {value!r}; give {words} number")
-    return type(default)(value)
+    return type(default)(value)  # type: ignore[call-overload]
 
 
 def _is_interval(values: Any) -> bool:
     """Tell whether a JSON file's or a user's values are numbers 0 ≤ low ≤ high ≤ 1."""
     if not isinstance(values, (tuple, list)):
         return False
-    numbers = [value for value in values if isinstance(value, Real)]
+    numbers = [value for value in values if isinstance(value, (int, float))]
     return len(values) == len(numbers) == 2 and bool(0 <= numbers[0] <= numbers[1] <= 1)
 
 

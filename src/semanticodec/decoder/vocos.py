@@ -17,9 +17,10 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.audio.mel import FFT_SIZE, SAMPLE_RATE
+from semanticodec.audio.mel import FFT_SIZE
 from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.decoder.vocoder import Vocoder
+from semanticodec.token_format import SAMPLE_RATE
 
 LAYER_NORM_EPS = 1e-6
 # Log magnitude of an STFT line: larger ones would overflow before training settles.

@@ -2,6 +2,5 @@
 
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder, EncoderOutput
-from semanticodec.layers.stacking import num_positions
 
-__all__ = ["AudioMAE", "Encoder", "EncoderOutput", "num_positions"]
+__all__ = ["AudioMAE", "Encoder", "EncoderOutput"]

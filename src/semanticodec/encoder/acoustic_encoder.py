@@ -26,6 +26,10 @@ class AcousticEncoder(nn.Module):
                 with the LSTM joining in from nothing (not official). The codes then start as a
                 second stage of residual quantization, spread as wide as the data: without it a
                 small budget collapses the acoustic codebook.
+            patch_width: energies of the position's own patches that it sees beside features and
+                centroids (K patches of 16 x 16), so that codes can carry the harmonics that
+                features lost; 0 is the paper's form. The residual map then sees them too,
+                starting from nothing.
         """
 
         width: int = 768
@@ -33,12 +37,13 @@ class AcousticEncoder(nn.Module):
         num_layers: int = 4
         bidirectional: bool = True
         is_residual: bool = False
+        patch_width: int = 0
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self.lstm = nn.LSTM(
-            2 * config.width,
+            2 * config.width + config.patch_width,
             config.hidden,
             config.num_layers,
             batch_first=True,
@@ -48,31 +53,39 @@ class AcousticEncoder(nn.Module):
         self.project = nn.Linear(lstm_width, config.width, bias=False)
         self.residual = None
         if config.is_residual:
-            self.residual = nn.Linear(config.width, config.width, bias=False)
+            residual_width = config.width + config.patch_width
+            self.residual = nn.Linear(residual_width, config.width, bias=False)
             nn.init.eye_(self.residual.weight)
             nn.init.zeros_(self.project.weight)
 
     def forward(
-        self, features: Float[Tensor, "B L D"], quantized: Float[Tensor, "B L D"]
+        self,
+        features: Float[Tensor, "B L D"],
+        quantized: Float[Tensor, "B L D"],
+        patches: Float[Tensor, "B L P"] | None = None,
     ) -> Float[Tensor, "B L D"]:
         """Return the acoustic feature of every position, before quantization.
 
         Args:
             features: stacked AudioMAE features, padded positions marked.
             quantized: their semantic centroids, padded positions marked.
+            patches: energies of every position, padded positions marked, where `patch_width` asks
+                for them.
         Source: paper Eq. 2; the linear map without bias is the release's.
         """
-        hidden, _ = self.lstm(torch.cat([features, quantized], dim=-1))
-        return self.project_out(hidden, features - quantized)
+        beside = [] if patches is None else [patches]
+        hidden, _ = self.lstm(torch.cat([features, quantized, *beside], dim=-1))
+        return self.project_out(hidden, torch.cat([features - quantized, *beside], dim=-1))
 
     def project_out(
-        self, hidden: Float[Tensor, "B L D2"], difference: Float[Tensor, "B L D"]
+        self, hidden: Float[Tensor, "B L D2"], difference: Float[Tensor, "B L D3"]
     ) -> Float[Tensor, "B L D"]:
         """Return the features of the LSTM's outputs.
 
         Args:
             hidden: outputs of the LSTM.
-            difference: features less their centroids, for the residual map.
+            difference: features less their centroids, and patches beside them if there are any,
+                for the residual map.
         """
         acoustic = self.project(hidden)
         return acoustic if self.residual is None else acoustic + self.residual(difference)

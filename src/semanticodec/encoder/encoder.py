@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
-from semanticodec.encoder.audiomae import AudioMAE
+from semanticodec.encoder.audiomae import AudioMAE, patchify
 from semanticodec.encoder.quantizer import QuantizerConfig
 from semanticodec.encoder.quantizers import make_quantizer
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
@@ -142,6 +142,13 @@ class Encoder(nn.Module):
                     f"the {name} module is {width} wide, but {config.stack_factor} stacked "
                     f"AudioMAE features are {config.width}; set {name}.width to {config.width}"
                 )
+        stacked_size = config.stack_factor * config.audiomae.patch_size**2
+        if config.acoustic.patch_width not in (0, stacked_size):
+            raise ConfigError(
+                f"the acoustic encoder asks for {config.acoustic.patch_width} energies of a "
+                f"position, but {config.stack_factor} stacked patches have {stacked_size}; set "
+                f"acoustic.patch_width to {stacked_size}, or to 0 for none"
+            )
         self.config = config
         self.audiomae = AudioMAE(config.audiomae)
         self.semantic = SemanticQuantizer(config.semantic)
@@ -156,6 +163,18 @@ class Encoder(nn.Module):
         """
         config = self.config
         return stack_patches(self.audiomae(fbank), config.stack_factor, config.audiomae.num_bands)
+
+    def patches(self, fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B L P"] | None:
+        """Return the energies of every position where the acoustic encoder sees them.
+
+        Args:
+            fbank: normalized filter bank, T whole columns of stacked patches.
+        """
+        config = self.config
+        if not config.acoustic.patch_width:
+            return None
+        patches = patchify(fbank, config.audiomae.patch_size)
+        return stack_patches(patches, config.stack_factor, config.audiomae.num_bands)
 
     def valid_positions(self, fbank: Float[Tensor, "B T M"]) -> Int[Tensor, " B"]:
         """Return how many positions lie before the end of the audio, see `valid_positions`."""
@@ -269,6 +288,7 @@ class Encoder(nn.Module):
         num_valid: Int[Tensor, " B"],
         vocab_size: int,
         generators: Sequence[torch.Generator] | None = None,
+        patches: Float[Tensor, "B L P"] | None = None,
     ) -> EncoderOutput:
         """Return codes, features with gradients, and losses, from continuous features on.
 
@@ -280,13 +300,14 @@ class Encoder(nn.Module):
             num_valid: positions before the end of the audio, 0 to L per item.
             vocab_size: which semantic vocabulary; drawn per batch in training (Sec. IV-D).
             generators: one per item, for the acoustic quantizer's draws in training.
+            patches: from `patches(fbank)`.
         Raises:
             ConfigError: unknown vocabulary.
         """
         semantic_codes = self.semantic.encode(features, vocab_size)
         centroids = F.embedding(semantic_codes, self.semantic.codebook(vocab_size))
         valid = valid_mask(num_valid.to(features.device), features.shape[1])
-        vectors = self._acoustic(features, centroids, valid)
+        vectors = self._acoustic(features, centroids, valid, patches)
         acoustic = self.quantizer(vectors, generators, valid)
         return EncoderOutput(
             semantic_codes=semantic_codes,
@@ -310,12 +331,14 @@ class Encoder(nn.Module):
         codes = self.semantic.encode(features, vocab_size)
         valid = valid_mask(self.valid_positions(fbank), features.shape[1])
         centroids = F.embedding(codes, self.semantic.codebook(vocab_size))
-        return features, codes, self._acoustic(features, centroids, valid)
+        return features, codes, self._acoustic(features, centroids, valid, self.patches(fbank))
 
     def _acoustic(
         self,
         features: Float[Tensor, "B L D"],
         centroids: Float[Tensor, "B L D"],
         valid: Bool[Tensor, "B L"],
+        patches: Float[Tensor, "B L P"] | None,
     ) -> Float[Tensor, "B L D"]:
-        return self.acoustic(mask_padding(features, valid), mask_padding(centroids, valid))
+        given = [features, centroids] if patches is None else [features, centroids, patches]
+        return self.acoustic(*(mask_padding(rows, valid) for rows in given))

@@ -1,4 +1,4 @@
-"""What a run has measured so far, so that one that was stopped goes on where it was.
+"""What a run has measured so far, so that one that was interrupted resumes where it left off.
 
 OUT/settings.json   what the numbers depend on: metrics, versions, clips and systems
 OUT/clips.jsonl     one line per system and clip, written as soon as it is measured
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from semanticodec.errors import ConfigError
-from semanticodec.files import write_json, write_text
-from semanticodec.provenance import FORMAT
+from semanticodec.files import write_text
+from semanticodec.runs import SETTINGS_NAME, claim
 
-SETTINGS_NAME = "settings.json"
 ROWS_NAME = "clips.jsonl"
+REMEDY = "give another --output, or --overwrite to start anew"
 
 Row = dict[str, Any]
 
@@ -40,15 +40,20 @@ class Journal:
         self, folder: Path, settings: Mapping[str, Mapping[str, Any]], overwrite: bool = False
     ) -> None:
         self._path = folder / ROWS_NAME
-        settings_path = folder / SETTINGS_NAME
         if overwrite:
             self._path.unlink(missing_ok=True)
-            settings_path.unlink(missing_ok=True)
-        recorded = _read_settings(settings_path, self._path)
-        for section, values in settings.items():
-            _check_equal(folder, section, recorded.get(section, {}), values)
-        merged = {name: {**recorded.get(name, {}), **settings[name]} for name in settings}
-        write_json(settings_path, {"format": FORMAT, **merged})
+            (folder / SETTINGS_NAME).unlink(missing_ok=True)
+        elif self._path.is_file() and not (folder / SETTINGS_NAME).is_file():
+            raise ConfigError(
+                f"{self._path} has no {SETTINGS_NAME} beside it that says how it was measured; "
+                f"{REMEDY}"
+            )
+        # In a list, a value is compared as a whole: only names may be added.
+        values = {
+            section: {name: [value] for name, value in named.items()}
+            for section, named in settings.items()
+        }
+        claim(folder, values, remedy=REMEDY, may_grow=True)
         self._rows = _read_rows(self._path)
         # Written anew, so that a last line that was cut off does not spoil the next one.
         write_text(self._path, "".join(map(_line, self._rows.values())))
@@ -66,41 +71,6 @@ class Journal:
 
 def _line(row: Row) -> str:
     return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _read_settings(path: Path, rows: Path) -> dict[str, Any]:
-    if not path.is_file():
-        if rows.is_file():
-            raise ConfigError(
-                f"{rows} has no {SETTINGS_NAME} beside it that says how it was measured; give "
-                "another --out, or --overwrite to start anew"
-            )
-        return {}
-    try:
-        recorded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(
-            f"{path} is damaged ({error}); give another --out, or --overwrite to start anew"
-        ) from error
-    return recorded if isinstance(recorded, dict) else {}
-
-
-def _check_equal(
-    folder: Path, section: str, recorded: Mapping[str, Any], values: Mapping[str, Any]
-) -> None:
-    # Through JSON and back, as the recorded ones were: tuples become lists.
-    for name, value in json.loads(json.dumps(values)).items():
-        if name in recorded and recorded[name] != value:
-            raise ConfigError(
-                f"{folder} holds results with another {section} {name} "
-                f"({_short(recorded[name])}, now {_short(value)}); "
-                "give another --out, or --overwrite to start anew"
-            )
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _read_rows(path: Path) -> dict[tuple[str, str], Row]:

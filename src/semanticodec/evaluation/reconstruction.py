@@ -14,28 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from semanticodec.audio.io import SAMPLE_RATE
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation import report, systems
-from semanticodec.evaluation.bench import Bench, Task, audio_path, file_name
 from semanticodec.evaluation.journal import Journal, Row
-from semanticodec.evaluation.metrics import Metrics
+from semanticodec.evaluation.metrics import METRICS, Metrics, Resources
+from semanticodec.evaluation.scoring import Scorer, Task, audio_path, file_name
 from semanticodec.evaluation.statistics import NUM_RESAMPLES, SEED
-from semanticodec.evaluation.suites import Clip, Suite
-from semanticodec.evaluation.summary import summarise
+from semanticodec.evaluation.suites import SPEECH, Clip, Suite
+from semanticodec.evaluation.summary import summarize
 from semanticodec.evaluation.systems import System
-from semanticodec.evaluation.workers import Death, run_tasks
+from semanticodec.evaluation.workers import WorkerCrash, run_tasks
 from semanticodec.files import write_json, write_text
 from semanticodec.provenance import FORMAT, provenance, versions
+from semanticodec.token_format import SAMPLE_RATE
 
-DEFAULT_METRICS = ("mel", "stft", "visqol_speech", "visqol_audio", "stoi")
 RESULTS_NAME = "results.json"
 RECONSTRUCTION = "reconstruction"  # kind of the results file
-# What scores are computed by; torch, numpy and others round differently at most.
-SCORING_PACKAGES = (
-    *("semanticodec", "visqol-python", "pystoi", "jiwer", "pocketsphinx", "transformers"),
-)
+# What scores are computed by, beside the metrics' packages; torch, numpy and others round
+# differently at most.
+SCORING_PACKAGES = ("semanticodec", "pocketsphinx", "transformers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +42,19 @@ class Settings:
     """How to measure.
 
     Attributes:
-        metrics: names of `metrics.METRICS`.
-        recogniser: what writes down speech for `wer`; see `metrics`.
+        metrics: names from `metrics.METRICS`; None: all that can be computed here.
+        recognizer: what writes down speech for `wer`; see `metrics.recognizers`.
         baselines: names of the systems that the others are compared with; empty: the first.
-        jobs: worker processes.
+        jobs: number of worker processes.
         threads: CPU threads of each.
-        device: where models compute.
-        save_audio: keep reconstructions as SAVE_AUDIO/SYSTEM/CLIP.flac.
-        overwrite: forget what the output folder holds instead of going on with it.
-        show_progress: draw a bar.
+        device: device where models compute.
+        save_audio: folder for reconstructions, as SAVE_AUDIO/SYSTEM/CLIP.flac; None: nowhere.
+        overwrite: whether to forget what the output folder holds instead of resuming.
+        show_progress: whether to draw a bar.
     """
 
-    metrics: tuple[str, ...] = DEFAULT_METRICS
-    recogniser: str | None = None
+    metrics: tuple[str, ...] | None = None
+    recognizer: str | None = None
     baselines: tuple[str, ...] = ()
     jobs: int = 1
     threads: int = 1
@@ -66,13 +65,21 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contestant:
-    """A system that takes part: what opens it, and what reports say of it."""
+class SystemEntry:
+    """A system that takes part.
 
-    name: str
+    Attributes:
+        opener: specification that opens it.
+        described: `name`, `spec` and `details` in reports.
+    """
+
     opener: str
-    spec: str
-    details: dict[str, Any]
+    described: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name in reports."""
+        return self.described["name"]
 
 
 def evaluate(
@@ -103,18 +110,23 @@ def evaluate(
         MissingDependencyError: a system or metric needs what is not installed.
     """
     open_spec = partial(open_system, threads=settings.threads, device=settings.device)
-    open_metrics = partial(
-        Metrics, settings.metrics, recogniser=settings.recogniser, device=settings.device
-    )
-    recogniser = _rehearse(open_metrics())
-    contestants = _contestants(specs, open_spec)
-    baselines = _baselines(contestants, settings.baselines)
-    journal = Journal(out, _recorded(suite, contestants, recogniser, settings), settings.overwrite)
-    tasks = list(_tasks(suite, contestants))
-    open_tasks = [task for task in tasks if not _is_done(task, journal, settings.save_audio)]
-    make_work = partial(Bench, open_metrics, open_spec, settings.save_audio)
-    _work(make_work, open_tasks, len(tasks), journal, settings)
-    results = _results(suite, contestants, baselines, recogniser, journal, settings)
+    resources = Resources(recognizer=settings.recognizer, device=settings.device)
+    metrics = Metrics(settings.metrics, resources)
+    _warm_up(metrics)
+    names = [metric.name for metric in metrics.metrics]
+    entries = _entries(specs, open_spec)
+    baselines = _baselines(entries, settings.baselines)
+    journal = Journal(out, _recorded(suite, entries, metrics, settings.device), settings.overwrite)
+    make_work = partial(Scorer, partial(Metrics, names, resources), open_spec, settings.save_audio)
+    tasks = list(_tasks(suite, entries))
+    _work(make_work, tasks, journal, settings)
+    rows = [row for task in tasks if (row := journal.row(task.system, task.clip.name)) is not None]
+    assert len(rows) == len(tasks)
+    described = [entry.described for entry in entries]
+    results = {
+        **_origin(suite, metrics, settings.device),
+        **summarize(rows, described, baselines, names, list(suite.domains)),
+    }
     write_json(out / RESULTS_NAME, results)
     write_text(out / "clips.csv", report.clips_csv(results))
     write_text(out / "report.md", report.markdown(results))
@@ -126,61 +138,85 @@ def num_failures(results: dict[str, Any]) -> int:
     return sum(len(system["failures"]) for system in results["systems"])
 
 
-def _rehearse(metrics: Metrics) -> str | None:
-    """Load a recogniser's weights: if they are missing, that is said before hours of work.
+def _origin(suite: Suite, metrics: Metrics, device: str) -> dict[str, Any]:
+    """Return what results say of how they were measured."""
+    return {
+        "format": FORMAT,
+        "kind": RECONSTRUCTION,
+        **provenance(*_packages()),
+        "suite": {
+            "name": suite.name,
+            "domains": suite.domains,
+            "problems": list(suite.problems),
+        },
+        "settings": {
+            "metrics": [metric.name for metric in metrics.metrics],
+            "skipped": metrics.skipped,
+            "models": metrics.models,
+            "device": device,
+            "bootstrap_samples": NUM_RESAMPLES,
+            "seed": SEED,
+        },
+    }
 
-    Returns:
-        What reports call the recogniser; None without one.
-    """
-    if metrics.recogniser is None:
-        return None
-    metrics.recogniser.transcribe(np.zeros(SAMPLE_RATE, dtype=np.float32))
-    return metrics.recogniser.name
+
+def _packages() -> list[str]:
+    return [metric.package for metric in METRICS.values() if metric.package is not None]
 
 
-def _contestants(specs: Sequence[str], open_spec: Callable[[str], System]) -> list[Contestant]:
-    found: dict[str, Contestant] = {}
+def _warm_up(metrics: Metrics) -> None:
+    """Measure a second of noise: weights that are missing are told before hours of work."""
+    noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
+    clip = Clip(name="noise", domain=SPEECH, path=Path("noise"), transcript="noise", language="en")
+    metrics.score(noise, noise, clip)
+
+
+def _entries(specs: Sequence[str], open_spec: Callable[[str], System]) -> list[SystemEntry]:
+    found: dict[str, SystemEntry] = {}
     for opener in specs:
         system = open_spec(opener)
         key = file_name(system.name).lower()
         if key in found:
             raise ConfigError(
                 f"the systems {found[key].opener} and {opener} are both called {system.name}; "
-                f"add ,name=LABEL to one"
+                "add name=LABEL to one"
             )
-        found[key] = Contestant(
-            name=system.name, opener=opener, spec=system.spec, details=dict(system.details)
-        )
+        described = {"name": system.name, "spec": system.spec, "details": dict(system.details)}
+        found[key] = SystemEntry(opener=opener, described=described)
     if not found:
         raise ConfigError("no system was given; add one with --system")
     return list(found.values())
 
 
-def _baselines(contestants: Sequence[Contestant], wanted: Sequence[str]) -> list[str]:
-    names = [contestant.name for contestant in contestants]
-    by_spec = {text: c.name for c in contestants for text in (c.spec, c.opener, c.name)}
+def _baselines(entries: Sequence[SystemEntry], wanted: Sequence[str]) -> list[str]:
+    names = [entry.name for entry in entries]
+    known = {
+        text: entry.name
+        for entry in entries
+        for text in (entry.described["spec"], entry.opener, entry.name)
+    }
     for baseline in wanted:
-        if baseline not in by_spec:
+        if baseline not in known:
             raise ConfigError(
                 f"the baseline {baseline} is none of the systems; choose from {', '.join(names)}"
             )
-    return list(dict.fromkeys(by_spec[baseline] for baseline in wanted)) or names[:1]
+    return list(dict.fromkeys(known[baseline] for baseline in wanted)) or names[:1]
 
 
 def _recorded(
-    suite: Suite, contestants: Sequence[Contestant], recogniser: str | None, settings: Settings
+    suite: Suite, entries: Sequence[SystemEntry], metrics: Metrics, device: str
 ) -> dict[str, dict[str, Any]]:
     """Return everything that the rows depend on."""
-    installed = versions()
+    installed = versions(*_packages())
     return {
         "setting": {
-            "metrics": sorted(settings.metrics),
-            "recogniser": recogniser,
-            "device": settings.device,
+            "metrics": sorted(metric.name for metric in metrics.metrics),
+            "models": metrics.models,
+            "device": device,
         },
-        "version of": {name: installed.get(name) for name in SCORING_PACKAGES},
+        "version of": {name: installed.get(name) for name in (*SCORING_PACKAGES, *_packages())},
         "clip": {clip.name: _fingerprint(clip) for clip in suite.clips},
-        "system": {c.name: {"spec": c.spec, "details": c.details} for c in contestants},
+        "system": {entry.name: entry.described for entry in entries},
     }
 
 
@@ -192,11 +228,11 @@ def _fingerprint(clip: Clip) -> str:
     return digest.hexdigest()
 
 
-def _tasks(suite: Suite, contestants: Sequence[Contestant]) -> Iterator[Task]:
+def _tasks(suite: Suite, entries: Sequence[SystemEntry]) -> Iterator[Task]:
     # One system after the other: a process then holds one model and loads it once.
-    for contestant in contestants:
+    for entry in entries:
         for clip in suite.clips:
-            yield Task(system=contestant.name, spec=contestant.opener, clip=clip)
+            yield Task(system=entry.name, spec=entry.opener, clip=clip)
 
 
 def _is_done(task: Task, journal: Journal, save_audio: Path | None) -> bool:
@@ -209,60 +245,27 @@ def _is_done(task: Task, journal: Journal, save_audio: Path | None) -> bool:
 def _work(
     make_work: Callable[[], Callable[[Task], Row]],
     tasks: Sequence[Task],
-    num_tasks: int,
     journal: Journal,
     settings: Settings,
 ) -> None:
-    from tqdm import tqdm
-
+    """Measure what the journal lacks, and keep every row as soon as it is there."""
+    waiting = [task for task in tasks if not _is_done(task, journal, settings.save_audio)]
     failures = 0
-    jobs = min(settings.jobs, max(1, len(tasks)))
-    outcomes = run_tasks(make_work, tasks, jobs=jobs, threads=settings.threads)
+    jobs = min(settings.jobs, max(1, len(waiting)))
+    outcomes = run_tasks(make_work, waiting, jobs=jobs, threads=settings.threads)
     bar = tqdm(
-        total=num_tasks,
-        initial=num_tasks - len(tasks),
+        total=len(tasks),
+        initial=len(tasks) - len(waiting),
         unit="clip",
         disable=not settings.show_progress,
     )
     with closing(outcomes), bar:
         for task, outcome in outcomes:
-            is_dead = isinstance(outcome, Death)
-            row = {**task.failed_row, "error": outcome.reason} if is_dead else outcome
+            is_crash = isinstance(outcome, WorkerCrash)
+            row = {**task.failed_row, "error": outcome.reason} if is_crash else outcome
             journal.append(row)
             failures += "error" in row
             bar.set_description(task.system, refresh=False)
             if failures:
                 bar.set_postfix_str(f"{failures} failed", refresh=False)
             bar.update()
-
-
-def _results(
-    suite: Suite,
-    contestants: Sequence[Contestant],
-    baselines: Sequence[str],
-    recogniser: str | None,
-    journal: Journal,
-    settings: Settings,
-) -> dict[str, Any]:
-    rows = [journal.row(task.system, task.clip.name) for task in _tasks(suite, contestants)]
-    measured = [row for row in rows if row is not None]
-    assert len(measured) == len(rows)
-    described = [{"name": c.name, "spec": c.spec, "details": c.details} for c in contestants]
-    return {
-        "format": FORMAT,
-        "kind": RECONSTRUCTION,
-        **provenance(),
-        "suite": {
-            "name": suite.name,
-            "domains": suite.domains,
-            "problems": list(suite.problems),
-        },
-        "settings": {
-            "metrics": list(settings.metrics),
-            "recogniser": recogniser,
-            "device": settings.device,
-            "bootstrap_samples": NUM_RESAMPLES,
-            "seed": SEED,
-        },
-        **summarise(measured, described, baselines, settings.metrics, list(suite.domains)),
-    }

@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from semanticodec.evaluation.metrics import METRICS
 from semanticodec.evaluation.summary import AVERAGE, BITRATE, averaged_domains
+from semanticodec.evaluation.tables import csv_text, estimate, number, plain_table
+from semanticodec.evaluation.tables import table as lines_of
 
 Results = Mapping[str, Any]
 Row = Sequence[str]
 
-MISSING = "–"
 KBPS_DECIMALS = 3
 CSV_HEAD = ("system", "domain", "clip", "num_samples")
 
 HOW_TO_READ = """\
-- Every figure is a mean over clips with its 95 % bootstrap interval in brackets, which is too \
+- Every number is a mean over clips with its 95 % bootstrap interval in brackets, which is too \
 narrow where there are only a few clips; ↑ means that higher is better, ↓ lower.
 - MEL and STFT follow the definitions of DAC's evaluation. They are not on the scale of the \
 paper's tables: compare their order with the paper's, never their values.
-- `visqol_speech` (speech mode, 16 kHz) is the figure to compare with the ViSQOL of the paper's \
+- `visqol_speech` (speech mode, 16 kHz) is the number to compare with the ViSQOL of the paper's \
 Table II, in every domain; `visqol_audio` (audio mode, 48 kHz) is on another scale.
 - kbps counts the bits that were spent on these clips, without container."""
 AVERAGE_NOTE = """\
 - The average is the mean of the domains {domains}; its interval draws clips inside each."""
 WER_NOTE = """\
-- WER is word errors per word of the transcripts, in percent, as `{recogniser}` hears them. \
-Compare it with the same recogniser's figure on the original recordings (the system \
-`ground-truth`), not with figures of another recogniser."""
+- WER is word errors per word of the transcripts, in percent, as `{recognizer}` hears them. \
+Compare it with the same recognizer's number on the original recordings (the system \
+`ground-truth`), not with numbers of another recognizer."""
 
 
 def clips_csv(results: Results) -> str:
-    """Return one line per system and clip that was measured, with every figure."""
-    seen = {name: None for clip in results["clips"] for name in clip if name not in CSV_HEAD}
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=[*CSV_HEAD, *seen], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(results["clips"])
-    return stream.getvalue()
+    """Return one line per system and clip that was measured, with every number."""
+    return csv_text(CSV_HEAD, results["clips"])
 
 
 def table(results: Results) -> str:
     """Return the means for the terminal: a table per domain, and how many clips failed."""
     parts = []
     for domain in _domains(results):
-        rows = [_head(results), *_score_rows(results, domain, with_interval=False)]
-        parts.append(f"{_title(results, domain)}\n{_aligned(rows)}")
+        rows = _score_rows(results, domain, with_interval=False)
+        lines = [_title(results, domain), *plain_table(_head(results), rows)]
+        parts.append("\n".join(lines))
     failures = [_failure_count(system) for system in results["systems"] if system["failures"]]
     return "\n\n".join([*parts, *failures])
 
@@ -110,45 +105,19 @@ def _score_rows(results: Results, domain: str, with_interval: bool) -> Iterator[
     metrics = _metrics(results)
     for system in results["systems"]:
         scores = system["scores"].get(domain, {})
-        counts = [score["num_clips"] for score in scores.values()]
+        found = [(scores.get(name), _decimals(name)) for name in metrics]
         rate = scores.get(BITRATE)
         yield [
             system["name"],
-            str(max(counts, default=0)),
-            MISSING if rate is None else f"{rate['mean'] / 1000:.{KBPS_DECIMALS}f}",
-            *(_cell(scores.get(name), _decimals(name), with_interval) for name in metrics),
+            str(max((score["num_clips"] for score in scores.values()), default=0)),
+            number(None if rate is None else rate["mean"] / 1000, KBPS_DECIMALS),
+            *(
+                estimate(score, decimals)
+                if with_interval
+                else number(None if score is None else score["mean"], decimals)
+                for score, decimals in found
+            ),
         ]
-
-
-def _cell(
-    score: Mapping[str, float] | None, decimals: int, with_interval: bool, sign: str = ""
-) -> str:
-    if score is None:
-        return MISSING
-    mean, low, high = (
-        f"{score[name]:{sign}.{decimals}f}".replace("-", "−") for name in ("mean", "low", "high")
-    )
-    return f"{mean} [{low}, {high}]" if with_interval else mean
-
-
-def _aligned(rows: Iterable[Row]) -> str:
-    table = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*table)]
-    lines = []
-    for row in table:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def _markdown_table(head: Row, rows: Iterable[Row]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
 
 
 def _origin(results: Results) -> str:
@@ -163,8 +132,9 @@ def _origin(results: Results) -> str:
 
 def _reading(results: Results) -> str:
     parts = [HOW_TO_READ]
-    if results["settings"]["recogniser"] is not None:
-        parts.append(WER_NOTE.format(recogniser=results["settings"]["recogniser"]))
+    recognizer = results["settings"]["models"].get("wer")
+    if recognizer is not None:
+        parts.append(WER_NOTE.format(recognizer=recognizer))
     if AVERAGE in _domains(results):
         averaged = averaged_domains(list(results["suite"]["domains"]))
         parts.append(AVERAGE_NOTE.format(domains=", ".join(averaged)))
@@ -174,7 +144,7 @@ def _reading(results: Results) -> str:
 def _score_sections(results: Results) -> Iterator[str]:
     for domain in _domains(results):
         rows = _score_rows(results, domain, with_interval=True)
-        yield f"## {_title(results, domain)}\n\n{_markdown_table(_head(results), rows)}"
+        yield "\n".join([f"## {_title(results, domain)}", "", *lines_of(_head(results), rows)])
 
 
 def _difference_sections(results: Results) -> Iterator[str]:
@@ -190,16 +160,16 @@ def _difference_sections(results: Results) -> Iterator[str]:
         for name, domain in dict.fromkeys((name, domain) for name, domain, _ in found):
             entries = [found.get((name, domain, metric)) for metric in metrics]
             cells = [
-                _cell(entry, _decimals(metric), with_interval=True, sign="+")
+                estimate(entry, _decimals(metric), sign="+")
                 for metric, entry in zip(metrics, entries)
             ]
             num_clips = max(entry["num_clips"] for entry in entries if entry is not None)
             rows.append([name, domain, str(num_clips), *cells])
         head = ["system", "domain", "clips", *_columns(results)]
-        yield (
-            f"## Differences from {baseline}\n\nOn the clips that both have; an interval without 0 "
-            f"is a difference that other clips would hardly undo.\n\n{_markdown_table(head, rows)}"
-        )
+        text = "On the clips that both have; an interval without 0 is a difference that other "
+        text += "clips would hardly undo."
+        lines = lines_of(head, rows)
+        yield "\n".join([f"## Differences from {baseline}", "", text, "", *lines])
 
 
 def _details(results: Results) -> str:
@@ -220,6 +190,10 @@ def _failure_count(system: Mapping[str, Any]) -> str:
 
 def _trouble_sections(results: Results) -> Iterator[str]:
     """Yield what a reader must know: nothing that went wrong is left out."""
+    skipped = results["settings"].get("skipped", {})
+    if skipped:
+        lines = [f"- {name}: {reason}" for name, reason in skipped.items()]
+        yield "## Metrics that were skipped\n\n" + "\n".join(lines)
     problems = results["suite"]["problems"]
     if problems:
         yield "## Problems of the suite\n\n" + "\n".join(f"- {text}" for text in problems)

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from semanticodec.errors import DataError
+import pandas as pd
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff")
+from semanticodec.errors import DataError
+from semanticodec.listing import AUDIO_SUFFIXES, walk
+
 TRANSCRIPTS = "transcripts.tsv"
-NO_DOMAIN = "all"
+ALL = "all"
 SPEECH = "speech"
-PAPER_SUITE = "paper"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +31,10 @@ class Clip:
 
     Attributes:
         name: its path below the suite without suffix, with `/` between folders.
-        domain: the first folder of the name, such as `speech`; `all` where there are no folders.
+        domain: kind of sound, such as `speech`.
         path: the sound file.
         transcript: what is said in it.
-        language: of the transcript, such as `en`.
+        language: language of the transcript, such as `en`.
     """
 
     name: str
@@ -65,59 +66,29 @@ class Suite:
 
     @property
     def domains(self) -> dict[str, int]:
-        """How many clips each domain has, in alphabetical order."""
+        """Number of clips of each domain, in alphabetical order."""
         return dict(sorted(Counter(clip.domain for clip in self.clips).items()))
-
-
-def open_suite(spec: str | Path, *, limit: int | None = None, show_progress: bool = False) -> Suite:
-    """Return the recordings of a folder, or of the paper's evaluation set.
-
-    Args:
-        spec: a folder, or `paper` for the 1 050 clips that the paper's authors published, which
-            are downloaded once (a folder of that name is `./paper`).
-        limit: take the first clips of each domain only, in order of their names.
-        show_progress: whether a download draws a bar.
-    Raises:
-        DataError: no such folder, no sound files in it, a transcript table that cannot be read,
-            or a download that failed.
-    """
-    if spec == PAPER_SUITE:
-        from semanticodec.evaluation.zenodo import paper_suite
-
-        suite = paper_suite(show_progress=show_progress)
-    else:
-        suite = _folder_suite(Path(spec))
-    if limit is None:
-        return suite
-    return Suite(name=suite.name, clips=_first(suite.clips, limit), problems=suite.problems)
 
 
 def find_recordings(folder: Path) -> list[Path]:
     """Return the sound files below a folder, ordered by name, hidden ones left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    return sorted(walk(folder, AUDIO_SUFFIXES))
 
 
-def _first(clips: Sequence[Clip], limit: int) -> tuple[Clip, ...]:
-    taken: Counter[str] = Counter()
-    chosen = []
-    for clip in clips:
-        taken[clip.domain] += 1
-        if taken[clip.domain] <= limit:
-            chosen.append(clip)
-    return tuple(chosen)
+def open_suite(folder: str | Path, *, limit: int | None = None) -> Suite:
+    """Return the recordings of a folder.
 
-
-def _folder_suite(folder: Path) -> Suite:
+    Args:
+        folder: the suite.
+        limit: take the first clips of each domain only, in order of their names.
+    Raises:
+        DataError: no such folder, no sound files in it, or a transcript table that cannot be read.
+    """
+    folder = Path(folder)
     if not folder.is_dir():
         raise DataError(
             f"the suite {folder} is no folder; give one with recordings (in a sub-folder for "
-            f"each domain), or the name '{PAPER_SUITE}'"
+            "each domain)"
         )
     rows, problems = _read_transcripts(folder / TRANSCRIPTS)
     clips: dict[str, Clip] = {}
@@ -132,7 +103,7 @@ def _folder_suite(folder: Path) -> Suite:
         row = rows.pop(str(relative), {})
         clips[name] = Clip(
             name=name,
-            domain=relative.parts[0] if len(relative.parts) > 1 else NO_DOMAIN,
+            domain=relative.parts[0] if len(relative.parts) > 1 else ALL,
             path=path,
             transcript=row.get("transcript") or None,
             language=row.get("language") or None,
@@ -143,33 +114,39 @@ def _folder_suite(folder: Path) -> Suite:
             f"{', '.join(AUDIO_SUFFIXES)} files"
         )
     problems += [f"{TRANSCRIPTS} names {path}, which is not there" for path in rows]
-    ordered = tuple(sorted(clips.values(), key=lambda clip: clip.name))
-    return Suite(name=folder.resolve().name, clips=ordered, problems=tuple(problems))
+    ordered = sorted(clips.values(), key=lambda clip: clip.name)
+    kept = tuple(ordered if limit is None else _first(ordered, limit))
+    return Suite(name=folder.resolve().name, clips=kept, problems=tuple(problems))
+
+
+def _first(clips: Iterable[Clip], limit: int) -> Iterator[Clip]:
+    taken: Counter[str] = Counter()
+    for clip in clips:
+        taken[clip.domain] += 1
+        if taken[clip.domain] <= limit:
+            yield clip
 
 
 def _read_transcripts(path: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Return the rows by the path that they name, and what is wrong with them."""
     if not path.is_file():
         return {}, []
-    rows: dict[str, dict[str, str]] = {}
-    problems = []
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            table = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            columns = table.fieldnames or []
-            if not {"path", "transcript"} <= set(columns):
-                raise DataError(
-                    f"{path} has the columns {', '.join(columns) or '(none)'}; it needs a first "
-                    "line with `path` and `transcript`, separated by tabs"
-                )
-            for row in table:
-                name = PurePosixPath(row["path"] or "").as_posix()
-                if name in rows:
-                    problems.append(f"{TRANSCRIPTS} names {name} twice; the first row counts")
-                rows.setdefault(name, {key: value or "" for key, value in row.items() if key})
-    except (UnicodeDecodeError, csv.Error) as error:
+        table = pd.read_csv(
+            path, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE
+        ).fillna("")
+    except ValueError as error:  # of pandas' parser or of the decoding
         raise DataError(
             f"{path} is not a table in UTF-8 ({error}); write path, transcript and, if known, "
             "speaker and language, separated by tabs"
         ) from error
-    return rows, problems
+    if not {"path", "transcript"} <= set(table.columns):
+        raise DataError(
+            f"{path} has the columns {', '.join(table.columns) or '(none)'}; it needs a first "
+            "line with `path` and `transcript`, separated by tabs"
+        )
+    table["path"] = [PurePosixPath(name).as_posix() for name in table["path"]]
+    twice = table.loc[table["path"].duplicated(), "path"].unique()
+    problems = [f"{TRANSCRIPTS} names {name} twice; the first row counts" for name in twice]
+    rows = table.drop_duplicates("path").to_dict("records")
+    return {row["path"]: row for row in rows}, problems

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from semanticodec.audio.io import SAMPLE_RATE
+import pandas as pd
+
 from semanticodec.evaluation.journal import Row
 from semanticodec.evaluation.metrics import METRICS
-from semanticodec.evaluation.statistics import Estimate, Stratum, estimate, stratum
+from semanticodec.evaluation.statistics import Estimate, estimate, stratum
+from semanticodec.token_format import SAMPLE_RATE
 
 AVERAGE = "average"
 PAPER_DOMAINS = ("general", "music", "speech")
 BITRATE = "bits_per_second"
 PERCENT = 100.0  # of which results give rates such as that of word errors
-
-Scores = dict[str, dict[str, dict[str, float]]]
-# The measured clips of one system and domain, by name.
-ClipRows = Mapping[str, Row]
-MakeStratum = Callable[[str], "Stratum | None"]
+COLUMNS = ("system", "domain", "clip", "metric", "value", "weight")
 
 
-def summarise(
+def summarize(
     rows: Sequence[Row],
     systems: Sequence[Mapping[str, Any]],
     baselines: Sequence[str],
@@ -37,21 +35,19 @@ def summarise(
         metrics: names, in the order of the reports.
         domains: of the suite.
     """
-    measured = _by_system_and_domain(rows, systems, domains)
-    averaged = averaged_domains(domains)
-    differences = [
-        {"system": name, "baseline": baseline, **difference}
-        for baseline in baselines
-        for name in measured
-        if name not in baselines
-        for difference in _differences(measured[name], measured[baseline], metrics, averaged)
-    ]
+    measured = pd.DataFrame(_measured(rows, metrics), columns=pd.Index(COLUMNS))
+    others = [system["name"] for system in systems if system["name"] not in baselines]
     return {
         "systems": [
-            _describe(system, rows, measured[system["name"]], metrics, averaged)
+            {**_describe(system, rows), "scores": _scores(measured, system["name"], domains)}
             for system in systems
         ],
-        "differences": differences,
+        "differences": [
+            {"system": name, "baseline": baseline, **difference}
+            for baseline in baselines
+            for name in others
+            for difference in _differences(measured, name, baseline, metrics, domains)
+        ],
         "clips": [_flat(row) for row in rows if "error" not in row],
     }
 
@@ -64,23 +60,24 @@ def averaged_domains(domains: Sequence[str]) -> list[str]:
     return [name for name in domains if name in PAPER_DOMAINS] or list(domains)
 
 
-def _by_system_and_domain(
-    rows: Sequence[Row], systems: Sequence[Mapping[str, Any]], domains: Sequence[str]
-) -> dict[str, dict[str, dict[str, Row]]]:
-    measured = {system["name"]: {domain: {} for domain in domains} for system in systems}
+def _measured(rows: Sequence[Row], metrics: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield a row of COLUMNS for every number of every clip."""
     for row in rows:
-        if "error" not in row:
-            measured[row["system"]][row["domain"]][row["clip"]] = row
-    return measured
+        if "error" in row:
+            continue
+        place = row["system"], row["domain"], row["clip"]
+        for name in metrics:
+            part, whole = METRICS[name].quotient or (name, None)
+            if whole is None and part in row["scores"]:
+                yield *place, name, row["scores"][part], 1.0
+            elif row["scores"].get(whole):
+                yield *place, name, PERCENT * row["scores"][part], row["scores"][whole]
+        rate = _bits_per_second(row)
+        if rate is not None:
+            yield *place, BITRATE, rate, 1.0
 
 
-def _describe(
-    system: Mapping[str, Any],
-    rows: Sequence[Row],
-    measured: Mapping[str, ClipRows],
-    metrics: Sequence[str],
-    averaged: Sequence[str],
-) -> dict[str, Any]:
+def _describe(system: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
     own = [row for row in rows if row["system"] == system["name"]]
     return {
         **system,
@@ -91,72 +88,49 @@ def _describe(
             for row in own
             for text in row.get("warnings", ())
         ],
-        "scores": _scores(measured, metrics, averaged),
     }
 
 
 def _scores(
-    measured: Mapping[str, ClipRows], metrics: Sequence[str], averaged: Sequence[str]
-) -> Scores:
-    scores: Scores = {}
-    for metric in (*metrics, BITRATE):
-        strata = {domain: _stratum(rows, metric) for domain, rows in measured.items()}
-        for domain, figure in _estimates(strata, averaged):
-            scores.setdefault(domain, {})[metric] = figure.as_dict()
+    measured: pd.DataFrame, system: str, domains: Sequence[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    scores: dict[str, dict[str, dict[str, float]]] = {}
+    own = measured.query("system == @system")
+    for metric in own["metric"].unique():
+        for domain, found in _estimates(own.query("metric == @metric"), domains):
+            scores.setdefault(domain, {})[metric] = found.as_dict()
     return scores
 
 
 def _differences(
-    system: Mapping[str, ClipRows],
-    baseline: Mapping[str, ClipRows],
+    measured: pd.DataFrame,
+    system: str,
+    baseline: str,
     metrics: Sequence[str],
-    averaged: Sequence[str],
+    domains: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
     """Yield how much more the system has than the baseline, on the clips that both have."""
+    own, other = (measured.query("system == @name") for name in (system, baseline))
+    both = own.merge(other, on=["domain", "clip", "metric"], suffixes=("", "_baseline"))
+    # The resampling depends on the order.
+    both = both.assign(value=both["value"] - both["value_baseline"]).sort_values("clip")
     for metric in metrics:
-        strata = {
-            domain: _paired(rows, baseline[domain], metric) for domain, rows in system.items()
-        }
-        for domain, figure in _estimates(strata, averaged):
-            yield {"domain": domain, "metric": metric, **figure.as_dict()}
+        for domain, found in _estimates(both.query("metric == @metric"), domains):
+            yield {"domain": domain, "metric": metric, **found.as_dict()}
 
 
-def _estimates(
-    strata: Mapping[str, Stratum | None], averaged: Sequence[str]
-) -> Iterator[tuple[str, Estimate]]:
-    """Yield the figure of every domain that has one, then their average if all of its have."""
+def _estimates(numbers: pd.DataFrame, domains: Sequence[str]) -> Iterator[tuple[str, Estimate]]:
+    """Yield the number of every domain that has one, then their average if all of its have."""
+    strata = {
+        domain: stratum(clips["value"].to_numpy(), clips["weight"].to_numpy())
+        for domain in domains
+        if len(clips := numbers.query("domain == @domain"))
+    }
     for domain, clips in strata.items():
-        if clips is not None:
-            yield domain, estimate([clips])
-    parts = [clips for domain in averaged if (clips := strata[domain]) is not None]
-    if len(parts) == len(averaged) > 1:
-        yield AVERAGE, estimate(parts)
-
-
-def _stratum(rows: ClipRows, metric: str) -> Stratum | None:
-    figures = [figure for row in rows.values() if (figure := _figure(row, metric)) is not None]
-    return stratum(*zip(*figures)) if figures else None
-
-
-def _paired(rows: ClipRows, others: ClipRows, metric: str) -> Stratum | None:
-    figures = []
-    for clip in sorted(rows.keys() & others.keys()):  # the resampling depends on the order
-        own, other = _figure(rows[clip], metric), _figure(others[clip], metric)
-        if own is not None and other is not None:
-            figures.append((own[0] - other[0], own[1]))
-    return stratum(*zip(*figures)) if figures else None
-
-
-def _figure(row: Row, metric: str) -> tuple[float, float] | None:
-    """Return a clip's value and weight; None where it has none."""
-    if metric == BITRATE:
-        rate = _bits_per_second(row)
-        return None if rate is None else (rate, 1.0)
-    scores, quotient = row["scores"], METRICS[metric].quotient
-    if quotient is None:
-        return (scores[metric], 1.0) if metric in scores else None
-    part, whole = quotient
-    return (PERCENT * scores[part], scores[whole]) if scores.get(whole) else None
+        yield domain, estimate([clips])
+    averaged = averaged_domains(domains)
+    if len(averaged) > 1 and strata.keys() >= set(averaged):
+        yield AVERAGE, estimate([strata[domain] for domain in averaged])
 
 
 def _bits_per_second(row: Row) -> float | None:

@@ -1,4 +1,4 @@
-"""Markdown tables, and numbers as people read them."""
+"""Tables for reports and terminals, and numbers as people read them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,27 @@ from typing import Any
 
 NOTHING = "–"
 Content = Mapping[str, Any]
+Row = Sequence[str]
 
 
-def table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, num_text_columns: int = 1
-) -> list[str]:
-    """Return the lines of a table: texts to the left, and numbers to the right behind them."""
+def table(header: Row, rows: Iterable[Row], *, num_text_columns: int = 1) -> list[str]:
+    """Return the lines of a Markdown table: texts to the left, numbers to the right behind them."""
     num_numbers = len(header) - num_text_columns
     rule = [*["---"] * num_text_columns, *["---:"] * num_numbers]
     return [f"| {' | '.join(map(_cell, line))} |" for line in (header, rule, *rows)]
+
+
+def plain_table(header: Row, rows: Iterable[Row], *, num_text_columns: int = 1) -> list[str]:
+    """Return the lines of a table for a terminal, aligned likewise."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    sides = ["<" if column < num_text_columns else ">" for column in range(len(header))]
+    return [
+        "  ".join(
+            f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths)
+        ).rstrip()
+        for line in lines
+    ]
 
 
 def _cell(text: str) -> str:
@@ -24,19 +36,35 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def number(value: float | None, decimals: int) -> str:
-    """Return a number with a true minus sign; a dash for None and NaN."""
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows as CSV with a header: `columns` first, then whatever else they hold."""
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows))
+    others = [name for name in frame.columns if name not in columns]
+    return frame.reindex(columns=[*columns, *others]).to_csv(index=False, lineterminator="\n")
+
+
+def number(value: float | None, decimals: int, sign: str = "") -> str:
+    """Return a number with a true minus sign; a dash for None and NaN.
+
+    Args:
+        value: the number.
+        decimals: digits after the point.
+        sign: "+" to mark numbers above zero too.
+    """
     if value is None or math.isnan(value):
         return NOTHING
-    # + 0.0: rounding leaves no negative zero.
-    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+    # + 0.0: rounding leaves no negative zero, save where signs tell on which side of it a bound is.
+    shown = value if sign else round(value, decimals) + 0.0
+    return f"{shown:{sign}.{decimals}f}".replace("-", "−")
 
 
-def estimate(score: Content | None, decimals: int) -> str:
+def estimate(score: Content | None, decimals: int, sign: str = "") -> str:
     """Return a mean with its interval; a dash where there is none."""
     if score is None:
         return NOTHING
-    mean, low, high = (number(score[key], decimals) for key in ("mean", "low", "high"))
+    mean, low, high = (number(score[key], decimals, sign) for key in ("mean", "low", "high"))
     return f"{mean} [{low}, {high}]"
 
 

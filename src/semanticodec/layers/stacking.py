@@ -1,4 +1,4 @@
-"""Stacking: joins neighboring AudioMAE patches into one position, and counts positions.
+"""Stacking: joins neighboring AudioMAE patches into one position.
 
 Stack factor (the paper's K)
 1: every patch is a position
@@ -14,25 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.errors import ConfigError
+from semanticodec.token_format import NUM_BANDS, TokenGrid
 
-PATCH_SAMPLES = 2560  # 16 frames of 160 samples (10 ms) at 16 kHz: 0.16 s
-PATCH_FRAMES = 16
-WINDOW_FRAMES = 1024  # 10.24 s
 # Features of positions after the end of the audio, the value that the release trained on.
 PADDING_VALUE = -1.0
-NUM_BANDS = 8  # 128 mel bins / 16 bins per patch
-# Stack factor -> patches joined along (time, frequency).
-BLOCKS = {1: (1, 1), 2: (1, 2), 4: (2, 2)}
 
 
 def _block(stack_factor: int, num_bands: int) -> tuple[int, int]:
     """Return how many (time steps, bands) one position joins, after checking that they fit."""
-    if stack_factor not in BLOCKS:
-        raise ConfigError(
-            f"a stack factor of {stack_factor} does not exist; "
-            "choose 1, 2 or 4 (100, 50 or 25 tokens per second)"
-        )
-    times, bands = BLOCKS[stack_factor]
+    times, bands = TokenGrid.from_stack_factor(stack_factor).block
     if num_bands % bands:
         raise ConfigError(
             f"{num_bands} frequency bands cannot be joined {bands} by {bands}; "
@@ -54,7 +44,7 @@ def stack_patches(
         One row per position, time-major.
     Raises:
         ConfigError: no such stack factor, or it does not divide the patches.
-    Source: paper Sec. III-B; which neighbours are joined follows the release.
+    Source: paper Sec. III-B; which neighbors are joined follows the release.
     """
     times, bands = _block(stack_factor, num_bands)
     batch, num_patches, width = features.shape
@@ -95,33 +85,3 @@ def unstack_patches(
     blocks = stacked.reshape(batch, length // rows, rows, times, bands, width // stack_factor)
     # B T/t F/f t f D -> B T/t t F/f f D
     return blocks.transpose(2, 3).reshape(batch, stack_factor * length, width // stack_factor)
-
-
-def num_positions(num_samples: int, stack_factor: int, num_bands: int = NUM_BANDS) -> int:
-    """Return how many positions hold a recording: whole columns, the last one padded.
-
-    Args:
-        num_samples: length at 16 kHz, 0 or more.
-        stack_factor: patches per position, 1, 2 or 4.
-        num_bands: patches along the frequency axis.
-    Raises:
-        ConfigError: no such stack factor.
-    """
-    times, bands = _block(stack_factor, num_bands)
-    num_columns = -(-num_samples // (PATCH_SAMPLES * times))
-    return num_columns * (num_bands // bands)
-
-
-def positions_per_window(
-    stack_factor: int, num_frames: int = WINDOW_FRAMES, num_bands: int = NUM_BANDS
-) -> int:
-    """Return the positions of one window: 512 / stack factor for 10.24 s and 128 mel bins.
-
-    Args:
-        stack_factor: patches per position, 1, 2 or 4.
-        num_frames: frames of 10 ms, whole columns of patches.
-        num_bands: patches along the frequency axis.
-    Raises:
-        ConfigError: no such stack factor.
-    """
-    return num_positions(num_frames // PATCH_FRAMES * PATCH_SAMPLES, stack_factor, num_bands)

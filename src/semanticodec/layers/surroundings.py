@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
-from torch import Tensor
+from jaxtyping import Shaped
+from torch import Tensor, nn
 
 from semanticodec.errors import ConfigError
 
@@ -86,3 +87,8 @@ def trainable(tensor: Tensor) -> Tensor:
     """Return a result of inference mode as an ordinary tensor, which losses may depend on."""
     with torch.inference_mode(False):
         return tensor.clone() if tensor.is_inference() else tensor
+
+
+def padded(rows: Sequence[Shaped[Tensor, " ..."]]) -> Shaped[Tensor, "B ..."]:
+    """Return results of several items as one ordinary tensor, the shorter ones padded with 0."""
+    return trainable(nn.utils.rnn.pad_sequence(list(rows), batch_first=True))

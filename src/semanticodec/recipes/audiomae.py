@@ -6,6 +6,7 @@ from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
 from semanticodec.recipes.tiny import tiny_run
 from semanticodec.training.data import CropConfig
+from semanticodec.training.detail_loss import DetailLoss
 from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.audiomae import AudioMAEStage
 from semanticodec.training.train import Recipe
@@ -54,6 +55,35 @@ def small() -> Recipe:
     )
 
 
+def small_detail() -> Recipe:
+    """`small` gone on from with a second loss on what features keep of their own patches.
+
+    Meant for `--init` with the built-in model's AudioMAE. Decoder and head learn alone at first:
+    without that, sixty steps moved the detail found again in the averaged features (R^2, bands 1
+    to 3 of speech) from .21 .11 .03 to .34 .28 .17 and cost ESC-50 eight points.
+    """
+    single = small()
+    default = replace(single.train.optimizers["default"], lr=3e-4, warmup_steps=50)
+    return replace(
+        single,
+        name="audiomae/small_detail",
+        stage_config=replace(
+            single.stage_config,
+            visible=DetailLoss.Config(level_weight=0.1, detail_weight=0.3),
+            visible_share=0.5,
+            encoder_start=150,
+        ),
+        train=replace(
+            single.train,
+            steps=4000,
+            batch_size=8,
+            optimizers={"default": default},
+            ema_decay=0.99,
+            checkpoint_every=40,
+        ),
+    )
+
+
 def paper() -> Recipe:
     """ViT-B/16 with the decoder of Masked Autoencoders that Listen, for GPUs."""
     return Recipe(
@@ -88,4 +118,4 @@ def tiny() -> Recipe:
     )
 
 
-RECIPES = {"small": small, "paper": paper, "tiny": tiny}
+RECIPES = {"small": small, "small_detail": small_detail, "paper": paper, "tiny": tiny}

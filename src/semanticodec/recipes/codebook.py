@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from semanticodec.token_format import TokenGrid
 from semanticodec.training.stages.codebook import CodebookRecipe
 
 PAPER_SIZES = (4096, 8192, 16384, 32768)
@@ -35,7 +36,7 @@ def small_25() -> CodebookRecipe:
 def _paper(stack_factor: int) -> CodebookRecipe:
     """The four vocabularies of the paper (Sec. IV-D)."""
     return CodebookRecipe(
-        name=f"codebook/paper_{100 // stack_factor}",
+        name=f"codebook/paper_{TokenGrid.from_stack_factor(stack_factor).token_rate}",
         stack_factor=stack_factor,
         vocab_sizes=PAPER_SIZES,
         iterations=40,

@@ -11,6 +11,7 @@ from semanticodec.encoder.finite_scalar_quantizer import FiniteScalarQuantizer
 from semanticodec.encoder.quantizer import QuantizerConfig
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.recipes.tiny import tiny_run
+from semanticodec.token_format import TokenGrid
 from semanticodec.training.data import CropConfig
 from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.codec import CodecStage
@@ -107,7 +108,7 @@ def _with_quantizer(recipe: Recipe, name: str, quantizer: QuantizerConfig) -> Re
 def _paper(stack_factor: int) -> Recipe:
     """The paper's settings (Sec. IV-D) for one stack factor, for GPUs."""
     return Recipe(
-        name=f"codec/paper_{100 // stack_factor}",
+        name=f"codec/paper_{TokenGrid.from_stack_factor(stack_factor).token_rate}",
         stage=CodecStage,
         stage_config=CodecStage.Config(
             stack_factors=(stack_factor,),

@@ -38,6 +38,6 @@ def use_runtime(codec: SemantiCodec, name: str) -> None:
 
         use_compiled(codec)
     elif name == "onnx":
-        from semanticodec.runtimes.onnx_boxes import use_onnxruntime
+        from semanticodec.runtimes.onnx_modules import use_onnxruntime
 
         use_onnxruntime(codec)

@@ -1,4 +1,4 @@
-"""torch.compile for the boxes after the quantizers.
+"""torch.compile for the modules after the quantizers.
 
 Nothing before the quantizers is compiled, so codes never depend on it. Compiling happens at the
 first decode, and again for another length of window or number of rows.
@@ -28,8 +28,8 @@ def use_compiled(codec: SemantiCodec) -> None:
     """
     if codec.device.type == "cpu":
         _require_compiler()
-    for box in (codec.decoder.unet, codec.decoder.vae, codec.decoder.vocoder):
-        box.compile()
+    for module in (codec.decoder.unet, codec.decoder.vae, codec.decoder.vocoder):
+        module.compile()
 
 
 def _require_compiler() -> None:

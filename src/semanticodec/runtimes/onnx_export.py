@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from semanticodec import __version__
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.files import write_bytes, write_json
-from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs, example
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
 
@@ -37,7 +36,7 @@ CHECKED_SIZES = ((1, 1), (2, 4))
 
 
 def export_decoder(codec: SemantiCodec, folder: str | os.PathLike[str]) -> Path:
-    """Write the boxes after the quantizers as ONNX graphs, each file whole or not at all.
+    """Write the modules after the quantizers as ONNX graphs, each file whole or not at all.
 
     Args:
         codec: on the CPU, in float32.
@@ -141,7 +140,7 @@ def check_exportable(codec: SemantiCodec) -> None:
 
 
 def graph_bytes(graph: Graph) -> bytes:
-    """Return a box as an ONNX file."""
+    """Return a module as an ONNX file."""
     file = io.BytesIO()
     with torch.no_grad(), torch.inference_mode(False), warnings.catch_warnings():
         # The exporter that is not deprecated takes ten times as long and a package more. What this
@@ -161,10 +160,9 @@ def graph_bytes(graph: Graph) -> bytes:
 
 
 def _graphs(codec: SemantiCodec) -> dict[str, Graph]:
-    """Return the boxes by the names of their files."""
+    """Return the modules by the names of their files."""
     check_exportable(codec)
-    num_positions = positions_per_window(codec.config.encoder.stack_factor)
-    return decoder_graphs(codec.decoder, num_positions)
+    return decoder_graphs(codec.decoder, codec.format.positions_per_window)
 
 
 def _axes(graph: Graph, name: str, tensor: Tensor) -> list[int | str]:

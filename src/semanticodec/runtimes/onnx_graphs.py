@@ -1,4 +1,4 @@
-"""The boxes after the quantizers in the form that an ONNX graph can take: tensors in, one out.
+"""The modules after the quantizers in the form that an ONNX graph can take: tensors in, one out.
 
     DiffusionStep   latent, timestep, keys and values, aligned maps -> velocity
     VAEDecoder      latent -> log mel (as it is)
@@ -31,13 +31,13 @@ MEL_FRAMES_PER_LATENT_FRAME = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """A box with what an exporter must know of it.
+    """A module with what an exporter must know of it.
 
     Attributes:
-        module: takes the inputs in their order.
-        inputs: names and examples.
+        module: what takes the inputs in their order.
+        inputs: names of the inputs, and examples.
         output: name of the result.
-        dynamic_axes: of inputs and output, the axes that may have another size, by name.
+        dynamic_axes: axes of inputs and output that may have another size, by name.
     """
 
     module: nn.Module
@@ -142,7 +142,7 @@ def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 taps"]:
 
 
 def decoder_graphs(decoder: Decoder, num_positions: int) -> dict[str, Graph]:
-    """Return the boxes by name.
+    """Return the modules by name.
 
     Args:
         decoder: on the CPU, in float32.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.errors import CheckpointError, MissingDependencyError
@@ -47,7 +48,7 @@ def open_session(graph: Path | bytes) -> Any:
         raise CheckpointError(f"{error}; export the model again") from error
 
 
-def run_session(session: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+def run_session(session: Any, inputs: Mapping[str, Tensor]) -> Float[Tensor, " ..."]:
     """Return the only output of a session."""
     feed = {name: tensor.detach().contiguous().numpy() for name, tensor in inputs.items()}
     return torch.from_numpy(session.run(None, feed)[0])

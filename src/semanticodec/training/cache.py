@@ -12,8 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,11 +23,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES
-from semanticodec.audio.io import SAMPLE_RATE
 from semanticodec.errors import ConfigError
-from semanticodec.files import write_json
+from semanticodec.files import atomic_folder, write_json
 from semanticodec.layers.processes import world_size
+from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
@@ -185,12 +182,9 @@ def _stored(tensor: Tensor) -> np.ndarray:
 
 def _write_shard(folder: Path, parts: Mapping[str, list[np.ndarray]]) -> None:
     """Write all arrays beside the final place, then move them there at once."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name, arrays in parts.items():
-        np.save(partial / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
-    os.replace(partial, folder)
+    with atomic_folder(folder) as partial:
+        for name, arrays in parts.items():
+            np.save(partial / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
 
 
 def _digest_of(source: WindowSource) -> str:

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float, Int16
 from torch import Tensor
 
-from semanticodec.audio.io import SAMPLE_RATE
 from semanticodec.errors import AudioError, ConfigError, DataError
+from semanticodec.token_format import SAMPLE_RATE
 from semanticodec.training.reader import (
     MAX_FAILURES,
     BrokenRecordings,

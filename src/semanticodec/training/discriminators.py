@@ -77,7 +77,9 @@ class _PeriodDiscriminator(nn.Module):
             previous = width
         self.head = weight_norm(nn.Conv2d(previous, 1, (3, 1), padding=(1, 0)))
 
-    def forward(self, wav: Float[Tensor, "B S"]) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, wav: Float[Tensor, "B S"]
+    ) -> tuple[Float[Tensor, "B _N"], list[Float[Tensor, "B ..."]]]:
         padded = F.pad(wav[:, None], (0, -wav.shape[-1] % self.period), mode="reflect")
         hidden = padded.unflatten(-1, (-1, self.period))  # B 1 S -> B 1 S/P P
         return _score(hidden, self.layers, self.head)
@@ -134,7 +136,9 @@ class _ResolutionDiscriminator(nn.Module):
             previous = width
         self.head = weight_norm(nn.Conv2d(previous, 1, (3, 3), padding=1))
 
-    def forward(self, wav: Float[Tensor, "B S"]) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, wav: Float[Tensor, "B S"]
+    ) -> tuple[Float[Tensor, "B _N"], list[Float[Tensor, "B ..."]]]:
         return _score(self._spectrogram(wav), self.layers, self.head)
 
     def _spectrogram(self, wav: Float[Tensor, "B S"]) -> Float[Tensor, "B 2 T F"]:
@@ -190,7 +194,7 @@ class PatchDiscriminator(nn.Module):
 
 def _score(
     image: Float[Tensor, "B C T F"], layers: nn.ModuleList, head: nn.Module
-) -> tuple[Tensor, list[Tensor]]:
+) -> tuple[Float[Tensor, "B _N"], list[Float[Tensor, "B ..."]]]:
     hidden = image.contiguous(memory_format=torch.channels_last)
     features = []
     for layer in layers:
@@ -199,7 +203,9 @@ def _score(
     return head(hidden).flatten(1), features
 
 
-def _collect(outputs: Sequence[tuple[Tensor, list[Tensor]]]) -> DiscriminatorOutput:
+def _collect(
+    outputs: Sequence[tuple[Float[Tensor, "B _N"], list[Float[Tensor, "B ..."]]]],
+) -> DiscriminatorOutput:
     return DiscriminatorOutput(
         logits=[logits for logits, _ in outputs], features=[features for _, features in outputs]
     )

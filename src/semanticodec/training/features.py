@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank, normalize_fbank, window_fbank
+from semanticodec.audio.fbank import Fbank, normalize_fbank, window_fbank
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import valid_positions
-from semanticodec.layers.stacking import BLOCKS, NUM_BANDS, num_positions, stack_patches
+from semanticodec.layers.stacking import stack_patches
+from semanticodec.token_format import NUM_BANDS, WINDOW_SAMPLES, TokenGrid
 
 LOOKAHEAD_FRAMES = 2
 
@@ -66,7 +67,8 @@ class FeatureExtractor(nn.Module):
             empty = normalize_fbank(torch.zeros((), device=rows.device))
             rows = torch.where(is_short & is_last.view(1, -1, 1), empty, rows)
             features = self.audiomae(rows)
-        kept = [num_positions(int(count), 1) for count in num_samples]
+        patches = TokenGrid.from_stack_factor(1)
+        kept = [patches.num_positions(int(count)) for count in num_samples]
         return WindowFeatures(
             features=features,
             num_valid=valid_positions(rows, features.shape[1]),
@@ -84,7 +86,7 @@ def stacked_features(
         stack_factor: K, 1, 2 or 4.
         num_bands: patches along the frequency axis.
     """
-    times, bands = BLOCKS[stack_factor]
+    times, bands = TokenGrid.from_stack_factor(stack_factor).block
     # Rounding up twice is rounding up once, by the product of the divisors.
     num_columns = -(-patches.num_positions // (num_bands * times))
     return WindowFeatures(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from semanticodec.audio.spectrogram import magnitude_spectrogram, slaney_filters
 from semanticodec.errors import ConfigError
+from semanticodec.token_format import SAMPLE_RATE
 
 GanLoss = Literal["least_squares", "hinge"]
 
@@ -45,7 +46,7 @@ class MultiResolutionMelLoss(nn.Module):
 
         window_lengths: tuple[int, ...] = (32, 64, 128, 256, 512, 1024, 2048)
         num_mel_bins: tuple[int, ...] = (5, 10, 20, 40, 80, 160, 320)
-        sample_rate: int = 16_000
+        sample_rate: int = SAMPLE_RATE
         floor: float = 1e-5
 
     def __init__(self, config: Config) -> None:

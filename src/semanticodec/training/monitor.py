@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.errors import MissingDependencyError
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -133,7 +134,7 @@ class Monitor:
                 self._tensorboard().add_image(name, colored(sample.spectrogram), step)
             if sample.wav is not None:
                 wav = sample.wav.detach().float().cpu().clamp(-1, 1)
-                self._tensorboard().add_audio(name, wav.unsqueeze(0), step, sample_rate=16000)
+                self._tensorboard().add_audio(name, wav.unsqueeze(0), step, sample_rate=SAMPLE_RATE)
 
     def close(self) -> None:
         """Flush and close everything."""

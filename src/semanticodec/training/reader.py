@@ -10,8 +10,9 @@ import soundfile
 import soxr
 from jaxtyping import Float
 
-from semanticodec.audio.io import SAMPLE_RATE, load_audio, seekable_sound
+from semanticodec.audio.io import load_audio, seekable_sound
 from semanticodec.errors import AudioError, DataError
+from semanticodec.token_format import SAMPLE_RATE
 from semanticodec.training.sources import AudioEntry
 
 # Training stops after so many recordings in a row that cannot be decoded, and where more than so

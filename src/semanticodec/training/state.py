@@ -25,8 +25,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from semanticodec.checkpoints.pretrained import write_weights
-from semanticodec.errors import CheckpointError, ConfigError
-from semanticodec.files import write_json
+from semanticodec.errors import CheckpointError, ConfigError, OutputError
+from semanticodec.files import atomic_folder, write_json
 
 KEPT_CHECKPOINTS = 2
 POINTER = "latest.json"
@@ -75,42 +75,34 @@ def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
     Returns:
         The checkpoint's own folder.
     Raises:
-        OSError: It cannot be written; the checkpoints before it are as they were.
+        OutputError: It cannot be written; the checkpoints before it are as they were.
     """
-    partial = folder / f".step_{snapshot.step:08d}.partial"
     try:
-        return _save_snapshot(folder, snapshot, partial)
+        return _save_snapshot(folder, snapshot)
     except (OSError, SafetensorError) as error:
-        raise OSError(
+        raise OutputError(
             f"The checkpoint of step {snapshot.step} cannot be written to {folder} ({error}). "
             "Free some space; the same command resumes from the checkpoint before it."
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
-def _save_snapshot(folder: Path, snapshot: Snapshot, partial: Path) -> Path:
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    name = f"step_{snapshot.step:08d}"
+def _save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
+    final = folder / f"step_{snapshot.step:08d}"
     parts = {
         "weights": snapshot.weights,
         "averages": snapshot.averages,
         "optimizer": snapshot.optimizer,
     }
-    for part, tensors in parts.items():
-        path = partial / f"{part}.safetensors"
-        save_file(_contiguous(tensors), path)
-        _sync_file(path)
-    write_json(partial / "state.json", {"step": snapshot.step, **snapshot.description})
-    _sync_file(partial / "state.json")
-    final = folder / name
-    if final.exists():
-        shutil.rmtree(final)
-    os.replace(partial, final)
-    write_json(folder / POINTER, {"folder": name})
+    with atomic_folder(final) as partial:
+        for part, tensors in parts.items():
+            path = partial / f"{part}.safetensors"
+            save_file(_contiguous(tensors), path)
+            _sync_file(path)
+        write_json(partial / "state.json", {"step": snapshot.step, **snapshot.description})
+        _sync_file(partial / "state.json")
+    write_json(folder / POINTER, {"folder": final.name})
     for old in sorted(folder.glob("step_*"))[:-KEPT_CHECKPOINTS]:
-        if old.name != name:
+        if old.name != final.name:
             shutil.rmtree(old)
     return final
 

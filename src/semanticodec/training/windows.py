@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES
 from semanticodec.errors import AudioError, DataError
+from semanticodec.token_format import WINDOW_SAMPLES
 from semanticodec.training.data import CropConfig
 from semanticodec.training.reader import MAX_FAILURES, BrokenRecordings, read_piece
 from semanticodec.training.sources import AudioEntry, domain_weights, domains_of, find_entries

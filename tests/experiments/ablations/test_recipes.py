@@ -6,6 +6,7 @@ import pytest
 
 from experiments.ablations import recipes as ablations
 from semanticodec.recipes import codebook
+from semanticodec.token_format import TOKEN_RATES
 from semanticodec.training.stages.codec import CodecStage
 from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 
@@ -34,7 +35,7 @@ def test_variants_differ_in_one_setting(name, size):
 
 
 @pytest.mark.parametrize("size", ablations.SIZES)
-@pytest.mark.parametrize("token_rate", ablations.TOKEN_RATES)
+@pytest.mark.parametrize("token_rate", TOKEN_RATES)
 def test_every_size_has_every_rate(size, token_rate):
     stack_factor = 100 // token_rate
     assert ablations.base(size, token_rate).stage_config.stack_factor == stack_factor

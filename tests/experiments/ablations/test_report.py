@@ -22,7 +22,7 @@ def results(name="learnable-semantic", **changes):
                 "speech": {"visqol_speech": score(2.0), "wer": score(30.0)},
                 "average": {"visqol_speech": score(2.25)},
             },
-            "semantics": {"esc": {"mean": 41.0, "deviation": 1.5}, "average": 41.0},
+            "semantics": {"esc": {"mean": 41.0, "std": 1.5}, "average": 41.0},
             "training": {"recipe": "codec/tiny", "steps": 4, "perplexity_moving": 12.5},
         },
         {

@@ -22,9 +22,13 @@ def test_a_variant_is_a_model_with_options_and_its_label():
         options={"guidance": "2", "steps": 4},
     )
     spec = parse_spec(variant.spec)
-    assert (spec.kind, spec.value, spec.label) == ("model", "runs/a", "guidance 2 in 4 steps")
+    assert (spec.kind, spec.options["path"], spec.label) == (
+        "model",
+        "runs/a",
+        "guidance 2 in 4 steps",
+    )
     assert spec.options["steps"] == "4"
-    assert parse_spec(Variant(label="x", settings={}, model=None).spec).value is None
+    assert parse_spec(Variant(label="x", settings={}, model=None).spec).options.keys() == {"name"}
 
 
 @pytest.mark.parametrize(

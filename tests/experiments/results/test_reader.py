@@ -51,7 +51,10 @@ def test_two_of_one_name_are_refused(paths, tmp_path):
         ("{", "x.json is not readable JSON"),
         ("[1]", "x.json is of the kind None; results are reconstruction, semantics"),
         ('{"kind": "poem"}', "x.json is of the kind 'poem'"),
-        (json.dumps({**code_use(), "format": 2}), "x.json has format 2, this version reads 1"),
+        (
+            json.dumps({**code_use(), "format": 3}),
+            "x.json has format 3, this version reads 1 and 2",
+        ),
         (json.dumps({**code_use(), "kind": "semantics"}), "x.json lacks settings, tasks, scores"),
         ('{"kind": "code-use", "format": 1}', "x.json lacks date, machine, versions, model"),
     ],
@@ -73,3 +76,14 @@ def test_damage_inside_is_said_with_the_file(paths):
     text = r"use\.json is incomplete or damaged \(KeyError\('x'\)\)"
     with pytest.raises(DataError, match=text), complete(result):
         result.content["domains"]["x"]
+
+
+def test_results_of_the_first_format_have_the_keys_of_today(tmp_path):
+    old = semantics(**{"ours:all": (40, 60)}) | {"format": 1}
+    for score in old["scores"]:
+        score["deviation"] = score.pop("std")
+    old["settings"]["recogniser"] = "parrot"
+    (path,) = write(tmp_path, old=old)
+    content = read_result(path).content
+    assert all("std" in score and "deviation" not in score for score in content["scores"])
+    assert content["settings"]["models"] == {"wer": "parrot"}

@@ -59,7 +59,7 @@ def test_overall_scores_are_averages_and_what_only_speech_has():
 
 def test_ablations_have_a_row_for_each_row():
     result = vocabulary()
-    result["rows"][1]["semantics"] = {"esc": {"mean": 41.26, "deviation": 1.04}, "average": 39.0}
+    result["rows"][1]["semantics"] = {"esc": {"mean": 41.26, "std": 1.04}, "average": 39.0}
     lines = ablation_table(result)
     assert lines[0] == (
         "| Row | kbps | MEL ↓ | ViSQOL (speech mode) ↑ | STOI ↑ | WER, % ↓ | esc, % | average, % |"

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from semanticodec.audio.fbank import (
     LOG_FLOOR,
     LOOKAHEAD_SAMPLES,
-    WINDOW_SAMPLES,
     Fbank,
     normalize_fbank,
     window_fbank,
 )
 from semanticodec.errors import AudioError
+from semanticodec.token_format import WINDOW_SAMPLES
 
 TOLERANCE_LOG_UNITS = 1e-3
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, WINDOW_SAMPLES
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES
 from semanticodec.audio.windows import (
     HOP_SAMPLES,
     OVERLAP_SAMPLES,
@@ -13,6 +13,7 @@ from semanticodec.audio.windows import (
     encode_windows,
     overlap_add,
 )
+from semanticodec.token_format import WINDOW_SAMPLES
 
 
 @settings(max_examples=30, deadline=None)

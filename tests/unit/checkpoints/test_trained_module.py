@@ -64,6 +64,7 @@ def test_exports_of_version_0_1_still_load(tmp_path):
     assert load_audiomae(as_before(export_audiomae(tmp_path / "a"), "audiomae")).config.width == 16
     vocos = load_vocoder(as_before(export_vocoder(tmp_path / "vocos"), "vocos"))
     assert vocos.config == Vocos.Config(width=16, hidden=16, num_layers=1)
+    restore_module(Vocos(vocos.config), tmp_path / "vocos", "vocoder")
     config = HiFiGAN.Config(initial_channels=32, residual_kernels=(3,))
     weights = HiFiGAN(config).state_dict()
     export_module(

@@ -6,7 +6,7 @@ import pytest
 
 from semanticodec.cli.inputs import Input
 from semanticodec.cli.outputs import check_free, plan, written_whole
-from semanticodec.errors import ConfigError
+from semanticodec.errors import ConfigError, OutputError
 
 
 def inputs(*paths):
@@ -38,9 +38,7 @@ def test_stdin_goes_to_stdout_unless_told():
 @pytest.mark.parametrize(
     ("items", "output", "text"),
     [
-        (inputs("a.wav", "a.flac"), None, "a.wav and a.flac would both become a.smtc"),
         (inputs("a.wav", "b.wav"), "-", "would both become -"),
-        (inputs("x/a.wav", "y/a.wav"), "out", "would both become out/a.smtc"),
         (inputs("a.smtc"), None, "a.smtc is its own output"),
     ],
 )
@@ -67,3 +65,33 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
         _ = 1 / 0
     assert target.read_text() == "first"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_no_result_takes_the_place_of_an_input_by_another_name(tmp_path):
+    original, other = tmp_path / "a.wav", tmp_path / "b.wav"
+    original.write_bytes(b"precious")
+    other.write_bytes(b"too")
+    (tmp_path / "soft.wav").symlink_to(original)
+    (tmp_path / "hard.wav").hardlink_to(original)
+    for output in ("a.wav", "soft.wav", "hard.wav", "../" + tmp_path.name + "/a.wav"):
+        with pytest.raises(ConfigError, match="is its own output; give another name with -o"):
+            plan(inputs(str(original)), str(tmp_path / output), ".wav")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.wav").symlink_to(other)
+    with pytest.raises(ConfigError, match=r"b\.wav \(the same file as .*out/a\.wav\) is its own"):
+        plan(inputs(str(original), str(other)), str(tmp_path / "out"), ".wav")
+
+
+def test_an_unset_variable_is_no_folder():
+    with pytest.raises(ConfigError, match="-o is empty; give a file, a folder or -"):
+        plan(inputs("a.wav"), "", ".smtc")
+
+
+def test_devices_are_always_free_and_folders_never(tmp_path):
+    check_free(Path("/dev/null"), overwrite=False)
+    check_free(None, overwrite=False)
+    (tmp_path / "a.smtc").mkdir()
+    with pytest.raises(OutputError, match="it is a folder"):
+        check_free(tmp_path / "a.smtc", overwrite=True)
+    with pytest.raises(OutputError, match="a part of its path is not a folder"):
+        check_free(Path("/dev/null/a.smtc"), overwrite=True)

@@ -10,12 +10,12 @@ from semanticodec import Codes
 from semanticodec.cli.plot import (
     MAX_SAMPLES,
     NUM_ROWS,
-    SAMPLE_RATE,
     draw_roundtrip,
     hz_to_mel,
     mel_spectrogram_db,
 )
 from semanticodec.errors import MissingDependencyError
+from semanticodec.token_format import SAMPLE_RATE
 
 
 def tone(frequency, seconds=0.5):

@@ -2,8 +2,9 @@ import json
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,12 +12,15 @@ from conftest import random_codec
 from semanticodec.checkpoints.official import official_config
 from semanticodec.checkpoints.pretrained import DEFAULT_MODEL, read_setting
 from semanticodec.config import CodecConfig, config_from_dict, config_to_dict, tiny
+from semanticodec.decoder.sampler import ddim
 from semanticodec.decoder.sampling import (
     QUALITIES,
     SAMPLERS,
+    Sampler,
     SamplingConfig,
     SamplingPresets,
     choose_sampling,
+    qualities,
 )
 from semanticodec.errors import ConfigError
 
@@ -196,3 +200,73 @@ def test_a_preset_has_its_own_spacing(codec, codes, monkeypatch):
     calls = evaluations(codec, codes, quality="best")
     calls += evaluations(codec, codes, num_steps=3, guidance_scale=1.0)
     assert [timestep for timestep, _ in calls] == [751, 501, 251, 1, 999, 959, 856]
+
+
+# --- one list of settings, one table of samplers ---
+
+
+def test_every_setting_has_a_help_text_and_reaches_decode(codec, codes):
+    assert [item.name for item in fields(SamplingConfig)] == list(asdict(SamplingConfig()))
+    for item in fields(SamplingConfig):
+        assert item.metadata["help"]
+        value = getattr(codec.sampling(), item.name)
+        assert codec.sampling(**{item.name: value}) == codec.sampling()
+    with pytest.raises(ConfigError, match="choose from sampler, num_steps, guidance_scale, eta"):
+        codec.decode(codes, guidance=2.0)
+    assert codec.sampling(timestep_shift=3.0).timestep_shift == 3.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_steps": 2.5}, "num_steps is 2.5; give a whole number"),
+        ({"num_steps": True}, "num_steps is True"),
+        ({"guidance_scale": "2"}, "guidance_scale is '2'; give a finite number"),
+        ({"eta": -0.1}, "eta is -0.1; give a number from 0"),
+        ({"eta": 1 + 2j}, "eta is"),
+        ({"timestep_shift": 0.5}, "timestep_shift is 0.5; give 0, or 1 and more"),
+        ({"sampler": 3}, "sampler is 3; give a name"),
+        ({"guidance_interval": 0.5}, "guidance_interval is 0.5; give two numbers"),
+    ],
+)
+def test_settings_of_other_types_are_refused(codec, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        codec.sampling(**settings)
+
+
+def test_settings_may_come_from_numpy():
+    config = SamplingConfig(
+        num_steps=np.int64(4), guidance_scale=np.float32(2), guidance_interval=[0, np.float64(1)]
+    )
+    assert config == SamplingConfig(num_steps=4, guidance_scale=2.0)
+    assert json.loads(json.dumps(asdict(config)))["num_steps"] == 4
+
+
+def test_a_new_sampler_is_its_function_and_one_entry(codec, codes, monkeypatch):
+    given = {}
+
+    def euler(denoise, schedule, timesteps, noise, *, end_at_clean=False):
+        given.update(timesteps=timesteps, end_at_clean=end_at_clean)
+        return ddim(denoise, schedule, timesteps, noise, end_at_clean=end_at_clean)
+
+    monkeypatch.setitem(
+        SAMPLERS, "euler", Sampler(lambda: euler, is_multistep=False, takes_eta=False)
+    )
+    expected = codec.decode(codes, eta=0.0)
+    assert torch.equal(codec.decode(codes, sampler="euler"), expected)
+    assert given == {"timesteps": codec.decoder.timesteps(4), "end_at_clean": True}
+    even = replace(RELEASE, sampler="euler", eta=0.0)
+    assert choose_sampling(RELEASE, SamplingPresets(), sampler="euler") == even, "not multistep"
+    with pytest.raises(ConfigError, match="euler adds no noise; give eta 0, or the sampler ddim"):
+        codec.decode(codes, sampler="euler", eta=0.5)
+
+
+def test_samplers_without_noise_refuse_eta(codec, codes):
+    with pytest.raises(ConfigError, match="unipc adds no noise.*ddim or dpm"):
+        codec.decode(codes, sampler="unipc", eta=0.5)
+
+
+def test_settings_replace_single_ones_of_given_settings():
+    chosen = choose_sampling(STANDARD, PRESETS, DRAFT, num_steps=7)
+    assert chosen == replace(DRAFT, num_steps=7)
+    assert qualities(STANDARD, PRESETS) == {"draft": DRAFT, "standard": STANDARD, "best": BEST}

@@ -55,6 +55,15 @@ def test_features_come_before_their_centroids():
     )
 
 
+def test_residual_starts_without_the_patches():
+    config = AcousticEncoder.Config(
+        width=8, hidden=4, num_layers=1, is_residual=True, patch_width=6
+    )
+    encoder = AcousticEncoder(config)
+    features, quantized, patches = torch.randn(2, 5, 8), torch.randn(2, 5, 8), torch.randn(2, 5, 6)
+    assert torch.allclose(encoder(features, quantized, patches), features - quantized)
+
+
 def test_residual_starts_as_what_the_centroid_left_out():
     config = AcousticEncoder.Config(width=8, hidden=4, num_layers=1, is_residual=True)
     encoder = AcousticEncoder(config)

@@ -18,7 +18,7 @@ FLOOR = -1.25
 NUM_FRAMES = 128
 
 
-def small_encoder(stack_factor: int = 1, **quantizer_settings) -> Encoder:
+def small_encoder(stack_factor: int = 1, patch_width: int = 0, **quantizer_settings) -> Encoder:
     torch.manual_seed(0)
     width = stack_factor * WIDTH
     encoder = Encoder(
@@ -28,7 +28,9 @@ def small_encoder(stack_factor: int = 1, **quantizer_settings) -> Encoder:
             ),
             stack_factor=stack_factor,
             semantic=SemanticQuantizer.Config(width=width, vocab_sizes=(32, 64)),
-            acoustic=AcousticEncoder.Config(width=width, hidden=2 * width, num_layers=2),
+            acoustic=AcousticEncoder.Config(
+                width=width, hidden=2 * width, num_layers=2, patch_width=patch_width
+            ),
             quantizer=VectorQuantizer.Config(
                 **({"width": width, "codebook_size": 48, "code_width": 4} | quantizer_settings)
             ),
@@ -140,6 +142,26 @@ def test_forward_in_evaluation_agrees_with_encode():
     assert torch.equal(output.valid.sum(dim=1), torch.tensor([20]))
     assert torch.equal(output.semantic_features, mask_padding(semantic_features, output.valid))
     assert torch.equal(output.acoustic_features, mask_padding(acoustic_features, output.valid))
+
+
+@pytest.mark.parametrize("stack_factor", [1, 2, 4])
+def test_the_acoustic_encoder_may_see_the_patches(stack_factor):
+    encoder = small_encoder(stack_factor, patch_width=256 * stack_factor)
+    fbank = fbank_of(100, NUM_FRAMES)
+    features, patches = encoder.features(fbank), encoder.patches(fbank)
+    assert patches.shape == (2, features.shape[1], 256 * stack_factor)
+    # The first position's first patch: 16 frames of the lowest 16 bins.
+    assert torch.equal(patches[0, 0, :256].view(16, 16), fbank[0, :16, :16])
+    output = encoder(features, encoder.valid_positions(fbank), 32, patches=patches)
+    _, acoustic_codes = encoder.encode(fbank, 32)
+    assert torch.equal(output.acoustic_codes, acoustic_codes)
+    others = encoder(features, encoder.valid_positions(fbank), 32, patches=patches.flip(1))
+    assert not torch.equal(others.vectors, output.vectors)
+
+
+def test_patches_of_another_size_are_refused():
+    with pytest.raises(ConfigError, match="set acoustic.patch_width to 512"):
+        small_encoder(2, patch_width=256)
 
 
 def test_training_starts_from_features_and_leaves_audiomae_alone():

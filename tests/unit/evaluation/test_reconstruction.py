@@ -92,7 +92,7 @@ def test_a_silent_clip_is_named(tmp_path):
 
 
 def test_a_system_that_opens_only_once_fails_by_name(suite_folder, tmp_path):
-    results = measure(suite_folder, tmp_path / "out", f"once,flag={tmp_path / 'flag'},name=large")
+    results = measure(suite_folder, tmp_path / "out", f"once:flag={tmp_path / 'flag'},name=large")
     errors = {entry["error"] for entry in results["systems"][0]["failures"]}
     assert errors == {"MemoryError: no room for a second one"}
     # It was tried once in the process, not again for every clip.
@@ -114,7 +114,7 @@ def test_what_is_done_is_not_done_again(suite_folder, tmp_path, log):
     assert log() == ["faulty music/1", "faulty speech/1"]
     first = measure(suite_folder, out, "faulty")
     assert log() == ["faulty music/2", "faulty speech/2"]
-    again = measure(suite_folder, out, "faulty", "faulty,name=second")
+    again = measure(suite_folder, out, "faulty", "faulty:name=second")
     assert {call.split()[0] for call in log()} == {"second"}
     assert again["systems"][0]["scores"] == first["systems"][0]["scores"]
     smaller = measure(suite_folder, out, "faulty", limit=1)
@@ -147,11 +147,11 @@ def test_audio_that_was_not_kept_is_made(suite_folder, tmp_path, log):
 
 def test_other_clips_systems_or_metrics_need_another_folder(suite_folder, tmp_path):
     out = tmp_path / "out"
-    measure(suite_folder, out, "faulty,version=1,name=x")
-    with pytest.raises(ConfigError, match="another system x .*another --out, or --overwrite"):
-        measure(suite_folder, out, "faulty,version=2,name=x")
-    with pytest.raises(ConfigError, match="another setting metrics"):
-        measure(suite_folder, out, "faulty,name=x", settings=Settings(metrics=("mel", "stft")))
+    measure(suite_folder, out, "faulty:version=1,name=x")
+    with pytest.raises(ConfigError, match="system.x was .*another --output, or --overwrite"):
+        measure(suite_folder, out, "faulty:version=2,name=x")
+    with pytest.raises(ConfigError, match="setting.metrics was"):
+        measure(suite_folder, out, "faulty:name=x", settings=Settings(metrics=("mel", "stft")))
     write_clip(suite_folder / "music/1.wav", seed=9)
-    with pytest.raises(ConfigError, match="another clip music/1"):
-        measure(suite_folder, out, "faulty,version=1,name=x")
+    with pytest.raises(ConfigError, match="clip.music/1 was"):
+        measure(suite_folder, out, "faulty:version=1,name=x")

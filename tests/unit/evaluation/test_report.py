@@ -18,7 +18,7 @@ def results(**more):
         "machine": {"processor": "Z80", "cores": 3, "platform": "CP/M"},
         "versions": {"semanticodec": "0.1", "torch": "2.2"},
         "suite": {"name": "small set", "domains": {"music": 2, "speech": 1}, "problems": []},
-        "settings": {"metrics": ["mel", "visqol_speech"], "recogniser": None},
+        "settings": {"metrics": ["mel", "visqol_speech"], "models": {}},
         "systems": [
             {
                 "name": "ours",
@@ -81,10 +81,10 @@ def test_the_reader_learns_where_figures_come_from_and_what_they_compare_with():
     assert "# Reconstruction: small set" in text
     assert "2026-01-02T03:04:05Z on Z80 (3 cores, CP/M) with semanticodec 0.1, torch 2.2." in text
     assert "not on the scale of the paper's tables" in text
-    assert "`visqol_speech` (speech mode, 16 kHz) is the figure to compare" in text
+    assert "`visqol_speech` (speech mode, 16 kHz) is the number to compare" in text
     assert "mean of the domains music, speech" in text
     assert "WER" not in text
-    spoken = {"metrics": ["mel", "wer"], "recogniser": "pocketsphinx"}
+    spoken = {"metrics": ["mel", "wer"], "models": {"wer": "pocketsphinx"}}
     content = results(settings=spoken)
     content["systems"][0]["scores"]["speech"]["wer"] = estimate(12.345)
     text = report.markdown(content)
@@ -138,3 +138,9 @@ def test_the_csv_holds_every_figure_of_every_clip():
     assert list(rows[0]) == ["system", "domain", "clip", "num_samples", "mel", "stoi"]
     assert (rows[0]["mel"], rows[0]["stoi"]) == ("1.0", "")
     assert (rows[1]["mel"], rows[1]["stoi"]) == ("", "0.5")
+
+
+def test_metrics_that_could_not_be_computed_are_named():
+    settings = {**results()["settings"], "skipped": {"stoi": "pystoi cannot be imported"}}
+    text = section(report.markdown(results(settings=settings)), "Metrics that were skipped")
+    assert text.strip() == "- stoi: pystoi cannot be imported"

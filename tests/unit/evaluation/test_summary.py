@@ -2,7 +2,7 @@
 
 import pytest
 
-from semanticodec.evaluation.summary import averaged_domains, summarise
+from semanticodec.evaluation.summary import averaged_domains, summarize
 
 BASE = {"name": "base", "spec": "base", "details": {}}
 OTHER = {"name": "other", "spec": "folder=other", "details": {"version": 2}}
@@ -25,7 +25,7 @@ def failed(system, clip):
 
 
 def summary(rows, systems=(BASE, OTHER), metrics=("mel",), domains=("music", "speech")):
-    return summarise(rows, systems, ["base"], metrics, domains)
+    return summarize(rows, systems, ["base"], metrics, domains)
 
 
 def test_means_are_per_domain_and_then_of_the_domains():
@@ -120,7 +120,7 @@ def test_differences_of_word_error_rates():
 def test_every_baseline_is_compared_with():
     rows = [row(name, "music/1", mel=1.0) for name in ("base", "other", "third")]
     systems = [BASE, OTHER, {**BASE, "name": "third"}]
-    found = summarise(rows, systems, ["base", "third"], ["mel"], ["music"])["differences"]
+    found = summarize(rows, systems, ["base", "third"], ["mel"], ["music"])["differences"]
     assert [(entry["system"], entry["baseline"]) for entry in found] == [
         ("other", "base"),
         ("other", "third"),

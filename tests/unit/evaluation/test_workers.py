@@ -5,7 +5,7 @@ import signal
 import time
 
 from evaluation_chores import Chores, broken_from_the_start
-from semanticodec.evaluation.workers import Death, run_tasks
+from semanticodec.evaluation.workers import WorkerCrash, run_tasks
 
 
 def do(*tasks, jobs=1, threads=1):
@@ -58,7 +58,7 @@ def test_work_that_cannot_even_start_is_a_death_of_each_task():
         run_tasks(broken_from_the_start, [{"double": 1}, {"double": 2}], jobs=1, threads=1)
     )
     assert [result for _, result in results] == [
-        Death(reason="the process that worked on it ended (exit status 9)")
+        WorkerCrash(reason="the process that worked on it ended (exit status 9)")
     ] * 2
 
 

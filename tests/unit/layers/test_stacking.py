@@ -1,6 +1,4 @@
-"""Stacking joins the right neighbours, and positions count whole columns."""
-
-import json
+"""Stacking joins the right neighbors."""
 
 import numpy as np
 import pytest
@@ -8,12 +6,7 @@ import torch
 
 from golden_weights import GOLDEN
 from semanticodec.errors import ConfigError
-from semanticodec.layers.stacking import (
-    num_positions,
-    positions_per_window,
-    stack_patches,
-    unstack_patches,
-)
+from semanticodec.layers.stacking import stack_patches, unstack_patches
 
 
 def numbered_patches(num_times: int, num_bands: int = 8) -> torch.Tensor:
@@ -87,35 +80,3 @@ def test_impossible_stacks_are_refused(features, stack_factor, says):
 def test_an_odd_number_of_bands_cannot_be_paired():
     with pytest.raises(ConfigError, match="multiple of 32"):
         stack_patches(torch.zeros(1, 6, 3), 2, num_bands=3)
-
-
-def test_positions_of_known_lengths():
-    assert [num_positions(n, 1) for n in (0, 1, 2560, 2561, 163840)] == [0, 8, 8, 16, 512]
-    assert [num_positions(n, 2) for n in (0, 1, 2560, 2561, 163840)] == [0, 4, 4, 8, 256]
-    assert [num_positions(n, 4) for n in (0, 1, 5120, 5121, 163840)] == [0, 4, 4, 8, 128]
-    with pytest.raises(ConfigError, match="stack factor of 8"):
-        num_positions(1, 8)
-
-
-@pytest.mark.parametrize("stack_factor", [1, 2, 4])
-def test_positions_cover_the_audio_and_no_column_more(stack_factor):
-    column = 8 if stack_factor == 1 else 4
-    samples_per_column = 5120 if stack_factor == 4 else 2560
-    generator = np.random.default_rng(0)
-    for samples in generator.integers(1, 2_000_000, size=300).tolist():
-        columns, rest = divmod(num_positions(samples, stack_factor), column)
-        assert rest == 0
-        assert (columns - 1) * samples_per_column < samples <= columns * samples_per_column
-
-
-def test_positions_are_at_most_the_release_s_rounded_to_columns():
-    table = json.loads((GOLDEN / "length_table.json").read_text())
-    for row in table:
-        if row["samples"] % 2560:
-            # The release cuts at single positions and sometimes rounds one up.
-            assert 0 <= row["K1"]["tokens"] - num_positions(row["samples"], 1) <= 1
-
-
-def test_positions_per_window():
-    assert [positions_per_window(k) for k in (1, 2, 4)] == [512, 256, 128]
-    assert positions_per_window(1, num_frames=256, num_bands=4) == 64

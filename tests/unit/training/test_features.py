@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES, Fbank, window_fbank
+from semanticodec.audio.fbank import Fbank, window_fbank
 from semanticodec.audio.io import read_blocks
 from semanticodec.audio.windows import encode_windows
 from semanticodec.checkpoints.trained_module import load_audiomae
@@ -13,7 +13,7 @@ from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
-from semanticodec.layers.stacking import num_positions
+from semanticodec.token_format import WINDOW_SAMPLES, TokenGrid
 from semanticodec.training.features import FeatureExtractor, stacked_features
 from semanticodec.training.sources import find_entries
 from semanticodec.training.stages.codebook import window_starts
@@ -68,7 +68,7 @@ def test_windows_have_the_features_that_the_codec_computes(audiomae, tmp_path, n
         rows = window_fbank(fbank, window.wav)
         torch.testing.assert_close(result.features, encoder.features(rows), rtol=1e-5, atol=1e-5)
         assert result.num_valid.tolist() == encoder.valid_positions(rows).tolist()
-        assert result.num_positions.tolist() == [num_positions(count, 2)]
+        assert result.num_positions.tolist() == [TokenGrid(50).num_positions(count)]
 
 
 def test_short_and_whole_windows_share_a_batch(audiomae):
@@ -95,7 +95,8 @@ def test_features_of_patches_stack_to_those_of_any_rate(audiomae, stack_factor):
     handle = audiomae.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     ours = stacked_features(extractor(wav, num_samples), stack_factor)
     handle.remove()
-    kept = [num_positions(int(count), stack_factor) for count in num_samples]
+    grid = TokenGrid.from_stack_factor(stack_factor)
+    kept = [grid.num_positions(int(count)) for count in num_samples]
     with torch.no_grad():
         assert torch.equal(ours.features, encoder.features(seen[0]))
     assert torch.equal(ours.num_valid, encoder.valid_positions(seen[0]))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.errors import DataError
+from semanticodec.token_format import WINDOW_SAMPLES
 from semanticodec.training.data import CropConfig
 from semanticodec.training.sources import find_entries
 from semanticodec.training.windows import WindowSource, read_window

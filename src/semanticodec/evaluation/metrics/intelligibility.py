@@ -8,13 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from semanticodec.errors import AudioError
-from semanticodec.evaluation.metrics.pair import SAMPLE_RATE, check_audible, check_pair, needs
-
-
-def require_stoi() -> None:
-    """Raise MissingDependencyError unless pystoi is installed."""
-    with needs("pystoi"):
-        import pystoi  # noqa: F401
+from semanticodec.evaluation.metrics.base import Metric, check_audible, check_pair, needs, of_pair
+from semanticodec.token_format import SAMPLE_RATE
 
 
 def stoi(reference: Float[np.ndarray, " S"], decoded: Float[np.ndarray, " S"]) -> float:
@@ -43,3 +38,13 @@ def stoi(reference: Float[np.ndarray, " S"], decoded: Float[np.ndarray, " S"]) -
                 f"a clip of {len(reference) / SAMPLE_RATE:.2f} s has too little sound for STOI; "
                 "give speech of at least 0.4 s, pauses not counted"
             ) from problem
+
+
+STOI = Metric(
+    name="stoi",
+    label="STOI",
+    is_higher_better=True,
+    measure=of_pair(stoi),
+    package="pystoi",
+    is_speech_only=True,
+)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.errors import AudioError
-from semanticodec.evaluation.metrics.pair import SAMPLE_RATE, check_pair
+from semanticodec.evaluation.metrics.base import Metric, check_pair, of_pair
+from semanticodec.token_format import SAMPLE_RATE
 
 # Window length in samples: number of mel bins.
 MEL_BINS = {32: 5, 64: 10, 128: 20, 256: 40, 512: 80, 1024: 160, 2048: 320}
@@ -41,7 +42,7 @@ def _pair(reference: np.ndarray, decoded: np.ndarray, longest: int) -> Float[Ten
 
 
 def _magnitudes(wavs: Float[Tensor, "2 S"], length: int) -> Float[Tensor, "2 F T"]:
-    """Return magnitude spectrograms of frames that are centred on multiples of the hop."""
+    """Return magnitude spectrograms of frames that are centered on multiples of the hop."""
     spectra = torch.stft(
         wavs,
         length,
@@ -104,3 +105,7 @@ def stft_distance(reference: Float[np.ndarray, " S"], decoded: Float[np.ndarray,
         logs = magnitudes.clamp_min(LOG_FLOOR).square().log10()
         distance += _mean_difference(logs) + _mean_difference(magnitudes)
     return distance
+
+
+MEL = Metric(name="mel", label="MEL", is_higher_better=False, measure=of_pair(mel_distance))
+STFT = Metric(name="stft", label="STFT", is_higher_better=False, measure=of_pair(stft_distance))

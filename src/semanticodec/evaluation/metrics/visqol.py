@@ -15,19 +15,14 @@ import soxr
 from jaxtyping import Float
 
 from semanticodec.errors import AudioError
-from semanticodec.evaluation.metrics.pair import SAMPLE_RATE, check_audible, check_pair, needs
+from semanticodec.evaluation.metrics.base import Metric, check_audible, check_pair, needs, of_pair
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from visqol import VisqolApi
 
 Mode = Literal["speech", "audio"]
 AUDIO_RATE = 48_000
-
-
-def require_visqol() -> None:
-    """Raise MissingDependencyError unless visqol-python is installed."""
-    with needs("visqol-python"):
-        import visqol  # noqa: F401
 
 
 @cache
@@ -92,3 +87,23 @@ def visqol_audio(reference: Float[np.ndarray, " S"], decoded: Float[np.ndarray, 
     _check(reference, decoded)
     pair = (soxr.resample(wav, SAMPLE_RATE, AUDIO_RATE) for wav in (reference, decoded))
     return _measure("audio", AUDIO_RATE, *pair)
+
+
+VISQOL_SPEECH = Metric(
+    name="visqol_speech",
+    label="ViSQOL (speech mode)",
+    is_higher_better=True,
+    measure=of_pair(visqol_speech),
+    package="visqol-python",
+    module="visqol",
+    decimals=2,
+)
+VISQOL_AUDIO = Metric(
+    name="visqol_audio",
+    label="ViSQOL (audio mode)",
+    is_higher_better=True,
+    measure=of_pair(visqol_audio),
+    package="visqol-python",
+    module="visqol",
+    decimals=2,
+)

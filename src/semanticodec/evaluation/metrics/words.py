@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
-from semanticodec.errors import DataError
-from semanticodec.evaluation.metrics.pair import needs
+from semanticodec.errors import ConfigError, DataError
+from semanticodec.evaluation.metrics.base import Metric, Pair, Resources, needs
+from semanticodec.evaluation.metrics.recognizers import KINDS, Recognizer, open_recognizer
 
 APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'", "\uff07": "'"})
-
-
-def require_jiwer() -> None:
-    """Raise MissingDependencyError unless jiwer is installed."""
-    with needs("jiwer"):
-        import jiwer  # noqa: F401
 
 
 def _is_of_word(char: str) -> bool:
@@ -73,3 +68,28 @@ def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
     alignment = jiwer.process_words(expected, found)
     errors = alignment.substitutions + alignment.deletions + alignment.insertions
     return errors, len(expected.split())
+
+
+def _open(resources: Resources) -> Recognizer:
+    if resources.recognizer is None:
+        raise ConfigError(f"the metric 'wer' needs a recognizer; give {KINDS}")
+    return open_recognizer(resources.recognizer, device=resources.device)
+
+
+def _measure(pair: Pair, recognizer: Recognizer) -> tuple[float, ...]:
+    assert pair.transcript is not None  # needs_transcript
+    found = recognizer.transcribe(pair.decoded, pair.language)
+    return tuple(float(count) for count in word_errors(pair.transcript, found))
+
+
+WER = Metric(
+    name="wer",
+    label="WER",
+    is_higher_better=False,
+    measure=_measure,
+    open=_open,
+    package="jiwer",
+    is_speech_only=True,
+    needs_transcript=True,
+    quotient=("word_errors", "num_words"),
+)

@@ -1,13 +1,10 @@
 """The vectors of whole tasks, kept on disk so that no clip is embedded twice.
 
-FOLDER/{task}/{key}.npy     one chunk of clips, one kind of features; never pickled
+FOLDER/{task}/{key}.npy     one clip, one kind of features; never pickled
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +20,9 @@ from semanticodec.audio.io import load_audio
 from semanticodec.errors import AudioError
 from semanticodec.evaluation.semantics.features import Embedder
 from semanticodec.evaluation.semantics.tasks import LabelledClip, Task
+from semanticodec.files import atomic_path, json_digest
 
-CHUNK = 64  # clips per file: what a stopped run loses
-
-# One array [clips, width] for each of an embedder's features; none if every clip failed.
-Vectors = list[Float[np.ndarray, "N D"]]
+Vectors = list[Float[np.ndarray, " D"]]  # of one clip, one for each of an embedder's features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,86 +48,47 @@ def embed_task(
     Args:
         task: its clips.
         embedder: gives the vectors.
-        folder: of the cache; a chunk in which a clip failed is not kept, and tried again.
+        folder: folder of the cache.
         show_progress: whether to draw a bar.
     """
     names = [features.name for features in embedder.features]
-    chunks: list[Vectors] = []
+    found: dict[LabelledClip, Vectors] = {}
     failures: dict[str, str] = {}
     label = f"{task.name}: {', '.join(names)}"
-    with tqdm(total=len(task.clips), desc=label, unit="clip", disable=not show_progress) as bar:
-        for start in range(0, len(task.clips), CHUNK):
-            clips = task.clips[start : start + CHUNK]
-            paths = _chunk_paths(folder / task.name, clips, embedder)
-            vectors = _read_chunk(paths, len(clips))
-            if vectors is None:
-                vectors, errors = _embed_chunk(clips, embedder, bar)
-                failures |= errors
-                if not errors:
-                    _write_chunk(paths, vectors)
-            else:
-                bar.update(len(clips))
-            if vectors:
-                chunks.append(vectors)
-    joined = [torch.from_numpy(np.concatenate(column)) for column in zip(*chunks)]
-    return TaskEmbeddings(
-        clips=tuple(clip for clip in task.clips if clip.name not in failures),
-        vectors=dict(zip(names, joined)),
-        failures=failures,
-    )
-
-
-def _embed_chunk(
-    clips: Sequence[LabelledClip], embedder: Embedder, bar: tqdm
-) -> tuple[Vectors, dict[str, str]]:
-    rows, errors = [], {}
-    for clip in clips:
+    for clip in tqdm(task.clips, desc=label, unit="clip", disable=not show_progress):
         try:
-            rows.append(_embed_clip(clip, embedder))
+            paths = _paths(folder / task.name, clip, embedder)
+            found[clip] = _read(paths) or _embed(clip, embedder, paths)
         except (RuntimeError, ValueError, OSError) as error:
             # One clip that cannot be read or embedded must not end a run of hours.
-            errors[clip.name] = str(error) or type(error).__name__
-        bar.update()
-    return [np.stack(column) for column in zip(*rows)], errors
+            failures[clip.name] = str(error) or type(error).__name__
+    columns = [torch.from_numpy(np.stack(column)) for column in zip(*found.values())]
+    return TaskEmbeddings(clips=tuple(found), vectors=dict(zip(names, columns)), failures=failures)
 
 
-def _embed_clip(clip: LabelledClip, embedder: Embedder) -> list[np.ndarray]:
+def _paths(folder: Path, clip: LabelledClip, embedder: Embedder) -> list[Path]:
+    """Return a file for each feature, named by everything that its content depends on."""
+    stat = clip.path.stat()
+    content = [__version__, embedder.fingerprint, clip.name, stat.st_size, stat.st_mtime_ns]
+    keys = [json_digest([*content, features.key]) for features in embedder.features]
+    return [folder / f"{key[:24]}.npy" for key in keys]
+
+
+def _read(paths: Sequence[Path]) -> Vectors | None:
+    """Return what the files hold; None if one is missing or damaged."""
+    try:
+        vectors = [np.load(path, allow_pickle=False) for path in paths]
+    except (OSError, ValueError, EOFError):
+        return None
+    return vectors if all(vector.ndim == 1 for vector in vectors) else None
+
+
+def _embed(clip: LabelledClip, embedder: Embedder, paths: Sequence[Path]) -> Vectors:
     with torch.inference_mode():
         vectors = [vector.float().cpu().numpy() for vector in embedder.embed(load_audio(clip.path))]
     if not all(np.isfinite(vector).all() for vector in vectors):
         raise AudioError("its features are NaN or infinite")
+    for path, vector in zip(paths, vectors):
+        with atomic_path(path) as partial, partial.open("wb") as file:
+            np.save(file, vector, allow_pickle=False)
     return vectors
-
-
-def _chunk_paths(folder: Path, clips: Sequence[LabelledClip], embedder: Embedder) -> list[Path]:
-    """Return a file for each feature, named by everything that its content depends on."""
-    stats = [(clip.name, clip.path.stat()) for clip in clips]
-    content = [
-        __version__,
-        embedder.fingerprint,
-        [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats],
-    ]
-    keys = [json.dumps([*content, features.key]) for features in embedder.features]
-    return [folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy" for key in keys]
-
-
-def _read_chunk(paths: Sequence[Path], num_clips: int) -> Vectors | None:
-    """Return what the files hold; None if one is missing or damaged."""
-    vectors = []
-    for path in paths:
-        try:
-            vectors.append(np.load(path, allow_pickle=False))
-        except (OSError, ValueError, EOFError):
-            return None
-        if vectors[-1].ndim != 2 or len(vectors[-1]) != num_clips:
-            return None
-    return vectors
-
-
-def _write_chunk(paths: Sequence[Path], vectors: Vectors) -> None:
-    for path, array in zip(paths, vectors):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        with open(partial, "wb") as file:
-            np.save(file, array, allow_pickle=False)
-        os.replace(partial, path)

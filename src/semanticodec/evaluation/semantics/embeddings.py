@@ -1,83 +1,38 @@
-"""Specifications of features, and what computes them: a system's, then `:LAYERS`.
+"""Specifications of features, and what computes them: a system's, with `layers` as one option.
 
-    model[=FOLDER or Hub id][,rate=50][,vocab=8192]:all|semantic|acoustic|continuous
-    encodec@KBPS[,path=FOLDER]:all|first        dac[@BOOKS][,path=FOLDER]:all|first
+    model:layers=all|semantic|acoustic|continuous       and the other options of `model`
+    encodec:kbps=KBPS,layers=all|first                  dac:layers=all|first
     log-mel             mean over time of 128 log filter bank energies
-    log-mel-stats       their mean and deviation
+    log-mel-stats       their mean and standard deviation
 
-`semantic` is our codec's first layer. Features of one model share its computation: `model:all` and
-`model:semantic` encode a clip once.
+`semantic` is our codec's first layer. Features of one model share its computation:
+`model:layers=all` and `model:layers=semantic` encode a clip once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation.semantics.features import (
-    MEAN,
-    MEAN_AND_DEVIATION,
     Embedder,
     FeatureSpec,
     LogMelEmbedder,
+    LogMelStatsEmbedder,
     ModelEmbedder,
 )
-from semanticodec.evaluation.semantics.hear import LAYERS
-from semanticodec.evaluation.semantics.peer_features import (
-    PEER_LAYERS,
-    DacEmbedder,
-    EncodecEmbedder,
-)
-from semanticodec.evaluation.systems.base import NAME_OPTION, Spec, parse_spec
-from semanticodec.evaluation.systems.model import KINDS as MODEL_KINDS
-from semanticodec.evaluation.systems.model import Model
-from semanticodec.evaluation.systems.peers import KINDS as PEER_KINDS
-from semanticodec.evaluation.systems.peers import Dac, Encodec
+from semanticodec.evaluation.semantics.peer_features import DacEmbedder, EncodecEmbedder
+from semanticodec.evaluation.systems.specs import current_form, parse_spec, read_options
+
+LAYERS_KEY = "layers"
 
 
-@dataclass(frozen=True, kw_only=True)
-class FeatureKind:
-    """One kind of features.
-
-    Attributes:
-        open: returns the embedder of a group of specifications on a device.
-        check: raises a ConfigError for a specification that such a system does not take.
-        layers: to choose from, the first by default; empty if there are none.
-    """
-
-    open: Callable[[Sequence[FeatureSpec], str], Embedder]
-    check: Callable[[Spec], None]
-    layers: tuple[str, ...] = ()
-
-
-def _check_plain(spec: Spec) -> None:
-    if spec.setting is not None or spec.value is not None or set(spec.options) - {NAME_OPTION}:
-        raise ConfigError(f"the features '{spec}' take no settings; write {spec.kind}")
-
-
-KINDS: dict[str, FeatureKind] = {
-    "model": FeatureKind(
-        open=lambda specs, device: ModelEmbedder(Model(specs[0].spec, device), specs),
-        check=MODEL_KINDS["model"].check,
-        layers=LAYERS,
-    ),
-    "encodec": FeatureKind(
-        open=lambda specs, device: EncodecEmbedder(Encodec(specs[0].spec, device), specs),
-        check=PEER_KINDS["encodec"].check,
-        layers=PEER_LAYERS,
-    ),
-    "dac": FeatureKind(
-        open=lambda specs, device: DacEmbedder(Dac(specs[0].spec, device), specs),
-        check=PEER_KINDS["dac"].check,
-        layers=PEER_LAYERS,
-    ),
-    "log-mel": FeatureKind(
-        open=lambda specs, _: LogMelEmbedder(specs[0], MEAN), check=_check_plain
-    ),
-    "log-mel-stats": FeatureKind(
-        open=lambda specs, _: LogMelEmbedder(specs[0], MEAN_AND_DEVIATION), check=_check_plain
-    ),
+KINDS: dict[str, type[Embedder]] = {
+    "model": ModelEmbedder,
+    "encodec": EncodecEmbedder,
+    "dac": DacEmbedder,
+    "log-mel": LogMelEmbedder,
+    "log-mel-stats": LogMelStatsEmbedder,
 }
 
 
@@ -87,19 +42,26 @@ def parse_features(text: str) -> FeatureSpec:
     Raises:
         ConfigError: an unknown kind, option or layers.
     """
-    head, colon, layers = text.strip().rpartition(":")
-    # In a path the colon of a drive (C:\model) is followed by more of the path.
-    if not colon or set(layers) & set("/\\,="):
-        head, layers = text.strip(), ""
-    spec = parse_spec(head)
-    kind = KINDS.get(spec.kind)
+    given = parse_spec(text)
+    kind = KINDS.get(given.kind)
     if kind is None:
-        raise ConfigError(f"there are no features '{spec.kind}'; choose from {', '.join(KINDS)}")
-    kind.check(spec)
-    if layers and layers not in kind.layers:
-        offered = ", ".join(kind.layers) or "none, so write no colon"
+        raise ConfigError(f"there are no features '{given.kind}'; choose from {', '.join(KINDS)}")
+    layers, spec = given.options.get(LAYERS_KEY), given.without(LAYERS_KEY)
+    read_options(spec, kind.Options)
+    if layers is not None and layers not in kind.LAYERS:
+        offered = ", ".join(kind.LAYERS) or f"none, so leave {LAYERS_KEY} out"
         raise ConfigError(f"'{spec.kind}' has no layers '{layers}'; it has {offered}")
-    return FeatureSpec(spec=spec, layers=layers or next(iter(kind.layers), ""))
+    return FeatureSpec(spec=spec, layers=layers or next(iter(kind.LAYERS), ""))
+
+
+def current_form_of_features(text: str) -> str:
+    """Return a specification as it is written now: `model:layers=all` for `model:all`."""
+    head, colon, layers = text.strip().rpartition(":")
+    # In a path the colon of a drive (C:\\model) is followed by more of the path.
+    if not colon or set(layers) & set("/\\,="):
+        return current_form(text)
+    head = current_form(head)
+    return f"{head}{',' if ':' in head else ':'}{LAYERS_KEY}={layers}"
 
 
 def group_features(texts: Sequence[str]) -> list[list[FeatureSpec]]:
@@ -114,7 +76,7 @@ def group_features(texts: Sequence[str]) -> list[list[FeatureSpec]]:
         parsed = parse_features(text)
         if parsed.name in names:
             raise ConfigError(
-                f"two features are called '{parsed.name}'; tell them apart with ,name=LABEL"
+                f"two features are called '{parsed.name}'; tell them apart with name=LABEL"
             )
         names.add(parsed.name)
         groups.setdefault(str(parsed.spec), []).append(parsed)
@@ -132,4 +94,4 @@ def open_embedder(specs: Sequence[FeatureSpec], device: str = "cpu") -> Embedder
         ConfigError: a setting that the model does not have.
         MissingDependencyError: a package that is not installed.
     """
-    return KINDS[specs[0].spec.kind].open(specs, device)
+    return KINDS[specs[0].spec.kind](specs, device)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.audio.fbank import Fbank
-from semanticodec.evaluation.systems.base import Detail, Spec, bits_per_code
+from semanticodec.evaluation.semantics.hear import LAYERS
+from semanticodec.evaluation.systems.base import Detail, bits_per_code
 from semanticodec.evaluation.systems.model import Model
-from semanticodec.layers.stacking import num_positions
+from semanticodec.evaluation.systems.specs import Spec, SystemOptions
 
 NUM_MEL_BINS = 128
 MEAN, MEAN_AND_DEVIATION = "mean", "mean and deviation"
@@ -61,13 +63,23 @@ class FeatureSpec:
 class Embedder(ABC):
     """Something that turns a clip into one vector for each of its features.
 
+    Args:
+        specs: specifications of one system that differ in layers only.
+        device: device where models compute, such as `cpu` or `cuda`.
     Attributes:
+        Options: what a specification may hold besides layers.
+        LAYERS: layers to choose from, the first by default; empty if there are none.
         features: what it gives, in the order of `embed`.
         fingerprint: changes whenever the vectors may.
     """
 
+    Options: ClassVar[type[SystemOptions]] = SystemOptions
+    LAYERS: ClassVar[tuple[str, ...]] = ()
     features: tuple[Features, ...]
     fingerprint: str
+
+    @abstractmethod
+    def __init__(self, specs: Sequence[FeatureSpec], device: str) -> None: ...
 
     @abstractmethod
     def embed(self, wav: Float[Tensor, " S"]) -> list[Float[Tensor, " D"]]:
@@ -81,11 +93,13 @@ class Embedder(ABC):
 
 
 class LogMelEmbedder(Embedder):
-    """Statistics over time of the log filter bank that AudioMAE sees: what any model must beat."""
+    """Mean over time of the log filter bank that AudioMAE sees: what any model must beat."""
 
-    def __init__(self, spec: FeatureSpec, statistics: str) -> None:
-        details: dict[str, Detail] = {"bins": NUM_MEL_BINS, "statistics": statistics}
-        self.features = (Features(name=spec.name, key=statistics, details=details),)
+    STATISTICS = MEAN
+
+    def __init__(self, specs: Sequence[FeatureSpec], device: str) -> None:
+        details: dict[str, Detail] = {"bins": NUM_MEL_BINS, "statistics": self.STATISTICS}
+        self.features = (Features(name=specs[0].name, key=self.STATISTICS, details=details),)
         self.fingerprint = f"log-mel/{NUM_MEL_BINS}"
         self.fbank = Fbank(NUM_MEL_BINS)
 
@@ -93,9 +107,15 @@ class LogMelEmbedder(Embedder):
         """Return the statistics over the clip's frames."""
         energies = self.fbank(wav.unsqueeze(0))[0]  # T M
         mean = energies.mean(dim=0)
-        if self.features[0].key == MEAN:
+        if self.STATISTICS == MEAN:
             return [mean]
         return [torch.cat([mean, energies.std(dim=0, correction=0)])]
+
+
+class LogMelStatsEmbedder(LogMelEmbedder):
+    """Mean and standard deviation over time of the same."""
+
+    STATISTICS = MEAN_AND_DEVIATION
 
 
 class ModelEmbedder(Embedder):
@@ -104,9 +124,13 @@ class ModelEmbedder(Embedder):
     The bands of a time step stand side by side, as the mel bins of the baseline do.
     """
 
-    def __init__(self, system: Model, specs: Sequence[FeatureSpec]) -> None:
+    Options = Model.Options
+    LAYERS = LAYERS
+
+    def __init__(self, specs: Sequence[FeatureSpec], device: str) -> None:
+        system = Model(specs[0].spec, device)
         self.codec = system.codec
-        self.num_bands = num_positions(1, self.codec.config.encoder.stack_factor)
+        self.num_bands = self.codec.format.positions_per_column
         details = {key: system.details[key] for key in MODEL_DETAILS}
         self.fingerprint = "/".join(map(str, [*details.values(), "bands side by side"]))
         vocabularies = {

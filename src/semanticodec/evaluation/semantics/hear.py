@@ -18,8 +18,6 @@ from torch import Tensor, nn
 
 from semanticodec.codec import SemantiCodec
 from semanticodec.errors import AudioError, ConfigError
-from semanticodec.layers.stacking import BLOCKS, PATCH_SAMPLES, num_positions
-from semanticodec.token_format import SAMPLE_RATE
 
 LAYERS = ("all", "semantic", "acoustic", "continuous")
 
@@ -40,12 +38,12 @@ class HearModel(nn.Module):
         config = codec.config.encoder
         self.codec = codec
         self.layers = layers
-        self.sample_rate = SAMPLE_RATE
-        self.positions_per_step = num_positions(1, config.stack_factor)
+        self.sample_rate = codec.sample_rate
+        self.positions_per_step = codec.format.positions_per_column
         width = config.width * (2 if layers == "all" else 1)
         self.scene_embedding_size = self.positions_per_step * width
         self.timestamp_embedding_size = self.scene_embedding_size
-        self.step_ms = 1000 * PATCH_SAMPLES * BLOCKS[config.stack_factor][0] / SAMPLE_RATE
+        self.step_ms = 1000 / codec.frame_rate
 
     def forward(self, audio: Float[Tensor, "B S"]) -> Float[Tensor, "B T D"]:
         """Return the features of every time step, band after band, float32 on the CPU.

@@ -12,23 +12,17 @@ from torch.nn import functional as F
 
 from semanticodec.checkpoints.fingerprint import fingerprint
 from semanticodec.evaluation.semantics.features import Embedder, FeatureSpec, coded
-from semanticodec.evaluation.systems.base import SAMPLE_RATE, resampled
+from semanticodec.evaluation.systems.base import resampled
 from semanticodec.evaluation.systems.peers import Dac, Encodec, Peer
-
-PEER_LAYERS = ("all", "first")
+from semanticodec.token_format import SAMPLE_RATE
 
 
 class PeerEmbedder(Embedder):
-    """Features of a residual vector quantizer, averaged over time.
+    """Features of a residual vector quantizer, averaged over time."""
 
-    Args:
-        system: the opened codec.
-        specs: with the layers "all" or "first".
-        frame_rate: codes per second of each book.
-        num_books: that the system spends.
-    """
+    LAYERS = ("all", "first")
 
-    def __init__(
+    def _describe(
         self, system: Peer, specs: Sequence[FeatureSpec], frame_rate: float, num_books: int
     ) -> None:
         self.model = system.model
@@ -65,10 +59,13 @@ class PeerEmbedder(Embedder):
 class EncodecEmbedder(PeerEmbedder):
     """Features of EnCodec at a bandwidth."""
 
-    def __init__(self, system: Encodec, specs: Sequence[FeatureSpec]) -> None:
+    Options = Encodec.Options
+
+    def __init__(self, specs: Sequence[FeatureSpec], device: str) -> None:
+        system = Encodec(specs[0].spec, device)
         self.kbps = system.kbps
         num_books = system.model.quantizer.get_num_quantizers_for_bandwidth(self.kbps)
-        super().__init__(system, specs, system.model.config.frame_rate, num_books)
+        self._describe(system, specs, system.model.config.frame_rate, num_books)
 
     def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 books T"]:
         """Return the codes of as many books as the bandwidth has."""
@@ -83,11 +80,14 @@ class EncodecEmbedder(PeerEmbedder):
 class DacEmbedder(PeerEmbedder):
     """Features of DAC with some of its books."""
 
-    def __init__(self, system: Dac, specs: Sequence[FeatureSpec]) -> None:
+    Options = Dac.Options
+
+    def __init__(self, specs: Sequence[FeatureSpec], device: str) -> None:
+        system = Dac(specs[0].spec, device)
         self.num_books = system.num_codebooks
         config = system.model.config
         frame_rate = config.sampling_rate / config.hop_length
-        super().__init__(system, specs, frame_rate, self.num_books)
+        self._describe(system, specs, frame_rate, self.num_books)
 
     def codes(self, wav: Float[Tensor, "1 1 S"]) -> Int[Tensor, "1 books T"]:
         """Return the codes of whole frames."""

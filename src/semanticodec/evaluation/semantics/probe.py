@@ -14,6 +14,7 @@ from itertools import product
 
 import torch
 from jaxtyping import Float
+from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -92,20 +93,10 @@ def mean_average_precision(
 
     Classes without a clip are left out; clips of one score count at one threshold.
     """
-    present = [index for index in range(targets.shape[1]) if targets[:, index].any()]
-    values = [_average_precision(scores[:, index], targets[:, index]) for index in present]
-    return 100 * sum(values) / len(values) if values else math.nan
-
-
-def _average_precision(scores: Float[Tensor, " N"], targets: Float[Tensor, " N"]) -> float:
-    order = scores.argsort(descending=True)
-    sorted_scores, hits = scores[order], targets[order].double().cumsum(0)
-    is_last = torch.ones_like(sorted_scores, dtype=torch.bool)
-    is_last[:-1] = sorted_scores[1:] != sorted_scores[:-1]
-    counts = torch.arange(1, len(scores) + 1)[is_last]
-    hits = hits[is_last]
-    gained = torch.diff(hits, prepend=torch.zeros(1, dtype=hits.dtype))
-    return (gained * hits / counts).sum().item() / hits[-1].item()
+    present = targets.any(dim=0)
+    if not present.any():
+        return math.nan
+    return 100 * float(average_precision_score(targets[:, present], scores[:, present]))
 
 
 METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
@@ -154,11 +145,11 @@ def majority_score(targets: Float[Tensor, "N classes"], rounds: Sequence[Round])
 
 
 def _standardised(features: Tensor, targets: Tensor, one: Round) -> tuple[_Part, _Part, _Part]:
-    """Return the round's parts, scaled by the mean and deviation of its training part."""
+    """Return the round's parts, scaled by the mean and standard deviation of its training part."""
     train = features[list(one.train)]
-    deviation = train.std(dim=0, correction=0)
+    std = train.std(dim=0, correction=0)
     # A feature that changes by no more than rounding says nothing, whatever it does in other parts.
-    scale = torch.where(deviation > 1e-6 * train.abs().amax(dim=0), 1 / deviation, 0)
+    scale = torch.where(std > 1e-6 * train.abs().amax(dim=0), 1 / std, 0)
     scaled = (features - train.mean(dim=0)) * scale
     train_part, valid_part, test_part = (
         _Part(features=scaled[list(indices)], targets=targets[list(indices)])

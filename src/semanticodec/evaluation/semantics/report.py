@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from semanticodec.evaluation.tables import NOTHING, number, table
+from semanticodec.evaluation.tables import NOTHING, csv_text, number, table
 
 CSV_COLUMNS = (
     "features",
@@ -16,7 +14,7 @@ CSV_COLUMNS = (
     "task",
     "metric",
     "mean",
-    "deviation",
+    "std",
     "num_runs",
 )
 MAX_TROUBLES = 30  # listed one by one
@@ -24,15 +22,11 @@ MAX_TROUBLES = 30  # listed one by one
 Json = Mapping[str, Any]
 
 
-def csv_text(results: Json) -> str:
+def results_csv(results: Json) -> str:
     """Return one line per features and task."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for score in results["scores"]:
-        # An unknown bit rate becomes an empty cell.
-        writer.writerow([*(score[column] for column in CSV_COLUMNS[:-1]), len(score["runs"])])
-    return text.getvalue()
+    # An unknown bit rate becomes an empty cell.
+    rows = [{**score, "num_runs": len(score["runs"])} for score in results["scores"]]
+    return csv_text(CSV_COLUMNS, [{name: row[name] for name in CSV_COLUMNS} for row in rows])
 
 
 def markdown(results: Json) -> str:
@@ -98,7 +92,7 @@ def _row(features: str, scores: Mapping[str, Json], tasks: Sequence[str]) -> lis
 def _cell(score: Json | None) -> str:
     if score is None:
         return NOTHING
-    return f"{number(score['mean'], 1)} ± {number(score['deviation'], 1)}"
+    return f"{number(score['mean'], 1)} ± {number(score['std'], 1)}"
 
 
 def _average(values: Sequence[float | None]) -> str:

@@ -31,12 +31,25 @@ from semanticodec.evaluation.semantics.probe import (
     majority_score,
     probe,
 )
-from semanticodec.evaluation.semantics.report import csv_text, markdown
-from semanticodec.evaluation.semantics.tasks import ACCURACY, Task, find_tasks, open_task, rounds
-from semanticodec.files import write_json, write_text
+from semanticodec.evaluation.semantics.report import markdown, results_csv
+from semanticodec.evaluation.semantics.tasks import (
+    ACCURACY,
+    SPLITS,
+    Task,
+    find_tasks,
+    open_task,
+    rounds,
+)
+from semanticodec.files import json_digest, write_json, write_text
 from semanticodec.provenance import FORMAT, provenance
 
-DEFAULT_FEATURES = ("model:all", "model:semantic", "model:continuous", "log-mel", "log-mel-stats")
+DEFAULT_FEATURES = (
+    "model:layers=all",
+    "model:layers=semantic",
+    "model:layers=continuous",
+    "log-mel",
+    "log-mel-stats",
+)
 
 SEMANTICS = "semantics"  # kind of the results file
 
@@ -88,7 +101,7 @@ def evaluate_semantics(
     evaluation = _Evaluation(out, settings or SemanticsSettings(), show_progress)
     results = evaluation.run(find_tasks(tasks), groups)
     write_json(out / "results.json", results)
-    write_text(out / "results.csv", csv_text(results))
+    write_text(out / "results.csv", results_csv(results))
     write_text(out / "report.md", markdown(results))
     return results
 
@@ -110,7 +123,7 @@ class _Evaluation:
         return {
             "format": FORMAT,
             "kind": SEMANTICS,
-            **provenance(),
+            **provenance("scikit-learn"),
             "settings": {"probe": asdict(self.settings.probe), "limit": self.settings.limit},
             "tasks": [_describe_task(task) for task in tasks],
             "scores": self.scores,
@@ -179,7 +192,7 @@ class _Evaluation:
                 "task": task.name,
                 "metric": task.metric,
                 "mean": statistics.fmean(scores),
-                "deviation": statistics.stdev(scores) if len(scores) > 1 else 0.0,
+                "std": statistics.stdev(scores) if len(scores) > 1 else 0.0,
                 "runs": scores,
                 "probes": [asdict(run) for run in runs],
             }
@@ -187,13 +200,11 @@ class _Evaluation:
 
     def _runs(self, task: Task, vectors: Float[Tensor, "N D"]) -> list[ProbeRun]:
         """Return the probe's runs, from the cache if everything that they depend on is there."""
-        targets = _targets(task)
-        parts = rounds(task)
-        key = hashlib.sha256(vectors.numpy().tobytes())
-        key.update(targets.numpy().tobytes())
+        targets, parts = _targets(task), rounds(task)
         plan = [task.metric, asdict(self.settings.probe), [asdict(part) for part in parts]]
-        key.update(json.dumps(plan).encode())
-        path = self.cache / "scores" / task.name / f"{key.hexdigest()[:24]}.json"
+        arrays = [_digest(vectors), _digest(targets)]
+        name = f"{json_digest([*arrays, plan])[:24]}.json"
+        path = self.cache / "scores" / task.name / name
         kept = _read_runs(path)
         if kept is not None:
             return kept
@@ -219,6 +230,10 @@ def _read_runs(path: Path) -> list[ProbeRun] | None:
         return None
 
 
+def _digest(array: Tensor) -> str:
+    return hashlib.sha256(array.numpy().tobytes()).hexdigest()
+
+
 def _targets(task: Task) -> Float[Tensor, "N classes"]:
     targets = torch.zeros(len(task.clips), len(task.classes))
     for row, clip in enumerate(task.clips):
@@ -234,12 +249,7 @@ def _describe_task(task: Task) -> Json:
         "num_classes": len(task.classes),
         "num_clips": len(task.clips),
         "rounds": [
-            {
-                "name": one.name,
-                "train": len(one.train),
-                "valid": len(one.valid),
-                "test": len(one.test),
-            }
+            {"name": one.name, **{part: len(getattr(one, part)) for part in SPLITS}}
             for one in parts
         ],
         "problems": list(task.problems),

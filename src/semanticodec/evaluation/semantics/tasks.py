@@ -10,21 +10,23 @@ the others are for training. A set with splits is tested once.
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from semanticodec.errors import ConfigError, DataError
+from semanticodec.token_format import SAMPLE_RATE
 
 ACCURACY, MAP = "accuracy", "mAP"
 # HEAR's names of the scores that the probe can compute.
 HEAR_METRICS = {"top1_acc": ACCURACY, "pitch_acc": ACCURACY, "mAP": MAP}
 SPLITS = ("train", "valid", "test")
 VALID_SHARE = 5  # one clip in so many of each class, where a set has no validation part
-RATE_HZ = 16_000
 ALL_FOLDS = ("all",)
 # The built-in model has heard sounds of the other three folds of ESC-50 (without their labels).
 UNHEARD_FOLDS = {"esc": ("4", "5"), "esc50": ("fold03", "fold04")}
@@ -56,26 +58,24 @@ class Task:
     """A labelled set.
 
     Attributes:
-        name: of the folder.
-        folder: where it lies.
+        name: name of the folder.
         classes: names of the labels.
         is_multilabel: whether a clip may have several labels.
         metric: "accuracy" or "mAP".
         clips: files that are there.
+        problems: files that are missing, and the like.
         folds: names of the folds in order; empty for a set with splits.
         test_folds: folds that are tested.
-        problems: files that are missing, and the like.
     """
 
     name: str
-    folder: Path
     classes: tuple[str, ...]
     is_multilabel: bool
     metric: str
     clips: tuple[LabelledClip, ...]
-    folds: tuple[str, ...]
-    test_folds: tuple[str, ...]
     problems: tuple[str, ...]
+    folds: tuple[str, ...]
+    test_folds: tuple[str, ...] = ()
 
 
 def find_tasks(paths: Iterable[Path]) -> list[Path]:
@@ -120,7 +120,8 @@ def open_task(
     """
     task = _read_hear(folder) if (folder / METADATA_NAME).is_file() else _read_labels(folder)
     if not task.clips:
-        raise DataError(f"task {task.name} has no sound files; {_first(task.problems)}")
+        problem = task.problems[0] if task.problems else "its lists are empty"
+        raise DataError(f"task {task.name} has no sound files; {problem}")
     if limit is not None:
         task = replace(task, clips=_limited(task.clips, limit))
     return replace(task, test_folds=_chosen_folds(task, test_folds))
@@ -132,10 +133,7 @@ def rounds(task: Task) -> list[Round]:
     Raises:
         DataError: no clips for training, validation or test.
     """
-    if task.folds:
-        made = [_fold_round(task, fold) for fold in task.test_folds]
-    else:
-        made = [_split_round(task)]
+    made = [_fold_round(task, fold) for fold in task.test_folds] or [_split_round(task)]
     for one in made:
         for part, indices in zip(SPLITS, (one.train, one.valid, one.test)):
             if not indices:
@@ -146,50 +144,40 @@ def rounds(task: Task) -> list[Round]:
     return made
 
 
+def _frame(clips: Sequence[LabelledClip]) -> pd.DataFrame:
+    return pd.DataFrame([vars(clip) for clip in clips])
+
+
+def _chosen(is_wanted: pd.Series) -> tuple[int, ...]:
+    return tuple(map(int, np.flatnonzero(is_wanted)))
+
+
 def _fold_round(task: Task, test: str) -> Round:
     valid = task.folds[(task.folds.index(test) + 1) % len(task.folds)]
+    part = _frame(task.clips)["part"]
     return Round(
         name=test,
-        train=_indices(task, lambda part: part not in (test, valid)),
-        valid=_indices(task, lambda part: part == valid and valid != test),
-        test=_indices(task, lambda part: part == test),
+        train=_chosen(~part.isin([test, valid])),
+        valid=_chosen((part == valid) & (part != test)),
+        test=_chosen(part == test),
     )
 
 
 def _split_round(task: Task) -> Round:
-    parts = {split: _indices(task, lambda part, own=split: part == own) for split in SPLITS}
-    if not parts["valid"]:
-        parts["valid"] = _held_out(task, parts["train"])
-        kept = set(parts["train"]) - set(parts["valid"])
-        parts["train"] = tuple(sorted(kept))
-    return Round(name="test", **parts)
-
-
-def _indices(task: Task, is_wanted: Callable[[str], bool]) -> tuple[int, ...]:
-    return tuple(index for index, clip in enumerate(task.clips) if is_wanted(clip.part))
-
-
-def _held_out(task: Task, train: Sequence[int]) -> tuple[int, ...]:
-    """Return every fifth training clip of each class from its second on, in order of names."""
-    seen: dict[tuple[int, ...], int] = {}
-    chosen = []
-    for index in sorted(train, key=lambda index: task.clips[index].name):
-        labels = () if task.is_multilabel else task.clips[index].labels
-        seen[labels] = seen.get(labels, 0) + 1
-        if seen[labels] % VALID_SHARE == 2:
-            chosen.append(index)
-    return tuple(sorted(chosen))
+    clips = _frame(task.clips)
+    train, valid, test = (clips["part"] == split for split in SPLITS)
+    if not valid.any():
+        # Every fifth training clip of each class from its second on, in order of names.
+        ordered = clips.loc[train].sort_values(by="name", kind="stable")
+        groups = "part" if task.is_multilabel else "labels"
+        valid |= ordered.groupby(groups).cumcount() % VALID_SHARE == 1
+        train &= ~valid
+    return Round(name="test", train=_chosen(train), valid=_chosen(valid), test=_chosen(test))
 
 
 def _limited(clips: Sequence[LabelledClip], limit: int) -> tuple[LabelledClip, ...]:
-    seen: dict[tuple[str, tuple[int, ...]], int] = {}
-    kept = []
-    for clip in clips:
-        key = (clip.part, clip.labels)
-        seen[key] = seen.get(key, 0) + 1
-        if seen[key] <= limit:
-            kept.append(clip)
-    return tuple(kept)
+    kept = _frame(clips).groupby(["part", "labels"]).cumcount() < limit
+    return tuple(clips[index] for index in _chosen(kept))
 
 
 def _chosen_folds(task: Task, wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -206,23 +194,18 @@ def _chosen_folds(task: Task, wanted: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def _first(problems: Sequence[str]) -> str:
-    return problems[0] if problems else "its lists are empty"
-
-
 # ---------------------------------------------------------------------- folders with labels.csv
 
 
 def _read_labels(folder: Path) -> Task:
     path = folder / LABELS_NAME
-    rows = _csv_rows(path)
-    path_column = _column(path, rows, ("path",))
-    label_column = _column(path, rows, ("label", "target"))
-    part_column = _column(path, rows, ("fold", "split"))
-    classes = _sorted_names({row[label_column] for row in rows if row[label_column]})
+    table = _read_csv(path)
+    label_column = _column(path, table, "label", "target")
+    part_column = _column(path, table, "fold", "split")
+    rows = table[[_column(path, table, "path"), label_column, part_column]]
+    classes = _sorted_names(set(rows[label_column]) - {""})
     clips, problems = [], []
-    for number, row in enumerate(rows, start=2):
-        name, label, part = row[path_column], row[label_column], row[part_column]
+    for number, (name, label, part) in enumerate(rows.itertuples(index=False), start=2):
         if not (name and label and part):
             problems.append(f"{LABELS_NAME} line {number} is not complete")
         elif not (folder / name).is_file():
@@ -236,46 +219,38 @@ def _read_labels(folder: Path) -> Task:
             f"{path} has the splits {', '.join(parts)}; write {', '.join(SPLITS)}, "
             "or use a column fold"
         )
-    folds = parts if part_column == "fold" else ()
     return Task(
         name=folder.resolve().name,
-        folder=folder,
         classes=classes,
         is_multilabel=False,
         metric=ACCURACY,
         clips=tuple(clips),
-        folds=folds,
-        test_folds=folds,
         problems=tuple(problems),
+        folds=parts if part_column == "fold" else (),
     )
 
 
-def _csv_rows(path: Path) -> list[dict[str, str]]:
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Return a table of texts; what is missing is empty."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            # Short rows leave their last columns None.
-            return [{key: row[key] or "" for key in row if key} for row in csv.DictReader(file)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return pd.read_csv(path, dtype=str, keep_default_na=False).fillna("")
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}); restore it") from error
 
 
-def _column(path: Path, rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:
-    columns = list(rows[0]) if rows else []
+def _column(path: Path, table: pd.DataFrame, *names: str) -> str:
+    """Return the first of these names that is a column."""
     for name in names:
-        if name in columns:
+        if name in table.columns:
             return name
-    raise DataError(
-        f"{path} has no column {' or '.join(names)}; its columns are {', '.join(columns) or 'none'}"
-    )
+    columns = ", ".join(table.columns) or "none"
+    raise DataError(f"{path} has no column {' or '.join(names)}; its columns are {columns}")
 
 
 def _sorted_names(names: Iterable[str]) -> tuple[str, ...]:
     """Return names in order, numbers by their value and before words."""
-
-    def key(name: str) -> tuple[bool, int, str]:
-        return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
-
-    return tuple(sorted(names, key=key))
+    numbers = [name for name in names if name.isdecimal()]
+    return *sorted(sorted(numbers), key=int), *sorted(set(names) - set(numbers))
 
 
 # ---------------------------------------------------------------------- HEAR's folders
@@ -311,14 +286,12 @@ def _read_hear(folder: Path) -> Task:
             )
     return Task(
         name=name,
-        folder=folder,
         classes=classes,
         is_multilabel=is_multilabel,
         metric=MAP if is_multilabel else _hear_metric(metadata),
         clips=tuple(clips),
-        folds=folds,
-        test_folds=folds,
         problems=tuple(problems),
+        folds=folds,
     )
 
 
@@ -333,12 +306,12 @@ def _json_object(path: Path) -> dict[str, Any]:
 
 
 def _vocabulary(path: Path) -> tuple[str, ...]:
-    rows = _csv_rows(path)
-    index, label = _column(path, rows, ("idx",)), _column(path, rows, ("label",))
-    named = {row[index]: row[label] for row in rows}
-    if set(named) != {str(number) for number in range(len(rows))}:
-        raise DataError(f"{path} does not number its {len(rows)} labels from 0; restore it")
-    return tuple(named[str(number)] for number in range(len(rows)))
+    table = _read_csv(path)
+    index, label = _column(path, table, "idx"), _column(path, table, "label")
+    named = dict(zip(table[index], table[label]))
+    if set(named) != {str(number) for number in range(len(table))}:
+        raise DataError(f"{path} does not number its {len(table)} labels from 0; restore it")
+    return tuple(named[str(number)] for number in range(len(table)))
 
 
 def _rate_folder(folder: Path) -> Path:
@@ -347,8 +320,8 @@ def _rate_folder(folder: Path) -> Path:
         int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdecimal()
     )
     if not rates:
-        raise DataError(f"{folder} has no folder of sounds, such as {RATE_HZ}; unpack the task")
-    return folder / str(next((rate for rate in rates if rate >= RATE_HZ), rates[-1]))
+        raise DataError(f"{folder} has no folder of sounds, such as {SAMPLE_RATE}; unpack the task")
+    return folder / str(next((rate for rate in rates if rate >= SAMPLE_RATE), rates[-1]))
 
 
 def _label_problem(labels: Any, classes: Sequence[str], is_multilabel: bool) -> str:

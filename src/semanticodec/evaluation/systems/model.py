@@ -7,7 +7,7 @@ semantic-only   wav -> semantic codes -> wav, with zeros for the acoustic featur
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,27 +19,27 @@ from torch import Tensor
 from semanticodec.checkpoints.pretrained import model_folder, read_setting
 from semanticodec.codec import SemantiCodec
 from semanticodec.device import DTYPES
-from semanticodec.errors import ConfigError
 from semanticodec.evaluation.systems.base import (
     Detail,
-    Kind,
     Reconstruction,
-    Spec,
     System,
     bits_per_code,
     file_digests,
+)
+from semanticodec.evaluation.systems.specs import (
+    Spec,
+    SystemOptions,
     folder_name,
+    limited,
     number,
+    one_of,
+    read_options,
 )
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
 
 BUILT_IN = "built-in"
-OPTIONS = (
-    *("rate", "vocab", "quality", "steps", "guidance", "interval", "eta", "sampler", "seed"),
-    "dtype",
-)
 MAX_STEPS = 1000
 
 
@@ -54,25 +54,53 @@ class Model(System):
         ConfigError: a setting that the model or its sampler does not offer.
     """
 
+    @dataclass(frozen=True, kw_only=True)
+    class Options(SystemOptions):
+        """The model, its setting, and how it decodes; None: the model's own.
+
+        Attributes:
+            path: model folder or Hub repository; None: the built-in model.
+            rate: tokens per second.
+            vocab: entries of the semantic codebook.
+            quality: name of a set of sampling settings, which the next five replace one by one.
+            steps: number of sampling steps.
+            guidance: guidance scale.
+            interval: noise levels LOW-HIGH that are guided.
+            eta: noise that is added at each step.
+            sampler: name of the sampler.
+            seed: random seed of the noise.
+            dtype: precision of the decoder.
+        """
+
+        path: str | None = None
+        rate: int | None = limited(1, default=None)
+        vocab: int | None = limited(1, default=None)
+        quality: str | None = None
+        steps: int | None = limited(1, MAX_STEPS, default=None)
+        guidance: float | None = limited(0, default=None)
+        interval: str | None = None
+        eta: float | None = limited(0, 1, default=None)
+        sampler: str | None = None
+        seed: int = limited(0, default=0)
+        dtype: str = one_of(DTYPES, default="float32")
+
     def __init__(self, spec: Spec, device: str) -> None:
-        folder = model_folder(spec.value)
-        dtype = spec.options.get("dtype", "float32")
-        if dtype not in DTYPES:
-            raise ConfigError(f"{spec.text}: dtype is {dtype!r}; choose one of {', '.join(DTYPES)}")
+        options = read_options(spec, Model.Options)
+        folder = model_folder(options.path)
         self.codec = SemantiCodec.from_pretrained(
             folder,
-            token_rate=spec.whole("rate", low=1),
-            semantic_vocab_size=spec.whole("vocab", low=1),
+            token_rate=options.rate,
+            semantic_vocab_size=options.vocab,
             device=device,
-            dtype=getattr(torch, dtype),
+            dtype=getattr(torch, options.dtype),
         )
-        self.asked = _asked_sampling(spec)
+        self.asked = _asked_sampling(options)
         self.settings = self.codec.sampling(**self.asked)
-        self.seed = spec.whole("seed", low=0) or 0
+        self.seed = options.seed
         details: dict[str, Detail] = {
-            "model": BUILT_IN if spec.value is None else folder_name(spec.value),
+            "model": BUILT_IN if options.path is None else folder_name(options.path),
             "device": device,
-            "dtype": dtype,
+            "dtype": options.dtype,
         }
         super().__init__(spec, details | self._weights(folder) | self._settings())
 
@@ -142,15 +170,15 @@ class SemanticOnly(Model):
         return Reconstruction(wav=decoded, num_bits=bits)
 
 
-def _asked_sampling(spec: Spec) -> dict[str, Any]:
+def _asked_sampling(options: Model.Options) -> dict[str, Any]:
     """Return what a specification asks of `SemantiCodec.sampling`, the rest left out."""
     asked = {
-        "quality": spec.options.get("quality"),
-        "num_steps": spec.whole("steps", low=1, high=MAX_STEPS),
-        "guidance_scale": spec.real("guidance", low=0),
-        "guidance_interval": _interval(spec.options.get("interval")),
-        "sampler": spec.options.get("sampler"),
-        "eta": spec.real("eta", low=0, high=1),
+        "quality": options.quality,
+        "num_steps": options.steps,
+        "guidance_scale": options.guidance,
+        "guidance_interval": _interval(options.interval),
+        "sampler": options.sampler,
+        "eta": options.eta,
     }
     return {name: value for name, value in asked.items() if value is not None}
 
@@ -162,15 +190,3 @@ def _interval(text: str | None) -> tuple[float, float] | None:
     low, _, high = text.partition("-")
     start = number("interval=LOW-HIGH", low, float, low=0, high=1)
     return start, number("interval=LOW-HIGH", high, float, low=start, high=1)
-
-
-def _kind(name: str, system: type[Model]) -> Kind:
-    usage = f"{name}[=FOLDER|HUB_ID]" + "".join(f"[,{option}=X]" for option in OPTIONS)
-    return Kind(open=system, usage=usage, value="may", options=OPTIONS)
-
-
-KINDS = {
-    "model": _kind("model", Model),
-    "oracle": _kind("oracle", Oracle),
-    "semantic-only": _kind("semantic-only", SemanticOnly),
-}

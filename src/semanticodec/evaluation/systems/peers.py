@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,20 +22,24 @@ from semanticodec.errors import (
     SemantiCodecError,
 )
 from semanticodec.evaluation.systems.base import (
-    PATH_OPTION,
-    SAMPLE_RATE,
     Detail,
-    Kind,
     Reconstruction,
-    Spec,
     System,
     bits_per_code,
     file_digests,
     fitted,
-    folder_name,
-    number,
     resampled,
 )
+from semanticodec.evaluation.systems.specs import (
+    PATH,
+    Spec,
+    SystemOptions,
+    folder_name,
+    limited,
+    number,
+    read_options,
+)
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
@@ -47,14 +52,14 @@ class Peer(System):
     """A codec of transformers with one channel, at its own sample rate.
 
     Args:
-        spec: of one of the kinds of this file.
+        spec: specification of one of the kinds of this file.
         model: loaded, on its device.
         details: settings for reports.
     """
 
     def __init__(self, spec: Spec, model: Any, details: Mapping[str, Detail]) -> None:
         self.model = model
-        folder = spec.options.get(PATH_OPTION)
+        folder = spec.options.get(PATH)
         if folder is None:
             # What transformers calls the revision that the Hub gave.
             commit = getattr(model.config, "_commit_hash", None)
@@ -75,24 +80,35 @@ class Peer(System):
         return Reconstruction(wav=fitted(decoded, len(wav)), num_bits=num_bits)
 
     @abstractmethod
-    def round_trip(self, wav: Float[Tensor, "1 1 S"]) -> tuple[Int[Tensor, " ..."], Tensor]:
+    def round_trip(
+        self, wav: Float[Tensor, "1 1 S"]
+    ) -> tuple[Int[Tensor, " ..."], Float[Tensor, " ..."]]:
         """Return the codes, all of which count, and the samples that they decode to."""
 
 
 class Encodec(Peer):
     """EnCodec at one of the bandwidths that it was trained for."""
 
+    @dataclass(frozen=True, kw_only=True)
+    class Options(SystemOptions):
+        """The bandwidth, and the folder of a model of transformers (None: from the Hub)."""
+
+        kbps: float = limited(0)
+        path: str | None = None
+
     def __init__(self, spec: Spec, device: str) -> None:
-        self.kbps = number("encodec@KBPS", str(spec.setting), float, low=0)
+        self.kbps = read_options(spec, Encodec.Options).kbps
         model = _load(spec, "encodec", "EncodecModel", ENCODEC_HUB_ID, device)
         offered = model.config.target_bandwidths
         if self.kbps not in offered:
             raise ConfigError(
-                f"encodec has no {spec.setting} kbps; choose from {', '.join(map(str, offered))}"
+                f"encodec has no {self.kbps:g} kbps; choose from {', '.join(map(str, offered))}"
             )
         super().__init__(spec, model, {"kbps": self.kbps})
 
-    def round_trip(self, wav: Float[Tensor, "1 1 S"]) -> tuple[Int[Tensor, " ..."], Tensor]:
+    def round_trip(
+        self, wav: Float[Tensor, "1 1 S"]
+    ) -> tuple[Int[Tensor, " ..."], Float[Tensor, " ..."]]:
         """Return codes [1, 1, books, frames] and whole frames of samples."""
         encoded = self.model.encode(wav, bandwidth=self.kbps)
         decoded = self.model.decode(encoded.audio_codes, encoded.audio_scales)
@@ -105,13 +121,23 @@ class Dac(Peer):
     At the stride of 5 in the 16 kHz model the decoder loses samples: its last frame ends 8 early.
     """
 
+    @dataclass(frozen=True, kw_only=True)
+    class Options(SystemOptions):
+        """Number of codebooks (None: all), and the folder of a model (None: from the Hub)."""
+
+        books: int | None = limited(1, default=None)
+        path: str | None = None
+
     def __init__(self, spec: Spec, device: str) -> None:
+        books = read_options(spec, Dac.Options).books
         model = _load(spec, "dac", "DacModel", DAC_HUB_ID, device)
         most = model.config.n_codebooks
-        self.num_codebooks = number("dac@BOOKS", spec.setting or str(most), int, low=1, high=most)
+        self.num_codebooks = number("books", str(books or most), int, low=1, high=most)
         super().__init__(spec, model, {"num_codebooks": self.num_codebooks})
 
-    def round_trip(self, wav: Float[Tensor, "1 1 S"]) -> tuple[Int[Tensor, " ..."], Tensor]:
+    def round_trip(
+        self, wav: Float[Tensor, "1 1 S"]
+    ) -> tuple[Int[Tensor, " ..."], Float[Tensor, " ..."]]:
         """Return codes [1, books, frames] and the samples of whole frames."""
         padded = F.pad(wav, (0, -wav.shape[-1] % self.model.config.hop_length))
         codes = self.model.encode(padded, n_quantizers=self.num_codebooks).audio_codes
@@ -132,7 +158,7 @@ def _load(spec: Spec, model_type: str, class_name: str, hub_id: str, device: str
         raise MissingDependencyError(
             f"the system '{spec.kind}' needs transformers; pip install 'semanticodec[peers]'"
         ) from error
-    folder = spec.options.get(PATH_OPTION)
+    folder = spec.options.get(PATH)
     if folder is not None and not Path(folder).is_dir():
         raise ConfigError(f"path={folder} is no folder; give one with a model of transformers")
     source, is_local = folder or hub_id, folder is not None
@@ -157,7 +183,7 @@ def _load(spec: Spec, model_type: str, class_name: str, hub_id: str, device: str
             raise
         raise CheckpointError(
             f"the model {source} cannot be loaded ({str(error).splitlines()[0]}); give a folder "
-            f"with config.json and model.safetensors as {PATH_OPTION}=FOLDER, or go online"
+            f"with config.json and model.safetensors as {PATH}=FOLDER, or go online"
         ) from error
     if report["missing_keys"]:
         first = ", ".join(sorted(report["missing_keys"])[:3])
@@ -176,11 +202,3 @@ def _check_config(config: Any, source: str, model_type: str) -> None:
     num_channels = getattr(config, "audio_channels", 1)
     if num_channels != 1:
         raise ConfigError(f"{source} takes {num_channels} channels; give a model of one")
-
-
-KINDS = {
-    "encodec": Kind(
-        open=Encodec, usage="encodec@KBPS[,path=FOLDER]", setting="must", options=(PATH_OPTION,)
-    ),
-    "dac": Kind(open=Dac, usage="dac[@BOOKS][,path=FOLDER]", setting="may", options=(PATH_OPTION,)),
-}

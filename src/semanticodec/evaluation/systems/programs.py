@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,20 +19,18 @@ import numpy as np
 import soundfile
 from jaxtyping import Float
 
-from semanticodec.errors import ConfigError, DataError, MissingDependencyError
+from semanticodec.errors import DataError, MissingDependencyError
 from semanticodec.evaluation.systems import ogg
 from semanticodec.evaluation.systems.base import (
-    SAMPLE_RATE,
     Detail,
-    Kind,
     Reconstruction,
     ReconstructionError,
-    Spec,
     System,
     fitted,
-    number,
     resampled,
 )
+from semanticodec.evaluation.systems.specs import Spec, SystemOptions, limited, one_of, read_options
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
@@ -54,7 +53,7 @@ class ProgramSystem(System):
     """A pair of programs, one that encodes and one that decodes.
 
     Args:
-        spec: of one of the kinds of this file.
+        spec: specification of one of the kinds of this file.
         programs: names of the encoder and the decoder.
         details: settings for reports.
     Raises:
@@ -131,8 +130,14 @@ class Opus(ProgramSystem):
     correlation with the original peaks within 1 sample).
     """
 
+    @dataclass(frozen=True, kw_only=True)
+    class Options(SystemOptions):
+        """The bit rate."""
+
+        kbps: float = limited(6, 256)
+
     def __init__(self, spec: Spec, device: str) -> None:
-        self.kbps = number("opus@KBPS", str(spec.setting), float, low=6, high=256)
+        self.kbps = read_options(spec, Opus.Options).kbps
         super().__init__(spec, ("opusenc", "opusdec"), {"kbps": self.kbps, "frame_ms": 60})
 
     def round_trip(
@@ -160,8 +165,14 @@ class Speex(ProgramSystem):
     # Its last samples are cut wrongly as well; with this much silence they are not the clip's.
     PADDING = 320
 
+    @dataclass(frozen=True, kw_only=True)
+    class Options(SystemOptions):
+        """The quality."""
+
+        quality: int = limited(0, 10, default=0)
+
     def __init__(self, spec: Spec, device: str) -> None:
-        self.quality = number("speex@QUALITY", spec.setting or "0", int, low=0, high=10)
+        self.quality = read_options(spec, Speex.Options).quality
         super().__init__(spec, ("speexenc", "speexdec"), {"quality": self.quality, "band": "wide"})
 
     def round_trip(
@@ -193,26 +204,30 @@ class Mode(NamedTuple):
     delay: int
 
 
+# Delays: where the log energies (20 ms Hann) of 20 speech clips and of their reconstructions
+# correlate best, in steps of 1 ms; the mel distance is lowest there as well. Frame 700C: 28 bits,
+# in files 32.
+CODEC2_MODES = {
+    "700C": Mode(320, 28, 240),
+    "1200": Mode(320, 48, 160),
+    "3200": Mode(160, 64, 160),
+}
+
+
 class Codec2(ProgramSystem):
     """Codec 2 at 8 kHz, resampled on both sides."""
 
     SAMPLE_RATE = 8_000
-    # Delays: where the log energies (20 ms Hann) of 20 speech clips and of their reconstructions
-    # correlate best, in steps of 1 ms; the mel distance is lowest there as well. Frame 700C: 28
-    # bits, in files 32.
-    MODES = {  # noqa: RUF012 - read only
-        "700C": Mode(320, 28, 240),
-        "1200": Mode(320, 48, 160),
-        "3200": Mode(160, 64, 160),
-    }
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(SystemOptions):
+        """The mode."""
+
+        mode: str = one_of(CODEC2_MODES)
 
     def __init__(self, spec: Spec, device: str) -> None:
-        mode = self.MODES.get(str(spec.setting))
-        if mode is None:
-            raise ConfigError(
-                f"codec2 has no mode '{spec.setting}' here; choose from {', '.join(self.MODES)}"
-            )
-        self.mode, self.mode_name = mode, str(spec.setting)
+        self.mode_name = read_options(spec, Codec2.Options).mode
+        self.mode = CODEC2_MODES[self.mode_name]
         super().__init__(
             spec, ("c2enc", "c2dec"), {"mode": self.mode_name, "sample_rate": self.SAMPLE_RATE}
         )
@@ -314,10 +329,3 @@ def _payload_bits(pages: list[ogg.Page], program: str) -> int:
     if len(sizes) <= NUM_OGG_HEADERS:
         raise ReconstructionError(f"{program} wrote an Ogg stream without audio packets")
     return 8 * sum(sizes[NUM_OGG_HEADERS:])
-
-
-KINDS = {
-    "opus": Kind(open=Opus, usage="opus@KBPS", setting="must"),
-    "codec2": Kind(open=Codec2, usage=f"codec2@{'|'.join(Codec2.MODES)}", setting="must"),
-    "speex": Kind(open=Speex, usage="speex[@QUALITY]", setting="may"),
-}

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 from jaxtyping import Float
 
-from semanticodec.audio.io import load_audio
+from semanticodec.audio.io import load_audio, seekable_sound
 from semanticodec.errors import AudioError, ConfigError, DataError
-from semanticodec.evaluation.suites import AUDIO_SUFFIXES, find_recordings
-from semanticodec.evaluation.systems.base import (
-    SAMPLE_RATE,
-    Kind,
-    Reconstruction,
+from semanticodec.evaluation.suites import find_recordings
+from semanticodec.evaluation.systems.base import Reconstruction, System, fitted
+from semanticodec.evaluation.systems.specs import (
     Spec,
-    System,
-    fitted,
+    SystemOptions,
     folder_name,
+    limited,
+    read_options,
 )
+from semanticodec.listing import AUDIO_SUFFIXES
+from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
@@ -35,6 +36,10 @@ FINGERPRINT_BYTES = 1 << 16
 class GroundTruth(System):
     """The clips themselves: the best that any measure can say."""
 
+    def __init__(self, spec: Spec, device: str) -> None:
+        read_options(spec, SystemOptions)
+        super().__init__(spec, {})
+
     def process(self, wav: Float[np.ndarray, " S"], clip: Clip) -> Reconstruction:
         """Return the clip itself."""
         return Reconstruction(wav=wav, num_bits=None)
@@ -44,14 +49,27 @@ class Folder(System):
     """What a codec that ran elsewhere made of the clips: FOLDER/CLIP.suffix.
 
     Args:
-        spec: of the kind `folder`.
-        folder: holds one recording per clip, named as the clip is.
-        kbps: what the codec spent per second, where it is known.
+        spec: specification of the kind `folder`.
+        device: not used.
     Raises:
         ConfigError: no such folder, or no recordings in it.
     """
 
-    def __init__(self, spec: Spec, folder: Path, kbps: float | None) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Options(SystemOptions):
+        """Where the recordings are, and what the codec spent per second where it is known.
+
+        Attributes:
+            path: folder with one recording per clip, named as the clip is.
+            kbps: kilobits per second.
+        """
+
+        path: str
+        kbps: float | None = limited(0, default=None)
+
+    def __init__(self, spec: Spec, device: str) -> None:
+        options = read_options(spec, Folder.Options)
+        folder = Path(options.path)
         if not folder.is_dir():
             raise ConfigError(f"{folder} is no folder; give one with a recording for every clip")
         self._files: dict[str, list[Path]] = {}
@@ -64,7 +82,7 @@ class Folder(System):
                 f"{', '.join(AUDIO_SUFFIXES)} files"
             )
         self._folder = folder_name(str(folder))
-        self._kbps = kbps
+        self._kbps = options.kbps
         details = {
             "folder": self._folder,
             "num_recordings": len(self._files),
@@ -120,11 +138,12 @@ class Folder(System):
 
 def _format_warnings(path: Path) -> list[str]:
     warnings = []
-    info = soundfile.info(path)
-    if info.samplerate != SAMPLE_RATE:
-        warnings.append(f"resampled from {info.samplerate} Hz to {SAMPLE_RATE} Hz")
-    if info.channels > 1:
-        warnings.append(f"{info.channels} channels were averaged")
+    with seekable_sound(path) as sound:
+        rate, channels = sound.samplerate, sound.channels
+    if rate != SAMPLE_RATE:
+        warnings.append(f"resampled from {rate} Hz to {SAMPLE_RATE} Hz")
+    if channels > 1:
+        warnings.append(f"{channels} channels were averaged")
     return warnings
 
 
@@ -137,20 +156,3 @@ def _fingerprint(files: Mapping[str, Sequence[Path]]) -> str:
                 head = file.read(FINGERPRINT_BYTES)
             digest.update(f"{name}|{path.suffix}|{path.stat().st_size}|".encode() + head)
     return digest.hexdigest()[:16]
-
-
-def _open_ground_truth(spec: Spec, device: str) -> GroundTruth:
-    return GroundTruth(spec, {})
-
-
-def _open_folder(spec: Spec, device: str) -> Folder:
-    kbps = spec.real("kbps", low=0)
-    return Folder(spec, Path(str(spec.value)), kbps)
-
-
-KINDS = {
-    "ground-truth": Kind(open=_open_ground_truth, usage="ground-truth"),
-    "folder": Kind(
-        open=_open_folder, usage="folder=FOLDER[,kbps=X]", value="must", options=("kbps",)
-    ),
-}

@@ -17,7 +17,7 @@ from torch import nn
 from semanticodec.decoder.condition import AlignedProjection
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.nearest import NearestSearch
-from semanticodec.encoder.vector_quantizer import VectorQuantizer
+from semanticodec.encoder.quantizer import Quantizer
 from semanticodec.layers.attention import DotProductAttention, GatedFeedForward
 from semanticodec.layers.residual import PointwiseConv, Upsample
 from semanticodec.runtimes.onednn.attention import FastDotProductAttention, FastGatedFeedForward
@@ -48,9 +48,9 @@ FAST: dict[type[nn.Module], type[nn.Module]] = {
     AcousticEncoder: FastAcousticEncoder,
     NearestSearch: FastNearestSearch,
 }
-# Their linear maps stay torch's. A quantizer's are applied to whole batches, and its codes must
-# not depend on the batch; an aligned projection runs once per decode.
-KEPT = (VectorQuantizer, AlignedProjection)
+# Their linear maps stay torch's. A quantizer's are applied to whole batches, and codes must not
+# depend on those; an aligned projection runs once per decode.
+KEPT = (Quantizer, AlignedProjection)
 
 
 def use_onednn(model: ModuleT) -> ModuleT:

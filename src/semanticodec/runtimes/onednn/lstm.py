@@ -104,7 +104,7 @@ class FastAcousticEncoder(AcousticEncoder):
     """
 
     def project_out(
-        self, hidden: Float[Tensor, "B L D2"], difference: Float[Tensor, "B L D"]
+        self, hidden: Float[Tensor, "B L D2"], difference: Float[Tensor, "B L D3"]
     ) -> Float[Tensor, "B L D"]:
         """Return the features of the LSTM's outputs."""
         if not is_cpu_inference(hidden):

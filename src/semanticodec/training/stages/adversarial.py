@@ -144,7 +144,9 @@ class GeneratedPairs:
         self._step = -1
         self._pairs: dict[torch.Generator, tuple[Tensor, Tensor]] = {}
 
-    def put(self, batch: Batch, real: Tensor, generated: Tensor) -> None:
+    def put(
+        self, batch: Batch, real: Float[Tensor, "B ..."], generated: Float[Tensor, "B ..."]
+    ) -> None:
         """Keep real and generated items of a batch; those of earlier steps are forgotten."""
         if batch.step != self._step:
             self._pairs.clear()
@@ -152,7 +154,7 @@ class GeneratedPairs:
         # Micro-batches are told apart by their first item's generator object.
         self._pairs[batch.generators[0]] = (real.detach(), generated.detach())
 
-    def take(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def take(self, batch: Batch) -> tuple[Float[Tensor, "B ..."], Float[Tensor, "B ..."]]:
         """Hand out the real and generated items of a batch, once."""
         pair = self._pairs.pop(batch.generators[0], None)
         assert pair is not None, "the generator's turn comes first in every step"

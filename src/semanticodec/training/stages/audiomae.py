@@ -1,6 +1,7 @@
 """Masked pre-training of AudioMAE: hide most patches of the fbank, predict them from the rest.
 
 wav -> fbank -> patches -> keep 20 % -> encoder -> decoder -> mean squared error where hidden
+             (optional) -> keep all  -> encoder -> features -> level and detail of every patch
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from semanticodec.config import config_to_dict
 from semanticodec.encoder.audiomae import AudioMAE, patchify
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
 from semanticodec.training.data import Batch, rand_per_item
+from semanticodec.training.detail_loss import DetailLoss
 from semanticodec.training.monitor import Sample
 from semanticodec.training.stage import Stage, StepOutput
 
@@ -60,12 +62,22 @@ class AudioMAEStage(Stage):
         """Sizes, and the share of hidden patches.
 
         `is_target_normalized`: predict patches of mean 0 and variance 1 (as MAE does).
+        `visible`: a second loss, on what the averaged features keep of their own patches when
+        all are visible, as the codec uses them; None leaves it out. The masked loss alone asks
+        for what is around a hidden patch, so features forget most of their own.
+        `visible_share`: of the items of a batch, for the second loss, which costs five times
+        as much as the first.
+        `encoder_start`: first step that trains the encoder. Where it starts from an export, a
+        decoder and a head that know nothing yet would undo what it knows.
         """
 
         audiomae: AudioMAE.Config = dataclasses.field(default_factory=AudioMAE.Config)
         decoder: AudioMAEDecoder.Config = dataclasses.field(default_factory=AudioMAEDecoder.Config)
         mask_ratio: float = 0.8
         is_target_normalized: bool = True
+        visible: DetailLoss.Config | None = None
+        visible_share: float = 0.25
+        encoder_start: int = 0
 
     def __init__(self, config: Config):
         super().__init__()
@@ -73,6 +85,10 @@ class AudioMAEStage(Stage):
         self.fbank = Fbank(config.audiomae.num_mel_bins)
         self.audiomae = AudioMAE(config.audiomae)
         self.decoder = AudioMAEDecoder(config.decoder)
+        self.visible = None
+        if config.visible is not None:
+            sizes = config.audiomae
+            self.visible = DetailLoss(config.visible, sizes.width, sizes.patch_size)
 
     def initialize(self, folder: Path) -> None:
         """Start the encoder from an export of the same sizes; the decoder stays random."""
@@ -83,28 +99,43 @@ class AudioMAEStage(Stage):
         return {"audiomae": [p for p in self.parameters() if p.requires_grad]}
 
     def training_step(self, batch: Batch, group: str) -> StepOutput:
-        """Return the reconstruction error of the hidden patches."""
-        predictions, targets, keep = self._predict(batch)
-        return StepOutput(loss=masked_loss(predictions, targets, keep))
+        """Return the reconstruction error of the hidden patches, and of the visible if asked."""
+        is_trained = torch.is_grad_enabled() and batch.step >= self.config.encoder_start
+        predictions, targets, keep = self._predict(batch, is_trained)
+        masked = masked_loss(predictions, targets, keep)
+        if self.visible is None:
+            return StepOutput(loss=masked)
+        num_items = max(1, round(len(batch.wav) * self.config.visible_share))
+        fbank = self._fbank(batch.wav[:num_items])
+        with torch.set_grad_enabled(is_trained):
+            features = self.audiomae(fbank)
+        errors = self.visible(features, fbank)
+        return StepOutput(
+            loss=masked + self.visible.total(errors), scalars={"masked": masked, **errors}
+        )
 
     def _predict(
-        self, batch: Batch
+        self, batch: Batch, is_encoder_trained: bool
     ) -> tuple[Float[Tensor, "B L P"], Float[Tensor, "B L P"], Int[Tensor, "B U"]]:
-        # Log energies need more digits than bf16 has.
-        with torch.autocast(batch.wav.device.type, enabled=False), torch.no_grad():
-            fbank = window_fbank(self.fbank, batch.wav)
-            targets = patchify(fbank, self.config.audiomae.patch_size)
-            if self.config.is_target_normalized:
-                targets = normalize_patches(targets)
+        fbank = self._fbank(batch.wav)
+        targets = patchify(fbank, self.config.audiomae.patch_size)
+        if self.config.is_target_normalized:
+            targets = normalize_patches(targets)
         num_patches = targets.shape[1]
         num_visible = max(1, round(num_patches * (1.0 - self.config.mask_ratio)))
         keep = random_keep(batch.generators, num_patches, num_visible).to(fbank.device)
-        visible = self.audiomae.encode_visible(self.audiomae.embed(fbank), keep)
+        with torch.set_grad_enabled(is_encoder_trained):
+            visible = self.audiomae.encode_visible(self.audiomae.embed(fbank), keep)
         return self.decoder(visible, keep, num_patches), targets, keep
+
+    def _fbank(self, wav: Float[Tensor, "B S"]) -> Float[Tensor, "B T M"]:
+        # Log energies need more digits than bf16 has.
+        with torch.autocast(wav.device.type, enabled=False), torch.no_grad():
+            return window_fbank(self.fbank, wav)
 
     def samples(self, batch: Batch) -> dict[str, Sample]:
         """Return target, masked input and prediction of the first item as spectrograms."""
-        predictions, targets, keep = self._predict(batch)
+        predictions, targets, keep = self._predict(batch, is_encoder_trained=False)
         hidden = torch.ones_like(targets[:1, :, :1]).scatter(1, keep[:1, :, None], 0.0)
         filled = targets[:1] * (1 - hidden) + predictions[:1].float() * hidden
         return {

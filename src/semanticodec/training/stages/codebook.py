@@ -20,14 +20,12 @@ from jaxtyping import Float, Float16
 from torch import Tensor
 from tqdm import tqdm
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES
-from semanticodec.audio.io import SAMPLE_RATE
 from semanticodec.checkpoints.codebook_grid import round_to_grid
 from semanticodec.checkpoints.trained_module import CODEBOOK, export_module, load_audiomae
 from semanticodec.encoder.encoder import valid_mask
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
 from semanticodec.errors import AudioError, ConfigError, DataError
-from semanticodec.layers.stacking import positions_per_window
+from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 from semanticodec.training import distributed
 from semanticodec.training.features import FeatureExtractor, stacked_features
 from semanticodec.training.kmeans import kmeans, load_faiss
@@ -261,7 +259,7 @@ def collect_features(
         DataError: too many recordings are broken.
     """
     windows = [(entry, start) for entry in entries for start in window_starts(entry)]
-    per_window = positions_per_window(stack_factor)
+    per_window = TokenGrid.from_stack_factor(stack_factor).positions_per_window
     limit = max(round(SURPLUS * capacity / per_window), 1)
     if len(windows) > limit:
         windows = [windows[row] for row in np.linspace(0, len(windows) - 1, limit).astype(int)]

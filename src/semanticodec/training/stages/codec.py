@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 from tqdm import tqdm
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.audio.mel import Mel
 from semanticodec.checkpoints.pretrained import read_setting, read_weights, write_models
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.schedule import shift_time
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import CheckpointError
+from semanticodec.token_format import WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item

@@ -17,7 +17,7 @@ from semanticodec.encoder.quantizer import QuantizerConfig
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
-from semanticodec.layers.stacking import BLOCKS, NUM_BANDS, positions_per_window
+from semanticodec.token_format import NUM_BANDS, TokenGrid
 from semanticodec.training.stages.modules import FrozenModules
 from semanticodec.training.windows import NORMAL_SPEED
 
@@ -107,10 +107,10 @@ def complete_config(
     if config.is_vocabulary_fixed:
         vocab_sizes = (max(vocab_sizes),)
     width = stack_factor * modules.audiomae.config.width
-    num_positions = positions_per_window(stack_factor)
+    grid = TokenGrid.from_stack_factor(stack_factor)
     unstacks = stack_factor if config.unstacks_condition else 1
-    num_rows = num_positions * unstacks
-    _, bands = BLOCKS[stack_factor // unstacks]
+    num_rows = grid.positions_per_window * unstacks
+    _, bands = TokenGrid.from_stack_factor(stack_factor // unstacks).block
     unet = dataclasses.replace(
         config.unet,
         in_channels=modules.vae.config.latent_channels,
@@ -147,7 +147,7 @@ def complete_config(
         sampling=config.sampling,
     )
     return CodecConfig(
-        token_rate=100 // stack_factor,
+        token_rate=grid.token_rate,
         encoder=encoder,
         decoder=decoder,
         pads_windows=config.pads_windows,

@@ -11,12 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.fbank import WINDOW_SAMPLES
 from semanticodec.audio.windows import STEP_SAMPLES
 from semanticodec.checkpoints.pretrained import read_index
 from semanticodec.codec import SemantiCodec
 from semanticodec.errors import ConfigError
-from semanticodec.layers.stacking import num_positions
+from semanticodec.token_format import WINDOW_SAMPLES
 
 LATENT_SAMPLES = 640
 
@@ -58,7 +57,7 @@ class DecodedMels:
         codec = self._codecs[int(choice)].to(wav.device)
         acoustic, semantic = codec.features(wav, "all").to(wav.device).chunk(2, dim=-1)
         decoder = codec.decoder
-        length = num_positions(len(wav), codec.config.encoder.stack_factor)
+        length = codec.format.num_positions(len(wav))
         channels, _, num_bins = codec.config.decoder.latent_shape
         shape = (1, channels, len(wav) // LATENT_SAMPLES, num_bins)
         latent = decoder.sample(

@@ -21,6 +21,7 @@ from semanticodec.decoder.vae import VAE
 from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.errors import ConfigError
+from semanticodec.token_format import TokenGrid
 
 SHARED_MODULES = ("audiomae", "vae", "vocoder")
 
@@ -29,8 +30,8 @@ class FrozenModules(NamedTuple):
     """Everything that is trained before the codec, frozen and in evaluation mode.
 
     Attributes:
-    codebooks: semantic centroids by stack factor and vocabulary size, ascending.
-    digests: short names of the weights of AudioMAE and VAE, whose results are cached.
+        codebooks: semantic centroids by stack factor and vocabulary size, ascending.
+        digests: short names of the weights of AudioMAE and VAE, whose results are cached.
     """
 
     audiomae: AudioMAE
@@ -81,7 +82,10 @@ def _codebook_names(folders: Mapping[str, Path], stack_factors: tuple[int, ...])
     """Return the name of the codebook of every stack factor."""
     if len(stack_factors) == 1:
         return {stack_factors[0]: CODEBOOK}
-    names = {factor: f"{CODEBOOK}_{100 // factor}" for factor in stack_factors}
+    names = {
+        factor: f"{CODEBOOK}_{TokenGrid.from_stack_factor(factor).token_rate}"
+        for factor in stack_factors
+    }
     if CODEBOOK in folders:
         raise ConfigError(
             f"Several token rates need several codebooks; in place of --module {CODEBOOK} "

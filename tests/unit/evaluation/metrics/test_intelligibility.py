@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from semanticodec.errors import AudioError, MissingDependencyError
-from semanticodec.evaluation.metrics.intelligibility import require_stoi, stoi
+from semanticodec.evaluation.metrics.base import Resources
+from semanticodec.evaluation.metrics.intelligibility import STOI, stoi
 
 pytest.importorskip("pystoi")
 
@@ -63,4 +64,4 @@ def test_lengths_that_differ_are_refused():
 def test_the_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pystoi", None)
     with pytest.raises(MissingDependencyError, match=r"pystoi.*'semanticodec\[eval\]'"):
-        require_stoi()
+        STOI.opened(Resources())

@@ -1,5 +1,6 @@
 """All measures of a clip at once: each that applies, or the reason why there is none."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -14,15 +15,18 @@ from semanticodec.errors import (
     MissingDependencyError,
 )
 from semanticodec.evaluation import metrics as package
-from semanticodec.evaluation.metrics import METRICS, Metrics
-from semanticodec.evaluation.metrics.recognisers import Recogniser
+from semanticodec.evaluation.metrics import METRICS, Metrics, Resources
+from semanticodec.evaluation.metrics.recognizers import Recognizer
 from semanticodec.evaluation.suites import Clip
 
 for _module in ("visqol", "pystoi", "jiwer", "pocketsphinx"):
     pytest.importorskip(_module)
 
 
-class Parrot(Recogniser):
+POCKETSPHINX = Resources(recognizer="pocketsphinx")
+
+
+class Parrot(Recognizer):
     """Says one text, or fails."""
 
     name = "parrot"
@@ -49,14 +53,14 @@ def bursts(num_samples: int = 16_000, level: float = 0.1) -> np.ndarray:
 
 
 def with_parrot(answer: str | Exception, *names: str) -> Metrics:
-    metrics = Metrics([*names, "wer"], recogniser="pocketsphinx")
-    metrics.recogniser = Parrot(answer)
+    metrics = Metrics([*names, "wer"], POCKETSPHINX)
+    metrics.opened["wer"] = Parrot(answer)
     return metrics
 
 
 def test_every_metric_gives_its_keys_for_speech():
-    metrics = Metrics(list(METRICS), recogniser="pocketsphinx")
-    metrics.recogniser = Parrot("one too three")
+    metrics = Metrics(list(METRICS), POCKETSPHINX)
+    metrics.opened["wer"] = Parrot("one too three")
     scores = metrics.score(bursts(), bursts(), clip())
     assert list(scores.values) == [key for metric in METRICS.values() for key in metric.keys]
     assert scores.problems == ()
@@ -105,7 +109,8 @@ def test_what_a_recogniser_refuses_is_a_problem_of_the_clip_and_broken_weights_a
 
 
 def test_a_result_that_is_not_a_number_is_a_problem(monkeypatch):
-    monkeypatch.setitem(package._DISTANCES, "mel", lambda reference, decoded: float("nan"))
+    broken = dataclasses.replace(METRICS["mel"], measure=lambda pair, opened: (float("nan"),))
+    monkeypatch.setattr(package, "METRICS", {**METRICS, "mel": broken})
     scores = Metrics(["mel", "stft"]).score(bursts(), bursts(), clip())
     assert scores.problems == ("mel: the result is not a number",)
     assert set(scores.values) == {"stft"}
@@ -128,10 +133,10 @@ def test_metrics_come_in_the_order_of_the_table_and_once():
 def test_wrong_settings_are_refused_before_any_clip():
     with pytest.raises(ConfigError, match="no metric 'pesq'; choose of mel, stft, visqol_speech"):
         Metrics(["mel", "pesq"])
-    with pytest.raises(ConfigError, match="'wer' needs a recogniser; give pocketsphinx, whisper"):
+    with pytest.raises(ConfigError, match="'wer' needs a recognizer; give pocketsphinx, whisper"):
         Metrics(["wer"])
-    with pytest.raises(ConfigError, match="no recogniser 'ears'"):
-        Metrics(["wer"], recogniser="ears")
+    with pytest.raises(ConfigError, match="no recognizer 'ears'"):
+        Metrics(["wer"], Resources(recognizer="ears"))
 
 
 @pytest.mark.parametrize(
@@ -147,8 +152,8 @@ def test_wrong_settings_are_refused_before_any_clip():
 def test_a_missing_package_is_named_before_any_clip(monkeypatch, name, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'semanticodec\[eval\]'"):
-        Metrics([name], recogniser="pocketsphinx")
-    assert Metrics(["mel"], recogniser="pocketsphinx").recogniser is None
+        Metrics([name], POCKETSPHINX)
+    assert Metrics(["mel"], POCKETSPHINX).models == {}
 
 
 def test_the_table_knows_rates_and_directions():
@@ -157,3 +162,14 @@ def test_the_table_knows_rates_and_directions():
     better = {name for name, metric in METRICS.items() if metric.is_higher_better}
     assert better == {"visqol_speech", "visqol_audio", "stoi"}
     assert {name for name, metric in METRICS.items() if metric.is_speech_only} == {"stoi", "wer"}
+
+
+def test_by_default_everything_is_measured_that_can_be(monkeypatch):
+    assert list(Metrics(None, POCKETSPHINX).opened) == list(METRICS)
+    monkeypatch.setitem(sys.modules, "pystoi", None)
+    metrics = Metrics(None)
+    assert [metric.name for metric in metrics.metrics] == [
+        *("mel", "stft", "visqol_speech", "visqol_audio")
+    ]
+    assert "pip install 'semanticodec[eval]'" in metrics.skipped["stoi"]
+    assert "needs a recognizer; give pocketsphinx" in metrics.skipped["wer"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semanticodec.errors import AudioError, MissingDependencyError
-from semanticodec.evaluation.metrics import visqol
+from semanticodec.evaluation.metrics import Resources, visqol
 from semanticodec.evaluation.metrics.visqol import visqol_audio, visqol_speech
 
 pytest.importorskip("visqol")
@@ -77,4 +77,4 @@ def test_what_cannot_be_compared_is_refused(measure, best):
 def test_the_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "visqol", None)
     with pytest.raises(MissingDependencyError, match=r"visqol-python.*'semanticodec\[eval\]'"):
-        visqol.require_visqol()
+        visqol.VISQOL_SPEECH.opened(Resources())

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semanticodec.errors import DataError, MissingDependencyError
-from semanticodec.evaluation.metrics.words import normalize_text, require_jiwer, word_errors
+from semanticodec.evaluation.metrics.base import Resources
+from semanticodec.evaluation.metrics.words import WER, normalize_text, word_errors
 
 
 @pytest.mark.parametrize(
@@ -71,4 +72,4 @@ def test_a_transcript_without_words_is_refused():
 def test_the_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "jiwer", None)
     with pytest.raises(MissingDependencyError, match=r"jiwer.*'semanticodec\[eval\]'"):
-        require_jiwer()
+        WER.opened(Resources(recognizer="pocketsphinx"))

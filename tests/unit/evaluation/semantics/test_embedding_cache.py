@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from probe_tasks import write_pitches
-from semanticodec.evaluation.semantics import embedding_cache
 from semanticodec.evaluation.semantics.embedding_cache import embed_task
 from semanticodec.evaluation.semantics.features import Embedder, Features
 from semanticodec.evaluation.semantics.tasks import Task, open_task
@@ -35,11 +34,6 @@ def task(tmp_path: Path) -> Task:
     return open_task(write_pitches(tmp_path / "pitches", num_folds=3, per_class=2))
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_cache, "CHUNK", 5)
-
-
 def test_a_second_run_takes_everything_from_disk(task: Task, tmp_path: Path) -> None:
     first, second = Counted("a", "b"), Counted("a", "b")
     made = embed_task(task, first, tmp_path / "cache")
@@ -59,7 +53,7 @@ def test_a_stopped_run_goes_on(task: Task, tmp_path: Path) -> None:
         embed_task(task, Counted("a", stop_at=13), tmp_path)
     rest = Counted("a")
     embed_task(task, rest, tmp_path)
-    assert rest.count == 24 - 10
+    assert rest.count == 24 - 12
 
 
 def test_other_weights_or_sounds_are_embedded_again(task: Task, tmp_path: Path) -> None:
@@ -70,7 +64,7 @@ def test_other_weights_or_sounds_are_embedded_again(task: Task, tmp_path: Path) 
     os.utime(task.clips[0].path, (1, 1))
     touched = Counted("a")
     embed_task(task, touched, tmp_path)
-    assert touched.count == 5
+    assert touched.count == 1
     more = Counted("a", "b")
     embed_task(task, more, tmp_path)
     assert more.count == 24
@@ -83,7 +77,7 @@ def test_damaged_files_are_written_again(task: Task, tmp_path: Path, content: by
     damaged.write_bytes(content)
     again = Counted("a")
     repaired = embed_task(task, again, tmp_path)
-    assert 0 < again.count <= 5
+    assert again.count == 1
     assert torch.equal(repaired.vectors["c:a"], whole.vectors["c:a"])
 
 
@@ -99,7 +93,7 @@ def test_a_clip_that_fails_is_named_and_tried_again(task: Task, tmp_path: Path) 
     broken.path.write_bytes(sound)
     repaired = Counted("a")
     assert not embed_task(task, repaired, tmp_path).failures
-    assert repaired.count == 5
+    assert repaired.count == 1
 
 
 def test_vectors_that_are_not_finite_are_failures(task: Task, tmp_path: Path) -> None:

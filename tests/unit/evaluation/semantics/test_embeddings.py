@@ -28,27 +28,26 @@ def opened(*texts: str) -> Embedder:
 
 
 def test_layers_follow_the_last_colon() -> None:
-    parsed = parse_features("model=some/folder,rate=50,name=ours:semantic")
+    parsed = parse_features("model:path=some/folder,rate=50,name=ours,layers=semantic")
     assert parsed.layers == "semantic"
-    assert parsed.spec.value == "some/folder" and parsed.spec.options["rate"] == "50"
+    assert parsed.spec.options["path"] == "some/folder" and parsed.spec.options["rate"] == "50"
     assert parsed.name == "ours:semantic"
     assert parse_features("model").name == "model:all"
     assert parse_features("log-mel").name == "log-mel"
-    assert parse_features(r"model=C:\models\ours").spec.value == r"C:\models\ours"
-    assert parse_features("model=C:/ours:continuous").layers == "continuous"
+    assert parse_features(r"model:path=C:\models\ours").spec.options["path"] == r"C:\models\ours"
+    assert parse_features("model:path=C:/ours,layers=continuous").layers == "continuous"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("mfcc", "there are no features 'mfcc'; choose from model, encodec, dac, log-mel"),
-        ("model:first", "'model' has no layers 'first'; it has all, semantic, acoustic"),
-        ("log-mel:all", "'log-mel' has no layers 'all'; it has none, so write no colon"),
-        ("log-mel=x", "the features 'log-mel=x' take no settings; write log-mel"),
-        ("model@3", "takes no @SETTING"),
-        ("model,rat=50", "has no option 'rat'"),
-        ("encodec:first", "lacks its @SETTING"),
-        ("dac:semantic", "'dac' has no layers 'semantic'; it has all, first"),
+        ("model:layers=first", "'model' has no layers 'first'; it has all, semantic, acoustic"),
+        ("log-mel:layers=all", "'log-mel' has no layers 'all'; it has none, so leave layers out"),
+        ("log-mel:path=x", "the system 'log-mel' has no option 'path'; choose from name"),
+        ("model:rat=50", "has no option 'rat'"),
+        ("encodec:layers=first", "lacks its kbps; write encodec:kbps=KBPS"),
+        ("dac:layers=semantic", "'dac' has no layers 'semantic'; it has all, first"),
     ],
 )
 def test_wrong_specifications_are_explained(text: str, message: str) -> None:
@@ -58,26 +57,28 @@ def test_wrong_specifications_are_explained(text: str, message: str) -> None:
 
 def test_two_rows_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigError, match="two features are called 'model:all'"):
-        group_features(["model:all", "log-mel", "model"])
-    assert len(group_features(["model:all", "model,name=b:all"])) == 2
+        group_features(["model:layers=all", "log-mel", "model"])
+    assert len(group_features(["model:layers=all", "model:name=b"])) == 2
 
 
 def test_features_of_one_model_are_computed_together() -> None:
-    groups = group_features(["model:all", "log-mel", "model:semantic", "model,vocab=4096:all"])
+    groups = group_features(
+        ["model:layers=all", "log-mel", "model:layers=semantic", "model:vocab=4096"]
+    )
     names = [[spec.name for spec in group] for group in groups]
-    assert names == [["model:all", "model:semantic"], ["log-mel"], ["model,vocab=4096:all"]]
+    assert names == [["model:all", "model:semantic"], ["log-mel"], ["model:vocab=4096:all"]]
 
 
 def test_a_model_that_is_not_there_is_named() -> None:
     with pytest.raises(CheckpointError, match="nowhere is no model folder"):
-        opened("model=./nowhere:all")
+        opened("model:path=./nowhere")
 
 
 def test_model_vectors_are_means_of_the_codecs_features(
     tiny_folder: Path, tiny_codec: SemantiCodec
 ) -> None:
     layers = ("semantic", "all", "continuous", "acoustic")
-    embedder = opened(*(f"model={tiny_folder}:{name}" for name in layers))
+    embedder = opened(*(f"model:path={tiny_folder},layers={name}" for name in layers))
     for name, vector in zip(layers, embedder.embed(wav())):
         features = tiny_codec.features(wav(), name)[0]
         bands = [features[band::8].mean(dim=0) for band in range(8)]
@@ -85,7 +86,9 @@ def test_model_vectors_are_means_of_the_codecs_features(
 
 
 def test_model_rows_state_the_rate_of_their_codes(tiny_folder: Path) -> None:
-    specs = [f"model={tiny_folder}:{name}" for name in ("all", "semantic", "continuous")]
+    specs = [
+        f"model:path={tiny_folder},layers={name}" for name in ("all", "semantic", "continuous")
+    ]
     both, semantic, continuous = opened(*specs).features
     # Vocabularies of 128 and 64: 7 + 6 bits at 50 positions per second.
     assert both.bits_per_second == 650 and both.details["tokens_per_second"] == 100
@@ -96,7 +99,7 @@ def test_model_rows_state_the_rate_of_their_codes(tiny_folder: Path) -> None:
 
 
 def test_other_weights_and_settings_change_the_fingerprint(tiny_folder: Path) -> None:
-    specs = (f"model={tiny_folder}:all", "model,vocab=4096:all", "model,vocab=8192:all")
+    specs = (f"model:path={tiny_folder}", "model:vocab=4096", "model:vocab=8192")
     assert len({opened(spec).fingerprint for spec in specs}) == 3
 
 
@@ -159,13 +162,13 @@ def decoder_inputs(model: Any, run: Any) -> torch.Tensor:
 
 
 # Books of 16 entries: 4 bits, 75 times a second in EnCodec.
-@pytest.mark.parametrize(("spec", "num_books"), [("encodec@6.0", 20), ("dac@2", 2)])
+@pytest.mark.parametrize(("spec", "num_books"), [("encodec:kbps=6.0", 20), ("dac:books=2", 2)])
 def test_peer_vectors_are_the_mean_of_what_the_decoder_sees(
     peer_folders: dict[str, Path], spec: str, num_books: int
 ) -> None:
-    kind = spec.partition("@")[0]
+    kind = spec.partition(":")[0]
     text = f"{spec},path={peer_folders[kind]}"
-    embedder: Any = opened(f"{text}:all", f"{text}:first")
+    embedder: Any = opened(f"{text},layers=all", f"{text},layers=first")
     with torch.inference_mode():
         both, first = embedder.embed(wav(num_samples=1600))
         codes = embedder.codes(resampled_wav(embedder.rate_hz))
@@ -186,11 +189,11 @@ def test_a_peers_fingerprint_follows_its_weights(
     peer_folders: dict[str, Path], tmp_path: Path
 ) -> None:
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-    text = f"dac,path={peer_folders['dac']}:all"
+    text = f"dac:path={peer_folders['dac']}"
     model = transformers.DacModel.from_pretrained(peer_folders["dac"])
     with torch.no_grad():
         model.quantizer.quantizers[0].codebook.weight.add_(1)
     changed = tmp_path / peer_folders["dac"].name
     model.save_pretrained(changed)
     assert opened(text).fingerprint == opened(text).fingerprint
-    assert opened(text).fingerprint != opened(f"dac,path={changed}:all").fingerprint
+    assert opened(text).fingerprint != opened(f"dac:path={changed}").fingerprint

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 
 import numpy as np
 import pytest
@@ -9,31 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semanticodec.errors import ConfigError, SemantiCodecError
-from semanticodec.evaluation.systems import KINDS, open_system
+from semanticodec.evaluation.systems import open_system
 from semanticodec.evaluation.systems.base import (
     Reconstruction,
     ReconstructionError,
-    Spec,
     System,
     bits_per_code,
     fitted,
-    number,
-    parse_spec,
     resampled,
 )
+from semanticodec.evaluation.systems.specs import Spec, current_form, number, parse_spec
 
-WORDS = st.text(st.characters(exclude_characters=",=@", exclude_categories=["C", "Z"]), min_size=1)
+WORDS = st.text(st.characters(exclude_characters=",=@:", exclude_categories=["C", "Z"]), min_size=1)
 VALUES = st.text(st.characters(exclude_characters=",", exclude_categories=["C", "Z"]), min_size=1)
 
 
-@given(
-    kind=WORDS,
-    setting=st.none() | WORDS,
-    value=st.none() | VALUES,
-    options=st.dictionaries(WORDS, VALUES),
-)
-def test_a_spec_reads_back_as_it_was_written(kind, setting, value, options):
-    spec = Spec(kind=kind, setting=setting, value=value, options=options)
+@given(kind=WORDS, options=st.dictionaries(WORDS, VALUES))
+def test_a_spec_reads_back_as_it_was_written(kind, options):
+    spec = Spec(kind=kind, options=options)
     assert parse_spec(str(spec)) == spec
 
 
@@ -44,6 +38,11 @@ def test_any_text_is_a_spec_or_a_clear_error(text):
 
 
 @given(st.text())
+def test_any_text_has_a_current_form(text):
+    assert current_form(current_form(text)) == current_form(text)
+
+
+@given(st.text())
 def test_any_text_is_a_number_or_a_clear_error(text):
     for kind in (int, float):
         with contextlib.suppress(ConfigError):
@@ -51,69 +50,83 @@ def test_any_text_is_a_number_or_a_clear_error(text):
 
 
 def test_every_part_is_found():
-    spec = parse_spec("dac@9=runs/a@b=c,path=x=y,name=My DAC")
-    assert (spec.kind, spec.setting, spec.value) == ("dac", "9", "runs/a@b=c")
-    assert spec.options == {"path": "x=y", "name": "My DAC"}
+    spec = parse_spec("dac:books=9,path=runs/a@b:c=x=y,name=My DAC")
+    assert spec.kind == "dac"
+    assert spec.options == {"books": "9", "path": "runs/a@b:c=x=y", "name": "My DAC"}
     assert spec.label == "My DAC"
+
+
+@pytest.mark.parametrize(
+    ("old", "current"),
+    [
+        ("opus@6", "opus:kbps=6"),
+        ("codec2@700C,name=a", "codec2:mode=700C,name=a"),
+        ("model=runs/best,steps=25", "model:path=runs/best,steps=25"),
+        ("model,steps=25", "model:steps=25"),
+        (r"folder=C:\decoded,kbps=2", r"folder:path=C:\decoded,kbps=2"),
+        ("dac@9,path=x", "dac:books=9,path=x"),
+        ("speex", "speex"),
+        ("model:path=a=b,steps=2", "model:path=a=b,steps=2"),
+    ],
+)
+def test_old_forms_have_new_ones(old, current):
+    assert current_form(old) == current
+    if old != current:
+        with pytest.raises(ConfigError, match=re.escape(f"'{old}' is now written {current}")):
+            parse_spec(old)
 
 
 def test_names_hold_no_folders_but_the_last(tmp_path, monkeypatch):
     folder = tmp_path / "runs" / "best"
     folder.mkdir(parents=True)
-    assert parse_spec(f"model={folder},steps=25").label == "model=best,steps=25"
-    assert parse_spec(f"dac,path={folder}").label == "dac,path=best"
-    assert parse_spec("model=owner/name,rate=50").label == "model=owner/name,rate=50"
+    assert parse_spec(f"model:path={folder},steps=25").label == "model:path=best,steps=25"
+    assert parse_spec(f"dac:path={folder}").label == "dac:path=best"
+    assert parse_spec("model:path=owner/name,rate=50").label == "model:path=owner/name,rate=50"
     monkeypatch.chdir(folder)
-    assert parse_spec("folder=../best").label == "folder=best"
-    assert parse_spec("folder=.").label == "folder=best"
+    assert parse_spec("folder:path=../best").label == "folder:path=best"
+    assert parse_spec("folder:path=.").label == "folder:path=best"
     monkeypatch.chdir(tmp_path)
-    assert parse_spec(f"folder=runs{os.sep}best").label == "folder=best"
+    assert parse_spec(f"folder:path=runs{os.sep}best").label == "folder:path=best"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "is incomplete; write KIND"),
-        ("opus@", "is incomplete"),
-        ("model=", "is incomplete"),
-        ("=x", "is incomplete"),
-        ("model=a,b", "'b' in the system 'model=a,b' is no option=value; commas separate options"),
-        ("model,steps=", "'steps=' in the system"),
-        ("model,steps=2,steps=3", "gives steps twice"),
-        ("mp3@64", "'mp3' does not exist; choose from model, oracle, .*opus, codec2"),
-        ("opus", "lacks its @SETTING; write opus@KBPS"),
-        ("folder", r"lacks its =VALUE; write folder=FOLDER"),
-        ("opus@6=x", "takes no =VALUE; write opus@KBPS"),
-        ("ground-truth@1", "takes no @SETTING; write ground-truth"),
-        ("opus@6,steps=3", "'opus' has no option 'steps'; choose from name"),
-        ("model,step=3", "no option 'step'; choose from rate, vocab, .*steps, .*seed, dtype, name"),
-        ("opus@loud", "opus@KBPS is 'loud'; give a number from 6 to 256"),
-        ("opus@5", "opus@KBPS is '5'"),
-        ("codec2@2400", "no mode '2400' here; choose from 700C, 1200, 3200"),
-        ("speex@11", "speex@QUALITY is '11'; give a whole number from 0 to 10"),
-        ("model,steps=0", "steps is '0'; give a whole number from 1 to 1000"),
-        ("model,steps=2.5", "steps is '2.5'; give a whole number"),
-        ("model,guidance=nan", "guidance is 'nan'; give a number from 0"),
-        ("model,eta=2", "eta is '2'; give a number from 0 to 1"),
-        ("model,seed=-1", "seed is '-1'; give a whole number from 0"),
-        ("model,sampler=euler", "sampler is 'euler'; choose one of ddim"),
-        ("model,quality=hifi", "quality is 'hifi'; choose one of draft, standard, best"),
-        ("model,interval=0.5", "interval=LOW-HIGH is ''; give a number from 0.5 to 1"),
-        ("model,interval=0.5-0.4", "interval=LOW-HIGH is '0.4'; give a number from 0.5 to 1"),
-        ("model,rate=75", "no 75 tokens per second; it offers"),
-        ("model,vocab=5", "semantic_vocab_size is 5; this model offers"),
-        ("folder=nowhere", "nowhere is no folder"),
-        ("dac,path=nowhere", "path=nowhere is no folder"),
+        ("opus:", "is incomplete"),
+        (":x=y", "is incomplete"),
+        ("model:path=a,b", "'b' in the system 'model:path=a,b' is no key=value; commas separate"),
+        ("model:steps=", "'steps=' in the system"),
+        ("model:steps=2,steps=3", "gives steps twice"),
+        ("mp3:kbps=64", "'mp3' does not exist; choose from model, oracle, .*opus, codec2"),
+        ("opus", "lacks its kbps; write opus:kbps=KBPS"),
+        ("folder", "lacks its path; write folder:path=PATH"),
+        ("opus:kbps=6,path=x", "'opus' has no option 'path'; choose from name, kbps"),
+        ("ground-truth:kbps=1", "'ground-truth' has no option 'kbps'; choose from name"),
+        ("opus:kbps=6,steps=3", "'opus' has no option 'steps'; choose from name"),
+        ("model:step=3", "no option 'step'; choose from name, path, rate, .*steps, .*seed, dtype"),
+        ("opus:kbps=loud", "kbps is 'loud'; give a number from 6 to 256"),
+        ("opus:kbps=5", "kbps is '5'"),
+        ("codec2:mode=2400", "mode is '2400'; choose one of 700C, 1200, 3200"),
+        ("speex:quality=11", "quality is '11'; give a whole number from 0 to 10"),
+        ("model:steps=0", "steps is '0'; give a whole number from 1 to 1000"),
+        ("model:steps=2.5", "steps is '2.5'; give a whole number"),
+        ("model:guidance=nan", "guidance is 'nan'; give a number from 0"),
+        ("model:eta=2", "eta is '2'; give a number from 0 to 1"),
+        ("model:seed=-1", "seed is '-1'; give a whole number from 0"),
+        ("model:sampler=euler", "sampler is 'euler'; choose one of ddim"),
+        ("model:quality=hifi", "quality is 'hifi'; choose one of draft, standard, best"),
+        ("model:interval=0.5", "interval=LOW-HIGH is ''; give a number from 0.5 to 1"),
+        ("model:interval=0.5-0.4", "interval=LOW-HIGH is '0.4'; give a number from 0.5 to 1"),
+        ("model:rate=75", "no 75 tokens per second; it offers"),
+        ("model:vocab=5", "semantic_vocab_size is 5; this model offers"),
+        ("folder:path=nowhere", "nowhere is no folder"),
+        ("dac:path=nowhere", "path=nowhere is no folder"),
     ],
 )
 def test_mistakes_say_what_is_allowed(text, message):
     with pytest.raises(ConfigError, match=message):
         open_system(text)
-
-
-def test_every_kind_says_how_it_is_written():
-    for name, kind in KINDS.items():
-        assert kind.usage.startswith(name)
 
 
 def test_a_system_never_gives_nan(clip):

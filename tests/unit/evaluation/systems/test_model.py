@@ -20,7 +20,7 @@ FAST = "steps=1,guidance=1"
 def systems(tiny_folder):
     """The three kinds over the tiny codec."""
     kinds = ("model", "oracle", "semantic-only")
-    return {kind: open_system(f"{kind}={tiny_folder},{FAST}") for kind in kinds}
+    return {kind: open_system(f"{kind}:path={tiny_folder},{FAST}") for kind in kinds}
 
 
 def test_decoding_features_is_decoding_their_codes(tiny_codec, noise):
@@ -98,7 +98,9 @@ def test_the_bounds_change_the_condition_alone(systems, clip, noise, tiny_codec)
 
 def test_only_the_seed_changes_a_result(tiny_folder, clip, noise):
     wavs = [
-        open_system(f"model={tiny_folder},{FAST},seed={seed}").reconstruct(noise(9000), clip).wav
+        open_system(f"model:path={tiny_folder},{FAST},seed={seed}")
+        .reconstruct(noise(9000), clip)
+        .wav
         for seed in (1, 1, 2)
     ]
     assert np.array_equal(wavs[0], wavs[1]) and not np.array_equal(wavs[0], wavs[2])
@@ -106,7 +108,7 @@ def test_only_the_seed_changes_a_result(tiny_folder, clip, noise):
 
 def test_details_tell_the_settings_and_the_weights(tiny_folder, tiny_codec):
     options = "rate=100,vocab=128,steps=3,guidance=2.5,interval=0.25-0.75,eta=0.5,sampler=ddim"
-    system = open_system(f"model={tiny_folder},{options},seed=7")
+    system = open_system(f"model:path={tiny_folder},{options},seed=7")
     details = system.details
     assert details == json.loads(json.dumps(details))
     assert details["token_rate"] == 100 and details["semantic_vocab_size"] == 128
@@ -114,9 +116,9 @@ def test_details_tell_the_settings_and_the_weights(tiny_folder, tiny_codec):
     assert (details["guidance_interval"], details["seed"]) == ([0.25, 0.75], 7)
     weights = hashlib.sha256((tiny_folder / "model.safetensors").read_bytes()).hexdigest()
     assert details["weights_sha256"] == {"model.safetensors": weights}
-    assert system.name == f"model={tiny_folder.name},{options},seed=7"
+    assert system.name == f"model:path={tiny_folder.name},{options},seed=7"
     assert str(tiny_folder.parent) not in json.dumps([details, system.name, system.spec])
-    whole = open_system(f"model={tiny_folder}").details
+    whole = open_system(f"model:path={tiny_folder}").details
     assert whole["fingerprint"] == tiny_codec.model_fingerprint.hex()
     standard = dataclasses.asdict(tiny_codec.sampling())
     assert {name: whole[name] for name in ("num_steps", "eta")}.items() <= standard.items()
@@ -130,14 +132,14 @@ def test_clips_shorter_than_a_frame_fail_alone(systems, clip, noise):
 
 def test_a_missing_model_is_named():
     with pytest.raises(CheckpointError, match="nowhere is no model folder"):
-        open_system("model=nowhere")
+        open_system("model:path=nowhere")
 
 
 def test_precision_is_an_option(tiny_folder, noise):
-    full = open_system(f"model={tiny_folder},{FAST}")
-    half = open_system(f"model={tiny_folder},{FAST},dtype=bfloat16")
+    full = open_system(f"model:path={tiny_folder},{FAST}")
+    half = open_system(f"model:path={tiny_folder},{FAST},dtype=bfloat16")
     assert (full.details["dtype"], half.details["dtype"]) == ("float32", "bfloat16")
     codes = [system.codec.encode(noise(9000)) for system in (full, half)]
     assert torch.equal(codes[0].acoustic, codes[1].acoustic), "codes come before it"
     with pytest.raises(ConfigError, match="dtype is 'int8'; choose one of float32, bfloat16"):
-        open_system(f"model={tiny_folder},dtype=int8")
+        open_system(f"model:path={tiny_folder},dtype=int8")

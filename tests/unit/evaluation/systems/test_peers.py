@@ -63,21 +63,22 @@ def altered(folders, tmp_path):
 def test_lengths_are_exact_and_all_codes_count(
     kind, setting, num_books, bits_per_code, frames_per_s, num_samples, folders, clip, noise
 ):
-    at = "" if setting is None else f"@{setting}"
-    system = open_system(f"{kind}{at},path={folders[kind]}")
+    key = {"encodec": "kbps", "dac": "books"}[kind]
+    at = "" if setting is None else f"{key}={setting},"
+    system = open_system(f"{kind}:{at}path={folders[kind]}")
     wav = noise(num_samples)
     made = system.reconstruct(wav, clip)
     num_frames = -(-num_samples * frames_per_s // 16_000)
     assert made.num_bits == num_frames * num_books * bits_per_code
     assert made.wav.shape == wav.shape and made.wav.dtype == np.float32 and made.wav.std() > 0
     assert np.array_equal(made.wav, system.reconstruct(wav, clip).wav)
-    assert system.name == f"{kind}{at},path={kind}" and system.details["model"] == kind
+    assert system.name == f"{kind}:{at}path={kind}" and system.details["model"] == kind
     assert list(system.details["weights_sha256"]) == ["model.safetensors"]
 
 
 def test_a_repeated_opening_gives_the_same(folders, clip, noise):
     wavs = [
-        open_system(f"dac,path={folders['dac']}").reconstruct(noise(5000), clip).wav
+        open_system(f"dac:path={folders['dac']}").reconstruct(noise(5000), clip).wav
         for _ in range(2)
     ]
     assert np.array_equal(*wavs)
@@ -86,10 +87,10 @@ def test_a_repeated_opening_gives_the_same(folders, clip, noise):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("encodec@2,path={encodec}", "no 2 kbps; choose from 1.5, 3.0, 6.0, 12.0, 24.0"),
-        ("encodec@x,path={encodec}", "encodec@KBPS is 'x'; give a number"),
-        ("dac@4,path={dac}", "dac@BOOKS is '4'; give a whole number from 1 to 3"),
-        ("dac@0,path={dac}", "dac@BOOKS is '0'"),
+        ("encodec:kbps=2,path={encodec}", "no 2 kbps; choose from 1.5, 3.0, 6.0, 12.0, 24.0"),
+        ("encodec:kbps=x,path={encodec}", "kbps is 'x'; give a number"),
+        ("dac:books=4,path={dac}", "books is '4'; give a whole number from 1 to 3"),
+        ("dac:books=0,path={dac}", "books is '0'"),
     ],
 )
 def test_settings_are_those_of_the_model(spec, message, folders):
@@ -99,24 +100,24 @@ def test_settings_are_those_of_the_model(spec, message, folders):
 
 def test_another_model_is_refused(folders, altered):
     with pytest.raises(CheckpointError, match="holds a model of type dac; encodec is needed"):
-        open_system(f"encodec@3,path={folders['dac']}")
+        open_system(f"encodec:kbps=3,path={folders['dac']}")
     with pytest.raises(ConfigError, match="takes 2 channels; give a model of one"):
-        open_system(f"encodec@3,path={altered('encodec', audio_channels=2)}")
+        open_system(f"encodec:kbps=3,path={altered('encodec', audio_channels=2)}")
 
 
 def test_weights_must_be_complete(altered, tmp_path):
     folder = altered("dac", n_codebooks=4)
     with pytest.raises(CheckpointError, match=r"lacks \d+ tensors, first quantizer\.quantizers\.3"):
-        open_system(f"dac,path={folder}")
+        open_system(f"dac:path={folder}")
     (folder / "model.safetensors").write_bytes(b"junk" * 10)
     with pytest.raises(CheckpointError, match=r"cannot be loaded \(.*header.*path=FOLDER"):
-        open_system(f"dac,path={folder}")
+        open_system(f"dac:path={folder}")
     (folder / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"cannot be loaded .*model\.safetensors"):
-        open_system(f"dac,path={folder}")
+        open_system(f"dac:path={folder}")
     (folder / "config.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"cannot be loaded .*not a valid JSON"):
-        open_system(f"dac,path={folder}")
+        open_system(f"dac:path={folder}")
 
 
 def test_without_a_folder_the_hub_is_asked(monkeypatch):
@@ -127,7 +128,7 @@ def test_without_a_folder_the_hub_is_asked(monkeypatch):
         raise OSError("We couldn't connect\nand more")
 
     monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", unreachable)
-    for spec in ("encodec@6", "dac@2"):
+    for spec in ("encodec:kbps=6", "dac:books=2"):
         with pytest.raises(CheckpointError, match=r"\(We couldn.t connect\); give.*online"):
             open_system(spec)
     assert asked == [("facebook/encodec_24khz", False), ("descript/dac_16khz", False)]
@@ -136,4 +137,4 @@ def test_without_a_folder_the_hub_is_asked(monkeypatch):
 def test_missing_transformers_names_the_extra(monkeypatch, folders):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingDependencyError, match=r"'dac' needs transformers; pip install 'se"):
-        open_system(f"dac,path={folders['dac']}")
+        open_system(f"dac:path={folders['dac']}")

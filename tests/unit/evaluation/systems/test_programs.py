@@ -16,11 +16,19 @@ NEEDED = {
     "codec2": ("c2enc", "c2dec"),
     "speex": ("speexenc", "speexdec"),
 }
-ALL_SPECS = ("opus@6", "opus@24", "codec2@700C", "codec2@1200", "codec2@3200", "speex", "speex@8")
+ALL_SPECS = (
+    "opus:kbps=6",
+    "opus:kbps=24",
+    "codec2:mode=700C",
+    "codec2:mode=1200",
+    "codec2:mode=3200",
+    "speex",
+    "speex:quality=8",
+)
 
 
 def open_or_skip(spec):
-    kind = spec.partition("@")[0]
+    kind = spec.partition(":")[0]
     for program in NEEDED[kind]:
         if shutil.which(program) is None:
             pytest.skip(f"needs the program {program} ({programs.DEBIAN_PACKAGES[program]})")
@@ -61,7 +69,7 @@ def envelope(wav):
 
 # Speex compensates its delay itself only where the audio fills more than one Ogg page.
 @pytest.mark.parametrize("num_samples", [10_000, 40_000])
-@pytest.mark.parametrize("spec", ["opus@24", "speex@8"])
+@pytest.mark.parametrize("spec", ["opus:kbps=24", "speex:quality=8"])
 def test_waveforms_stay_in_place(spec, num_samples, clip):
     system = open_or_skip(spec)
     wav = bursts(num_samples)
@@ -87,12 +95,17 @@ def test_lengths_are_exact_and_results_repeat(spec, num_samples, clip, noise):
 @pytest.mark.parametrize(
     ("spec", "bits_per_frame", "frame_s", "extra_s"),
     [
-        ("opus@6", 120, 0.02, 0.0065),  # pre-skip; the last frame is 20 ms where that is enough
+        (
+            "opus:kbps=6",
+            120,
+            0.02,
+            0.0065,
+        ),  # pre-skip; the last frame is 20 ms where that is enough
         ("speex", 80, 0.02, 0.02),  # padding
-        ("speex@8", 560, 0.02, 0.02),
-        ("codec2@700C", 28, 0.04, 0.03),  # delay
-        ("codec2@1200", 48, 0.04, 0.02),
-        ("codec2@3200", 64, 0.02, 0.02),
+        ("speex:quality=8", 560, 0.02, 0.02),
+        ("codec2:mode=700C", 28, 0.04, 0.03),  # delay
+        ("codec2:mode=1200", 48, 0.04, 0.02),
+        ("codec2:mode=3200", 64, 0.02, 0.02),
     ],
 )
 def test_the_payload_alone_is_counted(spec, bits_per_frame, frame_s, extra_s, clip, noise):
@@ -104,15 +117,15 @@ def test_the_payload_alone_is_counted(spec, bits_per_frame, frame_s, extra_s, cl
 
 
 def test_details_tell_the_version():
-    details = open_or_skip("opus@6").details
+    details = open_or_skip("opus:kbps=6").details
     assert details["kbps"] == 6 and "opus-tools" in details["programs"]["opusenc"]
 
 
 def test_a_missing_program_is_named_with_its_package(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     for spec, program, package in (
-        ("opus@6", "opusenc", "opus-tools"),
-        ("codec2@1200", "c2enc", "codec2"),
+        ("opus:kbps=6", "opusenc", "opus-tools"),
+        ("codec2:mode=1200", "c2enc", "codec2"),
         ("speex", "speexenc", "speex"),
     ):
         expected = f"program {program}, which is not on the PATH.*apt install {package}"
@@ -154,7 +167,7 @@ def test_whatever_a_program_does_is_an_error_of_the_clip(
     monkeypatch.setattr(programs.tempfile, "tempdir", str(tmp_path))
     fake("opusenc", encoder)
     fake("opusdec", decoder)
-    system = open_system("opus@6")
+    system = open_system("opus:kbps=6")
     with pytest.raises(ReconstructionError, match=message) as caught:
         system.reconstruct(noise(1600), clip)
     assert str(tmp_path) not in str(caught.value)
@@ -166,17 +179,17 @@ def test_a_program_that_hangs_is_stopped(fake, clip, noise, monkeypatch):
     fake("opusenc", "exec sleep 60")
     fake("opusdec", "")
     with pytest.raises(ReconstructionError, match="opusenc did not finish in 1 s and was stopped$"):
-        open_system("opus@6").reconstruct(noise(1600), clip)
+        open_system("opus:kbps=6").reconstruct(noise(1600), clip)
 
 
 def test_too_few_samples_are_told(fake, clip, noise):
     fake("c2enc", "head -c 48 /dev/zero > clip.bit")
     fake("c2dec", "head -c 7 /dev/zero > decoded.raw")
     with pytest.raises(ReconstructionError, match="c2enc wrote 48 bytes where 18 are due"):
-        open_system("codec2@1200").reconstruct(noise(1600), clip)
+        open_system("codec2:mode=1200").reconstruct(noise(1600), clip)
     fake("c2enc", "head -c 18 /dev/zero > clip.bit")
     with pytest.raises(ReconstructionError, match="c2dec gave 3 of 960 samples"):
-        open_system("codec2@1200").reconstruct(noise(1600), clip)
+        open_system("codec2:mode=1200").reconstruct(noise(1600), clip)
 
 
 def test_a_file_that_is_no_program_is_told(fake, clip, noise, tmp_path):
@@ -184,4 +197,4 @@ def test_a_file_that_is_no_program_is_told(fake, clip, noise, tmp_path):
     fake("opusdec", "")
     (tmp_path / "opusenc").write_bytes(b"\x7fELF" + bytes(60))
     with pytest.raises(ReconstructionError, match="opusenc cannot be started: Exec format error"):
-        open_system("opus@6").reconstruct(noise(1600), clip)
+        open_system("opus:kbps=6").reconstruct(noise(1600), clip)

@@ -30,15 +30,18 @@ def test_ground_truth_is_the_clip_itself(clip, noise):
 @pytest.mark.parametrize("name", ["a.wav", "a.FLAC"])
 def test_a_recording_is_found_by_the_name_of_the_clip(clip, noise, folder, name):
     samples = np.round(noise(1000) * 32768) / 32768
-    system = open_system(f"folder={folder(samples, name)},kbps=0.5")
+    system = open_system(f"folder:path={folder(samples, name)},kbps=0.5")
     made = system.reconstruct(noise(1000), clip)
     assert np.array_equal(made.wav, samples.astype(np.float32))
     assert made.num_bits == round(500 * 1000 / 16_000) and not made.warnings
-    assert system.name == "folder=decoded,kbps=0.5" and system.details["num_recordings"] == 1
+    assert system.name == "folder:path=decoded,kbps=0.5" and system.details["num_recordings"] == 1
 
 
 def test_bits_are_unknown_without_a_rate(clip, noise, folder):
-    assert open_system(f"folder={folder(noise(10))}").reconstruct(noise(10), clip).num_bits is None
+    assert (
+        open_system(f"folder:path={folder(noise(10))}").reconstruct(noise(10), clip).num_bits
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ def test_bits_are_unknown_without_a_rate(clip, noise, folder):
     ],
 )
 def test_a_tenth_of_a_second_is_forgiven_and_told(clip, noise, folder, surplus, warning):
-    system = open_system(f"folder={folder(noise(5000 + surplus))}")
+    system = open_system(f"folder:path={folder(noise(5000 + surplus))}")
     made = system.reconstruct(noise(5000), clip)
     assert made.wav.shape == (5000,) and made.warnings == (warning,)
     assert surplus > 0 or not made.wav[surplus:].any()
@@ -57,14 +60,16 @@ def test_a_tenth_of_a_second_is_forgiven_and_told(clip, noise, folder, surplus, 
 
 @pytest.mark.parametrize("surplus", [1601, -1601])
 def test_more_is_another_recording(clip, noise, folder, surplus):
-    system = open_system(f"folder={folder(noise(5000 + surplus))}")
+    system = open_system(f"folder:path={folder(noise(5000 + surplus))}")
     with pytest.raises(DataError, match=f"speech/a has {5000 + surplus} samples.*clip has 5000"):
         system.reconstruct(noise(5000), clip)
 
 
 def test_other_rates_and_channels_are_taken_and_told(clip, noise, folder):
     stereo = np.stack([noise(24_000), noise(24_000)], axis=1)
-    made = open_system(f"folder={folder(stereo, rate=24_000)}").reconstruct(noise(16_000), clip)
+    made = open_system(f"folder:path={folder(stereo, rate=24_000)}").reconstruct(
+        noise(16_000), clip
+    )
     assert made.wav.shape == (16_000,)
     assert made.warnings == ("resampled from 24000 Hz to 16000 Hz", "2 channels were averaged")
 
@@ -72,23 +77,24 @@ def test_other_rates_and_channels_are_taken_and_told(clip, noise, folder):
 def test_clips_without_one_readable_recording_are_named(clip, noise, folder, tmp_path):
     path = folder(noise(10), "b.wav")
     with pytest.raises(DataError, match=r"speech/a has no recording.*decoded; add speech/a\.wav"):
-        open_system(f"folder={path}").reconstruct(noise(10), clip)
+        open_system(f"folder:path={path}").reconstruct(noise(10), clip)
     (path / "speech" / "a.wav").write_bytes(b"junk")
     with pytest.raises(DataError, match="speech/a in the folder decoded: .*not readable") as caught:
-        open_system(f"folder={path}").reconstruct(noise(10), clip)
+        open_system(f"folder:path={path}").reconstruct(noise(10), clip)
     assert str(tmp_path) not in str(caught.value)
     folder(noise(10), "a.flac")
     with pytest.raises(DataError, match=r"several recordings.*a\.flac, a\.wav.*leave one"):
-        open_system(f"folder={path}").reconstruct(noise(10), clip)
+        open_system(f"folder:path={path}").reconstruct(noise(10), clip)
 
 
 def test_a_folder_without_recordings_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no recordings; give one with \.wav"):
-        open_system(f"folder={tmp_path}")
+        open_system(f"folder:path={tmp_path}")
 
 
 def test_other_recordings_have_another_fingerprint(noise, folder):
     prints = {
-        open_system(f"folder={folder(noise(size))}").details["fingerprint"] for size in (9, 10, 9)
+        open_system(f"folder:path={folder(noise(size))}").details["fingerprint"]
+        for size in (9, 10, 9)
     }
     assert len(prints) == 2

@@ -5,10 +5,12 @@ import dataclasses
 import pytest
 import torch
 
+from semanticodec.checkpoints.trained_module import read_module
 from semanticodec.encoder.audiomae import AudioMAE, patchify
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.recipes.audiomae import RECIPES, tiny
 from semanticodec.training.data import Batch
+from semanticodec.training.detail_loss import DetailLoss
 from semanticodec.training.stages.audiomae import (
     AudioMAEStage,
     masked_loss,
@@ -78,7 +80,7 @@ def test_samples_show_the_target():
     samples = stage.samples(batch_of(1))
     target, visible = samples["target"].spectrogram, samples["visible"].spectrogram
     assert target.shape == samples["prediction"].spectrogram.shape == (240, 128)
-    _, targets, _ = stage._predict(batch_of(1))
+    _, targets, _ = stage._predict(batch_of(1), is_encoder_trained=False)
     assert torch.equal(patchify(target.unsqueeze(0)), targets)
     assert (visible == 0).float().mean() == pytest.approx(0.8, abs=0.01)
 
@@ -116,3 +118,35 @@ def test_recipes_fit_together(name):
 
 def test_paper_recipe_is_vit_b():
     assert RECIPES["paper"]().stage_config.audiomae == AudioMAE.Config()
+
+
+def test_the_second_loss_reaches_the_encoder_and_leaves_the_first_as_it_was():
+    plain, both = stage_of(), stage_of(visible=DetailLoss.Config(), visible_share=0.5)
+    both.load_state_dict(plain.state_dict(), strict=False)
+    alone = plain.training_step(batch_of(1, 2), "audiomae")
+    output = both.training_step(batch_of(1, 2), "audiomae")
+    assert torch.equal(output.scalars["masked"], alone.loss)
+    expected = alone.loss + output.scalars["level"] + output.scalars["detail"]
+    assert output.loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    gradients = torch.autograd.grad(
+        output.scalars["detail"], both.audiomae.patch_embedding.weight, retain_graph=True
+    )
+    assert gradients[0].abs().sum() > 0
+
+
+def test_the_second_loss_is_exported_with_the_run_but_not_the_box(tmp_path):
+    stage = stage_of(visible=DetailLoss.Config())
+    stage.export(tmp_path)
+    _, weights = read_module(tmp_path, "audiomae")
+    assert set(weights) == set(stage.audiomae.state_dict())
+
+
+def test_the_encoder_may_start_later_than_decoder_and_head():
+    stage = stage_of(visible=DetailLoss.Config(), visible_share=1.0, encoder_start=1)
+    stage.training_step(batch_of(1, 2), "audiomae").loss.backward()
+    assert all(parameter.grad is None for parameter in stage.audiomae.parameters())
+    assert stage.visible.head.weight.grad.abs().sum() > 0
+    assert stage.decoder.prediction.weight.grad.abs().sum() > 0
+    later = dataclasses.replace(batch_of(1, 2), step=1)
+    stage.training_step(later, "audiomae").loss.backward()
+    assert stage.audiomae.patch_embedding.weight.grad.abs().sum() > 0

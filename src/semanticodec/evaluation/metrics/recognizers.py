@@ -1,4 +1,4 @@
-"""Speech recognisers that word errors are counted with: pocketsphinx (offline) and Whisper."""
+"""Speech recognizers that word errors are counted with: pocketsphinx (offline) and Whisper."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 
 from semanticodec.errors import CheckpointError, ConfigError, DataError
-from semanticodec.evaluation.metrics.pair import SAMPLE_RATE, needs
+from semanticodec.evaluation.metrics.base import needs
+from semanticodec.token_format import SAMPLE_RATE
 
 WHISPER = "openai/whisper-large-v3"  # the paper's
 START_TOKEN = "<|startoftranscript|>"
@@ -22,7 +23,7 @@ WHISPER_SECONDS = 30  # what its encoder sees at once
 KINDS = "pocketsphinx, whisper, whisper=FOLDER or whisper=OWNER/NAME"
 
 
-class Recogniser(ABC):
+class Recognizer(ABC):
     """Writes down what is said.
 
     Attributes:
@@ -33,26 +34,26 @@ class Recogniser(ABC):
 
     @abstractmethod
     def transcribe(self, wav: Float[np.ndarray, " S"], language: str | None = None) -> str:
-        """Return the words of a clip, in whatever spelling the recogniser has.
+        """Return the words of a clip, in whatever spelling the recognizer has.
 
         Args:
             wav: 16 kHz mono in [-1, 1].
             language: code such as `en`; None: unknown.
         Raises:
-            DataError: a language that the recogniser does not know.
+            DataError: a language that the recognizer does not know.
             CheckpointError: its weights cannot be loaded.
         """
 
 
-def open_recogniser(spec: str, *, device: str = "cpu") -> Recogniser:
-    """Return a recogniser; its weights are loaded when the first clip comes.
+def open_recognizer(spec: str, *, device: str = "cpu") -> Recognizer:
+    """Return a recognizer; its weights are loaded when the first clip comes.
 
     Args:
         spec: `pocketsphinx`; `whisper` for openai/whisper-large-v3 from the Hub's cache or the
             Hub; `whisper=` and a folder or a Hub id for another.
         device: where Whisper runs, such as `cpu` or `cuda`.
     Raises:
-        ConfigError: no such recogniser, or no such folder.
+        ConfigError: no such recognizer, or no such folder.
         MissingDependencyError: its package is not installed.
     """
     kind, _, value = spec.partition("=")
@@ -60,7 +61,7 @@ def open_recogniser(spec: str, *, device: str = "cpu") -> Recogniser:
         return Whisper(value or WHISPER, device=device)
     if spec == "pocketsphinx":
         return PocketSphinx()
-    raise ConfigError(f"there is no recogniser '{spec}'; use {KINDS}")
+    raise ConfigError(f"there is no recognizer '{spec}'; use {KINDS}")
 
 
 def _code(language: str | None) -> str | None:
@@ -68,8 +69,8 @@ def _code(language: str | None) -> str | None:
     return re.split("[-_]", language.lower())[0] if language else None
 
 
-class PocketSphinx(Recogniser):
-    """CMU's small recogniser of English, whose models come with its package.
+class PocketSphinx(Recognizer):
+    """CMU's small recognizer of English, whose models come with its package.
 
     It misses about half of the words of clean readings: good for comparing systems over many
     clips, and only beside its result on the originals.
@@ -101,7 +102,7 @@ class PocketSphinx(Recogniser):
         return hypothesis.hypstr if hypothesis is not None else ""
 
 
-class Whisper(Recogniser):
+class Whisper(Recognizer):
     """A Whisper model through transformers, greedy decoding in float32.
 
     Args:

@@ -1,4 +1,4 @@
-"""Recognisers open by name, run offline, and give the same text whatever came before."""
+"""Recognizers open by name, run offline, and give the same text whatever came before."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from semanticodec.errors import CheckpointError, ConfigError, DataError, MissingDependencyError
-from semanticodec.evaluation.metrics.recognisers import open_recogniser
+from semanticodec.evaluation.metrics.recognizers import open_recognizer
 from semanticodec.evaluation.metrics.words import word_errors
 
 DATA = os.environ.get("SEMANTICODEC_DATA")
@@ -105,16 +105,16 @@ def copy_of(folder: Path, target: Path) -> Path:
 
 
 @pytest.mark.parametrize("spec", ["", "kaldi", "pocketsphinx=x", "Whisper"])
-def test_an_unknown_recogniser_is_refused(spec):
-    with pytest.raises(ConfigError, match=f"no recogniser '{spec}'; use pocketsphinx, whisper"):
-        open_recogniser(spec)
+def test_an_unknown_recognizer_is_refused(spec):
+    with pytest.raises(ConfigError, match=f"no recognizer '{spec}'; use pocketsphinx, whisper"):
+        open_recognizer(spec)
 
 
 @pytest.mark.parametrize("source", ["./no/such", "no-such-folder", "/tmp/x/y", "a/b/c", "../x"])
 def test_a_folder_that_is_not_there_is_refused_at_once(source):
     pytest.importorskip("transformers")
     with pytest.raises(ConfigError, match=f"'{source}' is neither a folder nor a Hub id"):
-        open_recogniser(f"whisper={source}")
+        open_recognizer(f"whisper={source}")
 
 
 @pytest.mark.parametrize(
@@ -124,23 +124,23 @@ def test_a_folder_that_is_not_there_is_refused_at_once(source):
 def test_a_missing_package_is_named(monkeypatch, spec, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingDependencyError, match=rf"{module}.*'semanticodec\[{extra}\]'"):
-        open_recogniser(spec)
+        open_recognizer(spec)
 
 
 def test_whisper_writes_text_offline_and_the_same_every_time(tiny_whisper):
-    recogniser = open_recogniser(f"whisper={tiny_whisper}")
-    assert recogniser.name == f"whisper ({tiny_whisper.name})"
-    text = recogniser.transcribe(bursts(16_000), "en")
-    recogniser.transcribe(bursts(8000, seed=1))
+    recognizer = open_recognizer(f"whisper={tiny_whisper}")
+    assert recognizer.name == f"whisper ({tiny_whisper.name})"
+    text = recognizer.transcribe(bursts(16_000), "en")
+    recognizer.transcribe(bursts(8000, seed=1))
     assert text
     assert "<|" not in text
-    assert recogniser.transcribe(bursts(16_000), "en-GB") == text
-    assert isinstance(recogniser.transcribe(bursts(16_000), "de"), str)
+    assert recognizer.transcribe(bursts(16_000), "en-GB") == text
+    assert isinstance(recognizer.transcribe(bursts(16_000), "de"), str)
 
 
 def test_whisper_hears_past_thirty_seconds(tiny_whisper, monkeypatch):
-    recogniser = open_recogniser(f"whisper={tiny_whisper}")
-    model = recogniser._parts[1]
+    recognizer = open_recognizer(f"whisper={tiny_whisper}")
+    model = recognizer._parts[1]
     heard = []
     generate = model.generate
     monkeypatch.setattr(
@@ -151,8 +151,8 @@ def test_whisper_hears_past_thirty_seconds(tiny_whisper, monkeypatch):
             or generate(features, **options)
         ),
     )
-    recogniser.transcribe(bursts(16_000), "en")
-    recogniser.transcribe(bursts(33 * 16_000), "en")
+    recognizer.transcribe(bursts(16_000), "en")
+    recognizer.transcribe(bursts(33 * 16_000), "en")
     assert heard == [(3000, False), (3300, True)]
 
 
@@ -161,12 +161,12 @@ def test_whisper_of_one_language_is_not_asked_for_another(tiny_whisper, tmp_path
     settings = json.loads((folder / "generation_config.json").read_text())
     settings["is_multilingual"] = False
     (folder / "generation_config.json").write_text(json.dumps(settings))
-    assert isinstance(open_recogniser(f"whisper={folder}").transcribe(bursts(4000), "en"), str)
+    assert isinstance(open_recognizer(f"whisper={folder}").transcribe(bursts(4000), "en"), str)
 
 
 def test_a_language_that_whisper_does_not_know_is_named(tiny_whisper):
     with pytest.raises(DataError, match="does not take the language 'tlh'"):
-        open_recogniser(f"whisper={tiny_whisper}").transcribe(bursts(4000), "tlh")
+        open_recognizer(f"whisper={tiny_whisper}").transcribe(bursts(4000), "tlh")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
@@ -177,7 +177,7 @@ def test_a_damaged_or_incomplete_folder_is_refused(tiny_whisper, tmp_path, name,
     if content is not None:
         (folder / name).write_bytes(content)
     with pytest.raises(CheckpointError, match="damaged"):
-        open_recogniser(f"whisper={folder}").transcribe(bursts(4000), "en")
+        open_recognizer(f"whisper={folder}").transcribe(bursts(4000), "en")
 
 
 def test_weights_that_are_missing_are_not_drawn_at_random(tiny_whisper, tmp_path):
@@ -187,23 +187,23 @@ def test_weights_that_are_missing_are_not_drawn_at_random(tiny_whisper, tmp_path
     del weights["model.encoder.conv1.weight"]
     safetensors.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match=r"lacks 1 of Whisper's weights.*conv1\.weight"):
-        open_recogniser(f"whisper={folder}").transcribe(bursts(4000), "en")
+        open_recognizer(f"whisper={folder}").transcribe(bursts(4000), "en")
 
 
 def test_pocketsphinx_takes_any_clip_and_forgets_earlier_ones():
     pytest.importorskip("pocketsphinx")
-    recogniser = open_recogniser("pocketsphinx")
-    first = recogniser.transcribe(babble(1, 24_000), "en")
+    recognizer = open_recognizer("pocketsphinx")
+    first = recognizer.transcribe(babble(1, 24_000), "en")
     assert first
     for clip in (np.zeros(0), np.zeros(20), np.zeros(8000), 5 * babble(11, 8000)):
-        assert isinstance(recogniser.transcribe(clip.astype(np.float32)), str)
-    assert recogniser.transcribe(babble(1, 24_000), "en-US") == first
+        assert isinstance(recognizer.transcribe(clip.astype(np.float32)), str)
+    assert recognizer.transcribe(babble(1, 24_000), "en-US") == first
 
 
 def test_pocketsphinx_knows_english_only():
     pytest.importorskip("pocketsphinx")
     with pytest.raises(DataError, match="English only, not 'de'; use whisper"):
-        open_recogniser("pocketsphinx").transcribe(bursts(4000), "de")
+        open_recognizer("pocketsphinx").transcribe(bursts(4000), "de")
 
 
 @pytest.mark.skipif(DATA is None, reason="SEMANTICODEC_DATA names no folder with the eval set")
@@ -212,13 +212,13 @@ def test_pocketsphinx_hears_most_words_of_clear_readings():
     folder = Path(DATA or "", "eval")
     lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines]
-    recogniser = open_recogniser("pocketsphinx")
+    recognizer = open_recognizer("pocketsphinx")
     errors = num_words = 0
     for path, _, language, transcript in rows:
         if Path(path).stem not in ("LJ001-0001", "1998-15444-0001"):
             continue
         wav, _ = soundfile.read(folder / path, dtype="float32")
-        wrong, words = word_errors(transcript, recogniser.transcribe(wav, language))
+        wrong, words = word_errors(transcript, recognizer.transcribe(wav, language))
         errors, num_words = errors + wrong, num_words + words
     assert num_words == 44
     assert 0.0 < errors / num_words < 0.4

@@ -1,4 +1,4 @@
-"""The boxes after the quantizers in onnxruntime, in place of torch's: faster on CPUs in float32.
+"""The modules after the quantizers in onnxruntime, in place of torch's: faster on CPUs in float32.
 
 Measured on one AMD core, onnxruntime over torch: T-UNet step 1.8 to 2.0 times as fast in the
 built-in model and 1.2 to 1.4 at official size, VAE decoder 1.1 to 1.3 and 0.9, vocoder 1.2 and 1.1.
@@ -14,7 +14,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from semanticodec.decoder.unet import PreparedContext, TUNet
-from semanticodec.layers.stacking import positions_per_window
 from semanticodec.runtimes.onnx_export import check_exportable, graph_bytes
 from semanticodec.runtimes.onnx_graphs import context_tensors, decoder_graphs
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
@@ -27,8 +26,8 @@ class OnnxStep:
     """Stands for `TUNet.forward`; the context is still prepared by the T-UNet.
 
     Args:
-        unet: whose step it is.
-        session: of the step's graph.
+        unet: the T-UNet whose step it is.
+        session: inference session of the step's graph.
     """
 
     def __init__(self, unet: TUNet, session: Any) -> None:
@@ -48,20 +47,20 @@ class OnnxStep:
         return run_session(self._session, inputs)
 
 
-class OnnxBox:
-    """Stands for the forward pass of a box of one input.
+class OnnxModule:
+    """Stands for the forward pass of a module with one input.
 
     Args:
-        name: of the input in the graph.
-        session: of the graph.
+        name: name of the input in the graph.
+        session: inference session of the graph.
     """
 
     def __init__(self, name: str, session: Any) -> None:
         self._name = name
         self._session = session
 
-    def __call__(self, features: Tensor) -> Tensor:
-        """Return what the box returns."""
+    def __call__(self, features: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        """Return what the module returns."""
         return run_session(self._session, {self._name: features})
 
 
@@ -69,7 +68,7 @@ def use_onnxruntime(codec: SemantiCodec) -> None:
     """Let T-UNet, VAE decoder and vocoder of a codec run in onnxruntime from now on.
 
     Args:
-        codec: on the CPU, in float32; moved elsewhere, the boxes would not follow.
+        codec: on the CPU, in float32; moved elsewhere, the modules would not follow.
     Raises:
         ConfigError: a codec elsewhere or in another precision.
         MissingDependencyError: without the packages of the extra `[onnx]`.
@@ -77,13 +76,13 @@ def use_onnxruntime(codec: SemantiCodec) -> None:
     require("onnxruntime", "running ONNX graphs")
     check_exportable(codec)
     decoder = codec.decoder
-    graphs = decoder_graphs(decoder, positions_per_window(codec.config.encoder.stack_factor))
+    graphs = decoder_graphs(decoder, codec.format.positions_per_window)
     sessions = {name: open_session(graph_bytes(graph)) for name, graph in graphs.items()}
     _replace_forward(decoder.unet, OnnxStep(decoder.unet, sessions["unet"]))
-    _replace_forward(decoder.vae, OnnxBox("latent", sessions["vae"]))
-    _replace_forward(decoder.vocoder, OnnxBox("mel", sessions["vocoder"]))
+    _replace_forward(decoder.vae, OnnxModule("latent", sessions["vae"]))
+    _replace_forward(decoder.vocoder, OnnxModule("mel", sessions["vocoder"]))
 
 
-def _replace_forward(box: nn.Module, forward: OnnxStep | OnnxBox) -> None:
+def _replace_forward(module: nn.Module, forward: OnnxStep | OnnxModule) -> None:
     # On the instance: its weights, their names and its other methods stay what they are.
-    box.forward = forward
+    module.forward = forward

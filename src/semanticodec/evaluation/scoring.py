@@ -43,7 +43,7 @@ class Task:
         return {"system": self.system, "clip": self.clip.name, "domain": self.clip.domain}
 
 
-class Bench:
+class Scorer:
     """Holds the metrics and the one system that is being measured; the last one makes room.
 
     Args:

@@ -1,0 +1,253 @@
+"""What a codec consists of: its modules, their weights, and what is known about both.
+
+config.json, *.safetensors | official checkpoints | a Hub id  ->  fbank, encoder, decoder
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from semanticodec.audio.fbank import Fbank
+from semanticodec.checkpoints.fingerprint import CurrentFingerprint
+from semanticodec.checkpoints.hub import download_official
+from semanticodec.checkpoints.official import load_official
+from semanticodec.checkpoints.pretrained import (
+    choose_vocabulary,
+    load_state,
+    model_folder,
+    read_setting,
+    read_weights,
+    write_model,
+)
+from semanticodec.config import CodecConfig
+from semanticodec.decoder.decoder import Decoder
+from semanticodec.decoder.sampling import (
+    SamplingConfig,
+    SamplingValue,
+    choose_sampling,
+    qualities,
+)
+from semanticodec.device import checked_device, checked_dtype
+from semanticodec.encoder.encoder import Encoder
+from semanticodec.errors import ConfigError
+from semanticodec.layers.surroundings import check_fork, float32_default
+from semanticodec.layers.uninitialized import Uninitialized
+from semanticodec.runtimes.onednn import use_onednn
+from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat, vocab_size_of
+
+CodecT = TypeVar("CodecT", bound="CodecBase")
+
+
+class CodecBase(Formatted, nn.Module):
+    """The modules of a codec, loaded and saved; `SemantiCodec` encodes and decodes with them.
+
+    Attributes:
+        config: sizes of all modules.
+        format: token rate, vocabularies and sample rate of its codes.
+        fbank: filter bank, the encoder's input.
+        encoder: everything left of the codes in the paper's Figure 2.
+        decoder: everything right of them.
+    """
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        vocab_sizes = config.encoder.semantic.vocab_sizes
+        if len(vocab_sizes) != 1:
+            raise ConfigError(
+                f"a codec has one semantic vocabulary, not {vocab_sizes}; "
+                "choose one with semantic_vocab_size"
+            )
+        self.config = config
+        self.format = TokenFormat(
+            config.token_rate,
+            semantic_vocab_size=vocab_sizes[0],
+            acoustic_vocab_size=vocab_size_of(config.encoder.quantizer.codebook_size),
+        )
+        self._fingerprint = CurrentFingerprint()
+        with float32_default():
+            self.fbank = Fbank(config.encoder.audiomae.num_mel_bins)
+            self.encoder = Encoder(config.encoder)
+            self.decoder = Decoder(config.decoder)
+        use_onednn(self.eval().requires_grad_(False))
+
+    @classmethod
+    def from_pretrained(
+        cls: type[CodecT],
+        source: str | os.PathLike[str] | None = None,
+        *,
+        token_rate: int | None = None,
+        semantic_vocab_size: int | None = None,
+        device: str | torch.device = "cpu",
+        dtype: str | torch.dtype = "float32",
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+    ) -> CodecT:
+        """Return the built-in model, or one from a folder or the Hub.
+
+        Args:
+            source: None for the built-in model; a folder with config.json; or a Hub id.
+            token_rate: 25, 50 or 100 where the model offers several (default: its own).
+            semantic_vocab_size: where it offers several (default: the largest).
+            device: where to compute, or "auto" for the fastest device present.
+            dtype: precision of everything after the quantizers; the encoder stays float32.
+            revision: branch, tag or commit of a Hub model.
+            cache_dir: folder of the Hub's files (default: the Hub client's own).
+            local_files_only: take a Hub model from that folder alone.
+            token: access token of the Hub, or whether to use the one that is stored.
+        Raises:
+            CheckpointError: files missing, damaged or of another model.
+            ConfigError: a setting that the model does not offer, or no such device.
+        """
+        folder = model_folder(
+            source,
+            revision,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        config, files = read_setting(folder, token_rate)
+        config = choose_vocabulary(config, semantic_vocab_size)
+        return cls._from_state(config, lambda: read_weights(files, config), device, dtype)
+
+    @classmethod
+    def from_official(
+        cls: type[CodecT],
+        *,
+        encoder: str | os.PathLike[str] | None = None,
+        decoder: str | os.PathLike[str] | None = None,
+        codebook: str | os.PathLike[str] | None = None,
+        token_rate: int = 100,
+        semantic_vocab_size: int = 16384,
+        device: str | torch.device = "cpu",
+        dtype: str | torch.dtype = "float32",
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+    ) -> CodecT:
+        """Return the official system from its checkpoint files, or through the Hub's cache.
+
+        The official weights are licensed for non-commercial use (AudioMAE CC-BY-NC, AudioLDM 2
+        CC-BY-NC-SA); they are never part of this package.
+
+        Args:
+            encoder: `encoder.ckpt`; give all three files, or none to use the Hub.
+            decoder: `decoder.ckpt`.
+            codebook: the semantic codebook's `.npy`.
+            token_rate: 25, 50 or 100.
+            semantic_vocab_size: which codebook to take from the Hub.
+            device: where to compute, or "auto" for the fastest device present.
+            dtype: precision of everything after the quantizers; the encoder stays float32.
+            revision: branch, tag or commit on the Hub.
+            cache_dir: folder of the Hub's files (default: the Hub client's own).
+            local_files_only: take the files from that folder alone.
+            token: access token of the Hub, or whether to use the one that is stored.
+        Raises:
+            CheckpointError: a file that is missing, truncated, unsafe or of another model.
+            ConfigError: some of the three files given, but not all; or no such device.
+        """
+        given = [path for path in (encoder, decoder, codebook) if path is not None]
+        if len(given) not in (0, 3):
+            raise ConfigError(
+                f"{len(given)} of the three official files were given; give encoder, decoder and "
+                "codebook, or none of them to use the Hub"
+            )
+        if given:
+            files = [Path(path) for path in given]
+        else:
+            files = download_official(
+                token_rate,
+                semantic_vocab_size,
+                revision=revision,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+                token=token,
+            )
+        config, state = load_official(*files, token_rate=token_rate)
+        return cls._from_state(config, lambda: state, device, dtype)
+
+    @classmethod
+    def _from_state(
+        cls: type[CodecT],
+        config: CodecConfig,
+        read_state: Callable[[], dict[str, Tensor]],
+        device: str | torch.device,
+        dtype: str | torch.dtype,
+    ) -> CodecT:
+        device, dtype = checked_device(device), checked_dtype(dtype)
+        check_fork()
+        with Uninitialized(), torch.device("cpu"):
+            codec = cls(config)
+            load_state(codec, read_state())
+        codec.to(device)
+        codec.decoder.to(dtype)
+        return codec.eval().requires_grad_(False)
+
+    def save_pretrained(
+        self, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None
+    ) -> Path:
+        """Write config.json and model.safetensors, which `from_pretrained` loads.
+
+        Args:
+            folder: created if missing.
+            dtype: precision of the stored floats (None keeps theirs).
+        """
+        return write_model(folder, self.config, self.state_dict(), dtype=dtype)
+
+    @property
+    def model_fingerprint(self) -> bytes:
+        """8 bytes that name the encoder's weights as they are now; codes carry them."""
+        return self._fingerprint.of(self.encoder)
+
+    @model_fingerprint.setter
+    def model_fingerprint(self, name: bytes) -> None:
+        self._fingerprint.set(self.encoder, name)
+
+    @property
+    def num_codebooks(self) -> int:
+        """Streams of codes: semantic and acoustic; `vocab_sizes` has their sizes."""
+        return NUM_STREAMS
+
+    @property
+    def qualities(self) -> dict[str, SamplingConfig]:
+        """The settings behind "draft", "standard" and "best"; some may be the same."""
+        config = self.config.decoder
+        return qualities(config.sampling, config.sampling_presets)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the codec computes."""
+        return self.decoder.latent_scale.device
+
+    def sampling(
+        self,
+        sampling: SamplingConfig | str | None = None,
+        *,
+        quality: str | None = None,
+        **settings: SamplingValue,
+    ) -> SamplingConfig:
+        """Return how `decode` samples with these arguments, the model's defaults filled in."""
+        if sampling is not None and quality is not None:
+            raise ConfigError("sampling and quality were given; one of them says how to sample")
+        config = self.config.decoder
+        chosen = sampling or quality or "standard"
+        return choose_sampling(config.sampling, config.sampling_presets, chosen, **settings)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CodecBase:
+        """Move all modules, and change the precision of the decoder alone."""
+
+        def without_precision(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        for module in self.children():
+            module._apply(fn if module is self.decoder else without_precision)
+        return self
