@@ -17,7 +17,7 @@ from benchmarks.common import add_common_options, written_json
 from benchmarks.process import run_command, run_python
 from benchmarks.sound import write_sound
 from benchmarks.tables import seconds_text
-from semanticodec.benchmark.sound import synthesise
+from semanticodec.benchmark.sound import synthesize
 from semanticodec.evaluation.tables import plain_table
 from semanticodec.token_format import SAMPLE_RATE
 
@@ -29,7 +29,7 @@ GOALS = {"--help": 0.3, "info": 0.3, "encode": 4.0, "decode": None}
 def commands(folder: Path) -> dict[str, list[str]]:
     """Return the arguments of every command, in an order in which inputs are there."""
     clip, codes, decoded = (str(folder / name) for name in ("clip.wav", "clip.smtc", "out.wav"))
-    write_sound(clip, [synthesise(round(CLIP_S * SAMPLE_RATE))])
+    write_sound(clip, [synthesize(round(CLIP_S * SAMPLE_RATE))])
     return {
         "encode": ["encode", clip, "-o", codes, "--overwrite", "-q"],
         "decode": ["decode", codes, "-o", decoded, "--overwrite", "-q"],

@@ -132,11 +132,11 @@ def encode_file(codec: Codec, path: str | os.PathLike[str]) -> Int[Tensor, "1 L 
     length = num_tokens(len(wav), codec.format.stack_factor)
     # Always some padding: a whole number of windows gains a silent one.
     padded = F.pad(wav, (0, WINDOW_SAMPLES - len(wav) % WINDOW_SAMPLES))
-    centred = (padded - padded.mean()).to(codec.device)
+    centered = (padded - padded.mean()).to(codec.device)
     num_windows = math.ceil(length / codec.format.positions_per_window)
     tokens = []
     for start in range(0, num_windows * WINDOW_SAMPLES, WINDOW_SAMPLES):
-        window = centred[start : start + WINDOW_SAMPLES + LOOKAHEAD_SAMPLES]
+        window = centered[start : start + WINDOW_SAMPLES + LOOKAHEAD_SAMPLES]
         fbank = window_fbank(codec.fbank, window.unsqueeze(0))
         codes = codec.encoder.encode(fbank, codec.semantic_vocab_size)
         tokens.append(torch.stack(codes, dim=-1))
