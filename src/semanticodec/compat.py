@@ -1,7 +1,7 @@
 """Drop-in for the official class: its lengths, windows, noise and resampling, as they are.
 
 Everything here differs on purpose from `codec`, which does the right thing instead. Weights and
-boxes are the same; only the rules around them are the release's.
+modules are the same; only the rules around them are the release's.
 
     path -> channel 0 -> sinc resampling -> padding, mean -> windows -> Encoder -> tokens, cut
     tokens -> windows -> Decoder (eta 1, no seed) -> 163 872 samples each -> overlap-add -> cut
@@ -55,7 +55,7 @@ class SemantiCodec:
     """The official class with its constructor, `encode` and `decode` (upstream `SemantiCodec`).
 
     Attributes:
-        codec: the codec whose boxes compute; reach the rest of this package through it.
+        codec: the codec whose modules compute; reach the rest of this package through it.
         ddim_sample_step: requested steps; counts that do not divide 1000 run more, as upstream.
         cfg_scale: guidance scale.
     """

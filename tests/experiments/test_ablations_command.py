@@ -38,10 +38,10 @@ LABELS = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Boxes, audio, a suite of one clip, and a task of two classes."""
+    """Modules, audio, a suite of one clip, and a task of two classes."""
     place = tmp_path_factory.mktemp("place")
     for name, make in MAKERS.items():
-        make(place / "boxes" / name)
+        make(place / "modules" / name)
     write_audio(place / "data", seconds=(3.0,))
     write_clip(place / "suite" / "1.wav")
     lines = ["path,label,split"]
@@ -67,13 +67,9 @@ def measured(monkeypatch):
     return noted
 
 
-def boxes(place, *names):
-    folders = ((name, place / "boxes" / name) for name in names or MAKERS)
-    return [f"--module={name}={folder}" for name, folder in folders]
-
-
 def modules(place, *names):
-    return [word.replace("--module", "--module") for word in boxes(place, *names)]
+    folders = ((name, place / "modules" / name) for name in names or MAKERS)
+    return [f"--module={name}={folder}" for name, folder in folders]
 
 
 def command(name, out, *words):
@@ -119,7 +115,7 @@ def model(place, tmp_path_factory):
     """A model of two vocabularies."""
     out = tmp_path_factory.mktemp("model")
     words = ["train", "codec", "--recipe", "tiny", "--steps", "1", "--quiet", "--out", str(out)]
-    assert main([*words, "--data", str(place / "data"), *boxes(place)]) == 0
+    assert main([*words, "--data", str(place / "data"), *modules(place)]) == 0
     return out / "export"
 
 
