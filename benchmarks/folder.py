@@ -95,9 +95,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--clips", type=int, default=NUM_CLIPS, help="default: %(default)s")
     parser.add_argument(
-        "--seconds", type=float, nargs="+", default=SECONDS, help="of a clip: 10.24 5 2"
+        "--clips",
+        type=int,
+        default=NUM_CLIPS,
+        metavar="N",
+        help="number of clips (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        nargs="+",
+        default=SECONDS,
+        metavar="S",
+        help="lengths of the clips in seconds (default: 10.24 5 2)",
     )
     add_common_options(parser)
     args = parser.parse_args()

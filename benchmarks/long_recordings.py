@@ -131,10 +131,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--minutes", type=float, nargs="+", default=MINUTES, metavar="M", help="default: 1 10 60"
+        "--minutes",
+        type=float,
+        nargs="+",
+        default=MINUTES,
+        metavar="M",
+        help="lengths of the recordings in minutes (default: 1 10 60)",
     )
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="also draw the curves, as .png or .svg"
+        "--picture", type=Path, metavar="FILE", help="picture of the curves, .png or .svg"
     )
     add_common_options(parser)
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """How long the commands take from a cold start: help, info, encode and decode of a short clip.
 
     python -m benchmarks.startup                  five runs of each: about a minute
-    python -m benchmarks.startup --runs 9 --json startup.json
+    python -m benchmarks.startup --runs 9 -o startup.json
 
 Every run is a process of its own. Help and info have to answer without loading torch.
 """
@@ -83,7 +83,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=5, help="of each command (default: 5)")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=5,
+        metavar="N",
+        help="number of runs of each command (default: %(default)s)",
+    )
     add_common_options(parser)
     args = parser.parse_args()
     model = [] if args.model is None else ["--model", args.model]

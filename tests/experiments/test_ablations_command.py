@@ -114,7 +114,7 @@ def trained(place, tmp_path_factory):
 def model(place, tmp_path_factory):
     """A model of two vocabularies."""
     out = tmp_path_factory.mktemp("model")
-    words = ["train", "codec", "--recipe", "tiny", "--steps", "1", "--quiet", "--out", str(out)]
+    words = ["train", "codec", "--recipe", "tiny", "--steps", "1", "--quiet", "-o", str(out)]
     assert main([*words, "--data", str(place / "data"), *modules(place)]) == 0
     return out / "export"
 
@@ -241,7 +241,7 @@ def test_a_grid_grows_without_measuring_twice(place, model, tmp_path, capfd, mea
     words = ["--model", model, "--suite", place / "suite", "--metrics", "mel"]
     steps = ("--num-steps", "1,2")
     status, results, errors = run(
-        capfd, "guidance-steps", tmp_path, *words, *steps, "--guidance", 1
+        capfd, "guidance-steps", tmp_path, *words, *steps, "--guidance-scale", 1
     )
     assert (status, errors) == (0, "")
     assert [row["settings"] for row in results["rows"]] == [
@@ -250,7 +250,7 @@ def test_a_grid_grows_without_measuring_twice(place, model, tmp_path, capfd, mea
     ]
     assert [row["details"]["num_steps"] for row in results["rows"]] == [1, 2]
     assert len(measured) == 2
-    more = ("--guidance", "1,2.5")
+    more = ("--guidance-scale", "1,2.5")
     status, results, _ = run(capfd, "guidance-steps", tmp_path, *words, *steps, *more)
     assert status == 0 and len(results["rows"]) == 4 and len(measured) == 4
     rows = list(csv.DictReader((tmp_path / "results.csv").open()))
@@ -263,7 +263,7 @@ def test_a_grid_grows_without_measuring_twice(place, model, tmp_path, capfd, mea
 def test_a_setting_that_the_model_lacks_is_named_and_the_others_go_on(
     place, model, tmp_path, capfd
 ):
-    words = ["--model", model, "--suite", place / "suite", "--metrics", "mel", "--guidance", 1]
+    words = ["--model", model, "--suite", place / "suite", "--metrics", "mel", "--guidance-scale", 1]
     words += ["--num-steps", "1,2000"]
     status, results, errors = run(capfd, "guidance-steps", tmp_path, *words)
     assert status == 1
@@ -340,7 +340,7 @@ def test_mistakes_are_explained(name, words, message, tmp_path, capfd):
     assert message in errors and errors.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["--guidance", "1,x"], ["--guidance", "-1"], ["--steps", "0"]])
+@pytest.mark.parametrize("words", [["--guidance-scale", "1,x"], ["--guidance", "-1"], ["--steps", "0"]])
 def test_lists_that_are_none_are_refused(words, tmp_path, capfd):
     with pytest.raises(SystemExit) as stopped:
         run(capfd, "guidance-steps", tmp_path, *words)

@@ -213,7 +213,7 @@ def _claim(folder: Path, description: Mapping[str, Any]) -> None:
             keys = [key for key in wanted if found.get(key) != wanted[key]]
             raise ConfigError(
                 f"{folder} holds windows of another origin (other {', '.join(keys)}). Delete that "
-                "folder, or choose another --out."
+                "folder, or choose another --output."
             )
         return
     if distributed.is_main():
