@@ -1,4 +1,4 @@
-"""`semanticodec evaluate ...`: quality of decoded audio, and what features know of sounds."""
+"""`semanticodec evaluate ...`: quality of decoded audio, and what features tell about sounds."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command and what can be evaluated."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure codecs as the paper does: quality and semantics",
-        description="Measure codecs as the paper does: quality and semantics.",
+        help="measure codecs as the paper does: quality, semantics and features",
+        description="Measure codecs as the paper does: quality, semantics and features.",
     )
     evaluations = parser.add_subparsers(dest="evaluation", metavar="WHAT", required=True)
     for module in EVALUATIONS.values():

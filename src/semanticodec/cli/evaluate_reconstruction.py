@@ -60,7 +60,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the evaluation's arguments."""
     parser = subparsers.add_parser(
         "reconstruction",
-        help="quality of decoded audio (Table II)",
+        help="measure the quality of decoded audio (Table II)",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -109,10 +109,12 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--save-audio",
         type=Path,
         metavar="FOLDER",
-        help="directory for what systems made, as FOLDER/SYSTEM/CLIP.flac",
+        help="folder for the decoded audio, as FOLDER/SYSTEM/CLIP.flac",
     )
     group.add_argument(
-        "--overwrite", action="store_true", help="forget what the output directory holds"
+        "--overwrite",
+        action="store_true",
+        help="discard the results that the output directory holds",
     )
     add_report_options(group)
 

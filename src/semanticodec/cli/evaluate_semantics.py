@@ -46,7 +46,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the command's arguments."""
     parser = subparsers.add_parser(
         "semantics",
-        help="accuracy of a small classifier on the features (Table III)",
+        help="measure the accuracy of a small classifier on features (Table III)",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,7 +56,7 @@ def add_parser(subparsers: Subparsers) -> None:
         type=Path,
         required=True,
         metavar="FOLDER",
-        help="task folders, or folders of such",
+        help="folders of tasks, or folders that hold several",
     )
     parser.add_argument(
         "--features",
@@ -74,7 +74,13 @@ def add_parser(subparsers: Subparsers) -> None:
         help="folds to test on, or TASK=all (default: all, but of ESC-50 only folds 4 and 5, "
         "because the built-in model was trained on sounds of the other folds)",
     )
-    parser.add_argument("--seeds", type=positive_int, default=3, help="number of networks per fold")
+    parser.add_argument(
+        "--seeds",
+        type=positive_int,
+        default=3,
+        metavar="N",
+        help="number of networks per fold (default: %(default)s)",
+    )
     parser.add_argument(
         "--limit",
         type=positive_int,

@@ -39,7 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FOLDER", help="folder of the ONNX files"
+        "-o", "--output", required=True, metavar="FOLDER", help="output folder of the ONNX files"
     )
     parser.add_argument(
         "--check",

@@ -63,7 +63,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object per input, with its status: done or failed",
+        help="report one JSON object per input, with its status: done or failed",
     )
 
 

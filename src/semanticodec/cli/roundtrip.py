@@ -58,7 +58,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "beside each output file with the suffix .png",
     )
     parser.add_argument(
-        "--plot-output", metavar="PNG", help="name of the picture, for a single input"
+        "--plot-output", metavar="PNG", help="path of the picture, for a single input"
     )
     add_decode_options(parser)
     add_model_options(parser)

@@ -183,12 +183,12 @@ def _train(recipe: Recipe, options: RunOptions, device: torch.device, rank: Rank
             save_snapshot(checkpoints, trainer.snapshot(record))
         distributed.barrier()
 
-    with _monitor(recipe, options, trainer.step) as monitor, _stop_signals() as is_signalled:
+    with _monitor(recipe, options, trainer.step) as monitor, _stop_signals() as is_signaled:
         trainer.fit(
             loader,
             monitor=monitor,
             save=save,
-            should_stop=lambda: is_signalled() or clock.is_over(options.minutes),
+            should_stop=lambda: is_signaled() or clock.is_over(options.minutes),
         )
     export = options.out / "export" if distributed.is_main() else None
     if export is not None:
