@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.evaluate_options import (
     SOME_FAILED,
@@ -20,9 +19,7 @@ from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.errors import ConfigError
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "measure the accuracy of a small classifier on features (Table III)"
 DESCRIPTION = """\
 Train a small classifier on features averaged over time, by the protocol of the HEAR benchmark,
 and report its accuracy on every task. An interrupted run resumes with the same command.
@@ -42,14 +39,8 @@ columns path, label, and fold or split.
 """
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "semantics",
-        help="measure the accuracy of a small classifier on features (Table III)",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     parser.add_argument(
         "--tasks",
         nargs="+",

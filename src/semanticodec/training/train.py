@@ -5,7 +5,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, runtime_checkable
@@ -14,6 +14,7 @@ import torch
 
 from semanticodec.config import config_from_dict, config_to_dict
 from semanticodec.errors import ConfigError
+from semanticodec.runs import described, differences
 from semanticodec.training import distributed
 from semanticodec.training.data import CropConfig, CropSource, Loader, Rank, Source
 from semanticodec.training.monitor import Monitor
@@ -271,27 +272,19 @@ def _record(recipe: Recipe, clock: _Clock, step: int, world_size: int) -> dict[s
 
 def _check_same_run(description: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
     """Refuse to go on with other weights' settings; steps, rates and batches may change."""
-    differing = None
-    if description.get("stage") != recipe.stage.__name__:
-        differing = "stage"
-    elif _stage_config(description, recipe) != recipe.stage_config:
-        differing = "stage_config"
-    if differing is not None:
+    recorded = {name: description.get(name, {}) for name in ("stage", "stage_config")}
+    with suppress(ConfigError):  # settings of another stage, or of a newer version
+        # Those that did not exist then have their defaults.
+        earlier = config_from_dict(type(recipe.stage_config), recorded["stage_config"])
+        recorded["stage_config"] = config_to_dict(earlier)
+    ours = recipe.describe()
+    found = differences(recorded, {name: ours[name] for name in recorded})
+    if found:
         raise ConfigError(
-            f"{out} holds a run of {description.get('recipe')} whose {differing} differs from "
-            f"{recipe.name}'s. Resume with the same recipe or choose another --output."
+            f"{out} holds a run of {description.get('recipe')} whose "
+            f"{found[0].name.partition('.')[0]} differs from {recipe.name}'s ({described(found)}). "
+            "Resume with the same recipe or choose another --output."
         )
-
-
-def _stage_config(description: Mapping[str, Any], recipe: Recipe) -> Any:
-    """Return the settings of an earlier run, None where they are none of the recipe's stage.
-
-    Settings that did not exist then have their defaults.
-    """
-    try:
-        return config_from_dict(type(recipe.stage_config), description.get("stage_config", {}))
-    except ConfigError:
-        return None
 
 
 @contextmanager
