@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind people tell apart too.
+# Okabe and Ito's colors, which color-blind people tell apart too.
 COLORS = {
     "fbank": "#E69F00",
     "audiomae": "#0072B2",

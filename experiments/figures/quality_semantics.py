@@ -280,7 +280,7 @@ def _draw_point(axes: Axes, point: Point, side: int) -> None:
 
 
 def _colors(point: Point) -> tuple[str, str]:
-    """Return the colours of a bubble's edge and inside."""
+    """Return the colors of a bubble's edge and inside."""
     if point.paper_codec is None:
         return OUR_COLOR, OUR_COLOR
     return PAPER_COLORS.get(point.paper_codec, GREY), "none"

@@ -1,7 +1,7 @@
 """The paper's Figure 5: log-STFT spectrograms of recordings and of what systems make of them.
 
               original   system 1   system 2
-    clip 1      [..]       [..]       [..]          seconds to the right, kHz upwards, one colour
+    clip 1      [..]       [..]       [..]          seconds to the right, kHz upwards, one color
     clip 2      [..]       [..]       [..]          scale: dB below the loudest of the original
 
 A single clip takes as many rows as its systems need.
