@@ -14,9 +14,9 @@ from semanticodec.cli.evaluate_options import (
     add_metric_options,
     add_output,
     add_report_options,
-    current_specs,
     measuring_settings,
 )
+from semanticodec.cli.old_specs import current_form, current_specs
 from semanticodec.cli.options import positive_int
 from semanticodec.cli.report import DONE
 from semanticodec.errors import ConfigError
@@ -115,7 +115,6 @@ def run(args: argparse.Namespace) -> int:
     from semanticodec.evaluation import report
     from semanticodec.evaluation.reconstruction import evaluate, num_failures
     from semanticodec.evaluation.suites import open_suite
-    from semanticodec.evaluation.systems.specs import current_form
 
     settings = replace(
         measuring_settings(args),

@@ -12,8 +12,8 @@ from semanticodec.cli.evaluate_options import (
     add_device,
     add_output,
     add_report_options,
-    current_specs,
 )
+from semanticodec.cli.old_specs import current_form_of_features, current_specs
 from semanticodec.cli.options import checked_device, positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
@@ -100,7 +100,6 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
-    from semanticodec.evaluation.semantics.embeddings import current_form_of_features
     from semanticodec.evaluation.semantics.probe import ProbeSettings
     from semanticodec.evaluation.semantics.report import score_table, troubles
     from semanticodec.evaluation.semantics.run import (
