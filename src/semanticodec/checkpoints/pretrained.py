@@ -176,12 +176,7 @@ def write_model(
         dtype: precision of the stored weights (None keeps theirs). With one of 16 bits, semantic
             codebooks that lie on the grid of `codebook_grid` take 8, without a change of value.
     """
-    target = Path(folder)
-    write_weights(target / WEIGHTS_NAME, state, dtype)
-    rate = str(config.token_rate)
-    setting = {"config": config_to_dict(config), "weights": [WEIGHTS_NAME]}
-    write_index(target, {"default_token_rate": config.token_rate, "token_rates": {rate: setting}})
-    return target
+    return write_models(folder, [(config, {Path(WEIGHTS_NAME).stem: state})], dtype=dtype)
 
 
 def write_models(
@@ -207,7 +202,8 @@ def write_models(
             written.add(name)
         weights = [f"{name}.safetensors" for name in files]
         rates[str(config.token_rate)] = {"config": config_to_dict(config), "weights": weights}
-    write_index(target, {"default_token_rate": int(next(iter(rates))), "token_rates": rates})
+    index = {"default_token_rate": int(next(iter(rates))), "token_rates": rates}
+    write_json(target / CONFIG_NAME, {"format": FORMAT, **index})
     return target
 
 
@@ -240,8 +236,3 @@ def _stored_tensor(key: str, tensor: Tensor, dtype: torch.dtype | None) -> Tenso
     is_fragile = is_scale or key.startswith(FULL_PRECISION)
     is_reduced = tensor.is_floating_point() and not is_fragile
     return tensor.detach().to("cpu", dtype if is_reduced else None).contiguous()
-
-
-def write_index(folder: Path, index: dict[str, Any]) -> None:
-    """Write a model folder's `config.json` atomically."""
-    write_json(folder / CONFIG_NAME, {"format": FORMAT, **index})
