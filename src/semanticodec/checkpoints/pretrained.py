@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from semanticodec.checkpoints.codebook_grid import SCALE_SUFFIX, from_int8, to_int8
+from semanticodec.checkpoints.hub import ANY_ACCESS, HubAccess, download_model
 from semanticodec.checkpoints.index import (
     CONFIG_NAME,
     DEFAULT_MODEL,
@@ -45,21 +46,13 @@ FULL_PRECISION = (
 
 
 def model_folder(
-    source: str | os.PathLike[str] | None = None,
-    revision: str | None = None,
-    *,
-    cache_dir: str | os.PathLike[str] | None = None,
-    local_files_only: bool = False,
-    token: str | bool | None = None,
+    source: str | os.PathLike[str] | None = None, access: HubAccess = ANY_ACCESS
 ) -> Path:
     """Return the folder that holds a model.
 
     Args:
         source: None for the built-in model, a folder, or a Hub id `owner/name`.
-        revision: branch, tag or commit of a Hub model.
-        cache_dir: folder of the Hub's files (default: the Hub client's own).
-        local_files_only: take a Hub model from that folder alone.
-        token: access token of the Hub, or whether to use the one that is stored.
+        access: how the Hub is reached.
     Raises:
         CheckpointError: no such folder, and no Hub model that can be reached.
     """
@@ -72,15 +65,7 @@ def model_folder(
         raise CheckpointError(
             f"{source} is no model folder; give a folder with {CONFIG_NAME}, or a Hub id owner/name"
         )
-    from semanticodec.checkpoints.hub import download_model
-
-    return download_model(
-        str(source),
-        revision=revision,
-        cache_dir=cache_dir,
-        local_files_only=local_files_only,
-        token=token,
-    )
+    return download_model(str(source), access)
 
 
 def _is_hub_id(source: str) -> bool:
