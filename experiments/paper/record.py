@@ -107,7 +107,7 @@ def write_suite(files: Path, domains: Mapping[str, str], suite: Path) -> Iterato
     """
     placed: dict[Path, str] = {}
     for domain, folder in domains.items():
-        recordings = find_recordings(files / folder)
+        recordings = find_recordings(files / folder) if (files / folder).is_dir() else []
         if not recordings:
             known = ", ".join(folders_of(files)) or "none"
             raise DataError(f"{files / folder} holds no recordings; folders with some are {known}")
