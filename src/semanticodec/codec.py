@@ -354,8 +354,10 @@ class SemantiCodec(CodecBase):
                     f"the codes have {name} {theirs}, this model has {ours}; "
                     "decode them with a model of their own setting"
                 )
+        if codes.fingerprint == UNKNOWN_FINGERPRINT:
+            return codes
         ours = self.model_fingerprint
-        if UNKNOWN_FINGERPRINT not in (codes.fingerprint, ours) and codes.fingerprint != ours:
+        if ours not in (UNKNOWN_FINGERPRINT, codes.fingerprint):
             raise CodesError(
                 f"the codes come from model {codes.fingerprint.hex()}, this is {ours.hex()}; "
                 "decode them with the model that made them"

@@ -41,7 +41,16 @@ def test_a_model_is_measured_into_a_folder(tiny_folder, tmp_path, capfd):
 def test_official_sizes_get_random_weights(monkeypatch, capfd):
     config = choose_vocabulary(tiny(), None)
     monkeypatch.setattr(random_models, "official_config", lambda rate, vocabulary: config)
-    words = ("--official", "--modules", "sampler", "decode", "--steps", "2", "--guidance", "1")
+    words = (
+        "--official",
+        "--modules",
+        "sampler",
+        "decode",
+        "--num-steps",
+        "2",
+        "--guidance-scale",
+        "1",
+    )
     words += ("--seconds", "25", "--batch-size", "1", "--dtype", "bfloat16", "--json")
     status, text, err = run(capfd, *words)
     assert (status, err) == (0, "")
