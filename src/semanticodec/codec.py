@@ -45,7 +45,7 @@ class SemantiCodec(CodecBase):
         """Return what is left of recordings after `encode` and `decode`.
 
         Args:
-            audio: as `encode` takes it.
+            audio: recordings, in any form that `encode` takes.
             sample_rate: Hz of arrays (default 16 000); files state their own.
         """
         return self.decode(self.encode(audio, sample_rate))
@@ -80,7 +80,7 @@ class SemantiCodec(CodecBase):
         They carry no gradient themselves; a network on top of them can be trained.
 
         Args:
-            audio: as `encode` takes it.
+            audio: recordings, in any form that `encode` takes.
             layers: "all" = [acoustic, semantic] as the decoder sees them, "semantic" or
                 "acoustic" alone, "continuous": AudioMAE before any quantizer, or "unquantized":
                 as "all", with neither half quantized.
@@ -99,7 +99,7 @@ class SemantiCodec(CodecBase):
         """Return what the two quantizers are given: `quantize` makes the codes of `encode` of it.
 
         Args:
-            audio: as `encode` takes it.
+            audio: recordings, in any form that `encode` takes.
             sample_rate: Hz of arrays (default 16 000).
         """
         encoder = self._recording_encoder()
@@ -114,7 +114,7 @@ class SemantiCodec(CodecBase):
         """Return the codes of latents.
 
         Args:
-            latents: from `encode_latent` of this model.
+            latents: result of this model's `encode_latent`.
         Raises:
             CodesError: latents of another width or length.
         """
@@ -139,7 +139,7 @@ class SemantiCodec(CodecBase):
             layout: "stacked" [B, 2, L], "paired" [B, L, 2] or "interleaved" [B, 2L].
             num_samples: length of each item's audio; None: it fills the positions.
             offset: whether interleaved acoustic ids were moved up by the semantic vocabulary.
-            partial: what becomes of a last column that is not whole: "refuse", "cut" it off, or
+            partial: treatment of a last column that is not whole: "refuse", "cut" it off, or
                 "fill" its missing bands as in the column before (a half position is cut off).
         Raises:
             CodesError: another shape, or ids outside the vocabularies.
@@ -204,9 +204,9 @@ class SemantiCodec(CodecBase):
         Samples may pass ±1 where the recording was loud; clip them before storing integers.
 
         Args:
-            codes: from `encode` of this model; or ids as `codes_from` takes them.
+            codes: result of this model's `encode`, or ids in any form that `codes_from` takes.
             layout: layout of ids: "stacked", "paired" or "interleaved".
-            sampling: how to sample: settings, or the name of a quality.
+            sampling: sampling settings, or the name of a quality.
             quality: "draft", "standard" (default) or "best", in place of `sampling`; see
                 `qualities`.
             seed: random seed of the initial noise and of what `eta` adds.
@@ -273,7 +273,7 @@ class SemantiCodec(CodecBase):
             acoustic: one row per position, as the first half of `features(..., "all")`.
             semantic: likewise, as the second half.
             num_samples: length of the result, or of every item's.
-            sampling: how to sample, as in `decode`.
+            sampling: sampling settings or the name of a quality, as in `decode`.
             options: seed and all others of `decode`.
         Raises:
             CodesError: not as many rows as `num_samples` has positions, or another width.
@@ -291,7 +291,7 @@ class SemantiCodec(CodecBase):
         """Return the waveforms of latents that no quantizer has rounded, the codec's upper bound.
 
         Args:
-            latents: from `encode_latent` of this model.
+            latents: result of this model's `encode_latent`.
             options: sampling, seed and all others of `decode`.
         """
         with undisturbed(self.device):

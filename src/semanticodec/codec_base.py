@@ -93,10 +93,10 @@ class CodecBase(Formatted, nn.Module):
         """Return the built-in model, or one from a folder or the Hub.
 
         Args:
-            source: None for the built-in model; a folder with config.json; or a Hub id.
+            source: folder with config.json, or Hub id; None for the built-in model.
             token_rate: 25, 50 or 100 where the model offers several (default: its own).
-            semantic_vocab_size: where it offers several (default: the largest).
-            device: where to compute, or "auto" for the fastest device present.
+            semantic_vocab_size: entries of the semantic codebook (default: the largest).
+            device: device of the model, or "auto" for the fastest one present.
             dtype: precision of everything after the quantizers; the encoder stays float32.
             revision: branch, tag or commit of a Hub model.
             cache_dir: folder of the Hub's files (default: the Hub client's own).
@@ -143,8 +143,8 @@ class CodecBase(Formatted, nn.Module):
             decoder: `decoder.ckpt`.
             codebook: the semantic codebook's `.npy`.
             token_rate: 25, 50 or 100.
-            semantic_vocab_size: which codebook to take from the Hub.
-            device: where to compute, or "auto" for the fastest device present.
+            semantic_vocab_size: entries of the codebook to take from the Hub.
+            device: device of the model, or "auto" for the fastest one present.
             dtype: precision of everything after the quantizers; the encoder stays float32.
             revision: branch, tag or commit on the Hub.
             cache_dir: folder of the Hub's files (default: the Hub client's own).

@@ -263,7 +263,16 @@ def test_a_grid_grows_without_measuring_twice(place, model, tmp_path, capfd, mea
 def test_a_setting_that_the_model_lacks_is_named_and_the_others_go_on(
     place, model, tmp_path, capfd
 ):
-    words = ["--model", model, "--suite", place / "suite", "--metrics", "mel", "--guidance-scale", 1]
+    words = [
+        "--model",
+        model,
+        "--suite",
+        place / "suite",
+        "--metrics",
+        "mel",
+        "--guidance-scale",
+        1,
+    ]
     words += ["--num-steps", "1,2000"]
     status, results, errors = run(capfd, "guidance-steps", tmp_path, *words)
     assert status == 1
@@ -340,7 +349,9 @@ def test_mistakes_are_explained(name, words, message, tmp_path, capfd):
     assert message in errors and errors.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["--guidance-scale", "1,x"], ["--guidance", "-1"], ["--steps", "0"]])
+@pytest.mark.parametrize(
+    "words", [["--guidance-scale", "1,x"], ["--guidance", "-1"], ["--steps", "0"]]
+)
 def test_lists_that_are_none_are_refused(words, tmp_path, capfd):
     with pytest.raises(SystemExit) as stopped:
         run(capfd, "guidance-steps", tmp_path, *words)

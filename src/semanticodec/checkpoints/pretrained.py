@@ -55,7 +55,7 @@ def model_folder(
     """Return the folder that holds a model.
 
     Args:
-        source: None for the built-in model, a folder, or a Hub id `owner/name`.
+        source: model folder or Hub id `owner/name`; None for the built-in model.
         revision: branch, tag or commit of a Hub model.
         cache_dir: folder of the Hub's files (default: the Hub client's own).
         local_files_only: take a Hub model from that folder alone.

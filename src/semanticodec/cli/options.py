@@ -243,7 +243,7 @@ def load_codec(
     """Return the codec that the model options ask for.
 
     Args:
-        args: with `model`, `device`, `dtype` and `threads`, and `runtime` where it decodes.
+        args: parsed arguments with `model`, `device`, `dtype`, `threads`, and `runtime` to decode.
         token_rate: tokens per second; None for the model's default.
         semantic_vocab_size: entries of the semantic codebook; None for the model's default.
     Raises:

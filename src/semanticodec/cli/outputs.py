@@ -29,7 +29,7 @@ class Task:
     """An input and where its result goes.
 
     Attributes:
-        item: what to read.
+        item: input to read.
         target: the file to write; None for stdout.
     """
 
@@ -49,7 +49,7 @@ def plan(items: Sequence[Input], output: str | None, ending: str) -> list[Task]:
         items: the inputs.
         output: file, folder or `-` that the user gave; None puts each result beside its input
             (and the result of stdin on stdout).
-        ending: what replaces an input's suffix, such as `.smtc`.
+        ending: replacement of an input's suffix, such as `.smtc`.
     Raises:
         ConfigError: several results for one file or for stdout, or a result on top of an input.
     """

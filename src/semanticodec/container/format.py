@@ -84,8 +84,8 @@ class Header(Formatted):
 
         Args:
             format: token rate, vocabularies and sample rate.
-            num_samples: see above.
-            fingerprint: see above.
+            num_samples: see the class.
+            fingerprint: see the class.
             settings: attributes of `TokenFormat` by name, in place of `format` or to change it.
         Raises:
             ContainerError: a setting that the file format does not offer.
@@ -244,7 +244,7 @@ def pack_block(
     Args:
         semantic: codes [L] within the vocabulary.
         acoustic: codes [L] within the vocabulary.
-        header: of the stream.
+        header: header of the stream.
     """
     payload = bitpack.pack(semantic, acoustic, header.semantic_bits, header.acoustic_bits)
     body = _COUNT.pack(len(semantic)) + payload

@@ -80,7 +80,7 @@ class Preconditioning(FullPrecision):
             network: F, of the latents as it shall see them.
             schedule: noise levels.
             latent: noisy latents.
-            timestep: of every item.
+            timestep: timestep of every item.
         """
         shape = (-1, 1, 1, 1)
         signal = schedule.sqrt_alphas_cumprod[timestep].view(shape)

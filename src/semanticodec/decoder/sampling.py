@@ -34,9 +34,9 @@ class Sampler(NamedTuple):
 
     Attributes:
         load: returns its function, called like `sampler.ddim`; imports torch.
-        is_multistep: it extrapolates from earlier steps, and so goes from pure noise to the clean
-            latent without the release's large step to timestep 1 (see `_with_sampler`).
-        takes_eta: it can add noise at each step and takes `eta`.
+        is_multistep: whether it extrapolates from earlier steps and so goes from pure noise to the
+            clean latent without the release's large step to timestep 1 (see `_with_sampler`).
+        takes_eta: whether it can add noise at each step and takes `eta`.
     """
 
     load: Callable[[], Callable[..., Any]]

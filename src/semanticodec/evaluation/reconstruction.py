@@ -43,7 +43,7 @@ class Settings:
 
     Attributes:
         metrics: names from `metrics.METRICS`; None: all that can be computed here.
-        recognizer: what writes down speech for `wer`; see `metrics.recognizers`.
+        recognizer: speech recognizer for `wer`; see `metrics.recognizers`.
         baselines: names of the systems that the others are compared with; empty: the first.
         jobs: number of worker processes.
         threads: CPU threads of each.
@@ -100,7 +100,7 @@ def evaluate(
         suite: the clips.
         specs: the systems, as `open_system` takes them.
         out: folder of the results.
-        settings: how to measure.
+        settings: settings of the measurement.
         open_system: opens a spec, with `threads` and `device`; picklable.
     Returns:
         The content of `results.json`; clips that failed are named there under their system.

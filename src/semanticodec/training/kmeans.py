@@ -62,7 +62,7 @@ def kmeans(
     Args:
         points: one row per point; read in chunks, so they need not fit into memory.
         num_centroids: K.
-        iterations: of Lloyd's algorithm.
+        iterations: number of iterations of Lloyd's algorithm.
         seed: the same seed gives the same centroids.
         on_iteration: called after every iteration (for a progress bar).
     Raises:

@@ -27,7 +27,7 @@ class Recognizer(ABC):
     """Writes down what is said.
 
     Attributes:
-        name: what reports call it; no path.
+        name: name in reports; no path.
     """
 
     name: str
@@ -51,7 +51,7 @@ def open_recognizer(spec: str, *, device: str = "cpu") -> Recognizer:
     Args:
         spec: `pocketsphinx`; `whisper` for openai/whisper-large-v3 from the Hub's cache or the
             Hub; `whisper=` and a folder or a Hub id for another.
-        device: where Whisper runs, such as `cpu` or `cuda`.
+        device: device of Whisper, such as `cpu` or `cuda`.
     Raises:
         ConfigError: no such recognizer, or no such folder.
         MissingDependencyError: its package is not installed.

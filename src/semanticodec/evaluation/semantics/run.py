@@ -63,8 +63,8 @@ class SemanticsSettings:
     Attributes:
         probe: grid, training and seeds.
         test_folds: folds to test on by the task's name, where not the task's own choice.
-        limit: at most so many clips of each class in each fold or split.
-        device: where models compute, such as `cpu` or `cuda`.
+        limit: largest number of clips of each class in each fold or split.
+        device: device of the models, such as `cpu` or `cuda`.
     """
 
     probe: ProbeSettings = field(default_factory=ProbeSettings)
@@ -89,7 +89,7 @@ def evaluate_semantics(
         tasks: task folders, or folders of such.
         features: specifications; see `embeddings`.
         out: folder of results and cache.
-        settings: how to probe.
+        settings: settings of the probe.
         show_progress: whether to draw bars.
     Returns:
         What results.json holds.

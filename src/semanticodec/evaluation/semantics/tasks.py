@@ -111,9 +111,9 @@ def open_task(
     """Return the task of a folder.
 
     Args:
-        folder: with labels.csv or task_metadata.json.
+        folder: folder with labels.csv or task_metadata.json.
         test_folds: folds to test on, or "all" alone (None: the task's own choice, usually all).
-        limit: at most so many clips of each class in each fold or split.
+        limit: largest number of clips of each class in each fold or split.
     Raises:
         DataError: files that are missing or not understood, or a task the probe cannot do.
         ConfigError: a test fold that the task does not have.

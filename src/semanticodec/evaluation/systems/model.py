@@ -47,8 +47,8 @@ class Model(System):
     """The codec with the settings that it decodes with.
 
     Args:
-        spec: of one of the kinds of this file.
-        device: where to compute.
+        spec: specification of one of the kinds of this file.
+        device: device of the model.
     Raises:
         CheckpointError: files missing, damaged or of another model.
         ConfigError: a setting that the model or its sampler does not offer.

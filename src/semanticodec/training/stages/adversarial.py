@@ -121,7 +121,7 @@ class AdversarialStage(Stage):
         Args:
             batch: the batch that both belong to.
             real: recordings in the form that the discriminators take.
-            generated: what was generated for each of them.
+            generated: result generated for each of them.
         """
         self._pairs.put(batch, real, generated)
         judged = self.discriminate(generated)

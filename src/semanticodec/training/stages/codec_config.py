@@ -32,8 +32,8 @@ class CodecStageConfig:
         is_vocabulary_fixed: know the largest semantic codebook only, instead of drawing one
             of all per batch (Sec. IV-D).
         acoustic_hidden: hidden width of the acoustic encoder; 0 = twice the features'.
-        is_acoustic_bidirectional: see `AcousticEncoder.Config`.
-        is_acoustic_residual: see `AcousticEncoder.Config`.
+        is_acoustic_bidirectional: whether the acoustic encoder's LSTM runs in both directions.
+        is_acoustic_residual: whether the acoustic encoder starts as features minus centroid.
         quantizer: sizes of one of the acoustic quantizers; its width is replaced.
         acoustic_start: first step that trains the acoustic encoder. Until then the T-UNet
             learns to use codes of the vectors that the encoder starts with (the codebook
@@ -47,7 +47,7 @@ class CodecStageConfig:
             give if every vector had a code of its own, so that the T-UNet knows it too.
         position_width: width of the condition's position codes.
         unet: its context width and grid are replaced.
-        is_preconditioned: see `Preconditioning`.
+        is_preconditioned: whether the T-UNet is preconditioned; see `Preconditioning`.
         pads_windows: written into the model, see `CodecConfig`.
         sampling: written into the model as its defaults.
         timestep_shift: shift of the timesteps drawn in training, see `shift_time`; 1 = uniform.
@@ -99,7 +99,7 @@ def complete_config(
     """Return the configuration of a codec: the frozen modules', the stage's, and what follows.
 
     Args:
-        config: what is trained.
+        config: settings of the training.
         modules: the finished modules that the codec is built on.
         stack_factor: K of the codec's token rate.
     """
