@@ -63,9 +63,9 @@ class Ablation:
     tasks: tuple[Path, ...] = ()
 
     def run(self) -> Json:
-        """Return the results, which are also written; the same call goes on with a stopped one.
+        """Return the results, which are also written; the same call resumes an interrupted run.
 
-        A variant that fails is named under "failures", and the others go on.
+        A variant that fails is named under "failures", and the others are measured.
 
         Raises:
             ConfigError: the folder holds another ablation, or one of another origin.

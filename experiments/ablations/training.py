@@ -132,7 +132,7 @@ class Training:
         Returns:
             What a reader should know of the training.
         Raises:
-            KeyboardInterrupt: a signal stopped it; the same call goes on where it stopped.
+            KeyboardInterrupt: a signal stopped it; the same call resumes it.
         """
         options = self._options(folder, {**self.modules, CODEBOOK: codebook}, self.steps)
         complete = recipe.with_options(options)

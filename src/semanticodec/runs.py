@@ -81,7 +81,7 @@ def check_same_run(
     remedy: str,
     may_grow: bool = False,
 ) -> None:
-    """Refuse to go on in a folder that holds results of other settings.
+    """Refuse to resume in a folder that holds results of other settings.
 
     Args:
         folder: named in the message.

@@ -110,7 +110,7 @@ def _au(file: BinaryIO, size: int) -> list[Piece]:
 
 
 def _caf(file: BinaryIO, size: int) -> list[Piece]:
-    """CAF: -1 is the length of samples that go on to the end of the file."""
+    """CAF: -1 is the length of samples that last to the end of the file."""
     position = CAF_START
     for _ in range(MAX_CHUNKS):
         file.seek(position)

@@ -1,4 +1,4 @@
-"""A sound to measure with: harmonics and noise, made from nothing, the same every time."""
+"""A sound to measure with: harmonics and noise, synthesized, the same every time."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ _LOG2 = {1 << bits: bits for bits in range(1, 17)}  # vocabulary size: bits
 
 @dataclass(frozen=True, init=False)
 class Header(Formatted):
-    """What a stream says about itself before its first block.
+    """Metadata of a stream, before its first block.
 
     Attributes:
         format: token rate, vocabularies (powers of two from 2 to 65536) and sample rate.

@@ -199,7 +199,7 @@ class VAEEncoder(nn.Module):
         self.moments = nn.Conv2d(2 * config.latent_channels, 2 * config.latent_channels, 1)
         self.patch_shortcut = PatchAnalysis(config) if config.patch_shortcut else None
         if config.patch_shortcut:
-            # The convolutions join in from nothing.
+            # The convolutions join in from zero.
             nn.init.zeros_(self.moments.weight)
             bias = torch.zeros(2, config.latent_channels)
             bias[1] = SHORTCUT_LOG_VARIANCE

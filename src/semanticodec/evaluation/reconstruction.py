@@ -92,7 +92,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score every system on every clip, write the reports and return the results.
 
-    The same call goes on with a run that was stopped, and tries again what failed. Systems and
+    The same call resumes an interrupted run, and tries again what failed. Systems and
     clips may be added to a folder; whatever else changes needs another one. The work is done in
     processes that are started anew: scripts call this below `if __name__ == "__main__":`.
 

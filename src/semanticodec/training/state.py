@@ -34,7 +34,7 @@ POINTER = "latest.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Everything that a run needs to go on: tensors by name and a JSON description."""
+    """Everything that a run needs to resume: tensors by name and a JSON description."""
 
     step: int
     weights: Mapping[str, Tensor]

@@ -270,7 +270,7 @@ def _record(recipe: Recipe, clock: _Clock, step: int, world_size: int) -> dict[s
 
 
 def _check_same_run(description: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
-    """Refuse to go on with other weights' settings; steps, rates and batches may change."""
+    """Refuse to resume with other weights' settings; steps, rates and batches may change."""
     differing = None
     if description.get("stage") != recipe.stage.__name__:
         differing = "stage"

@@ -146,7 +146,7 @@ class Whisper(Recognizer):
                 "the model once, or give whisper=FOLDER with its safetensors and tokenizer files"
             ) from error
         model, loaded = loading
-        # transformers would go on with random numbers in their place.
+        # transformers would continue with random numbers in their place.
         if missing := sorted(loaded["missing_keys"]):
             raise CheckpointError(
                 f"{self._source} lacks {len(missing)} of Whisper's weights, such as {missing[0]}; "

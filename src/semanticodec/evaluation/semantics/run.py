@@ -83,7 +83,7 @@ def evaluate_semantics(
 ) -> Json:
     """Probe features on tasks (paper Table III) and write the results.
 
-    A task, model or clip that fails is named under "failures", and the others go on.
+    A task, model or clip that fails is named under "failures", and the others are measured.
 
     Args:
         tasks: task folders, or folders of such.
