@@ -45,10 +45,10 @@ KIND_TITLES = {
     CODE_USE: "Code use",
 }
 INTRODUCTIONS = {
-    CODE_USE: "Perplexity and entropy are estimated from counts: N codes show a perplexity of at most "
-    "N, and too low an entropy while N is small. That holds all the more for the entropy given the "
-    "code one step earlier in the same band. What an adaptive coder without prior knowledge "
-    "spends is an upper bound. Bits are per code.",
+    CODE_USE: "Perplexity and entropy are estimated from counts: N codes show a perplexity of at "
+    "most N, and too low an entropy while N is small. That holds all the more for the entropy "
+    "given the code one step earlier in the same band. What an adaptive coder without prior "
+    "knowledge spends is an upper bound. Bits are per code.",
 }
 Content = Mapping[str, Any]
 

@@ -122,7 +122,7 @@ def build_cache(
         origin: JSON values that name modules and settings; a cache of another origin is refused.
         show_progress: draw a progress bar, where stderr is a terminal.
     Raises:
-        ConfigError: The folder holds a cache of another origin.
+        ConfigError: the folder holds a cache of another origin.
     """
     description = {
         "num_windows": num_windows,

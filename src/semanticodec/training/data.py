@@ -102,10 +102,10 @@ class CropConfig:
     """How crops are drawn.
 
     Attributes:
-        crop_samples: Length of a crop at 16 kHz; shorter recordings are padded with zeros.
-        domain_weights: Pairs (domain, weight); empty draws by duration over all domains.
-        gain_db: Lowest and highest random gain; equal values draw nothing.
-        cache_bytes: Memory for decoded audio (16 bits a sample), filled in listing order.
+        crop_samples: length of a crop at 16 kHz; shorter recordings are padded with zeros.
+        domain_weights: pairs (domain, weight); empty draws by duration over all domains.
+        gain_db: lowest and highest random gain; equal values draw nothing.
+        cache_bytes: memory for decoded audio (16 bits a sample), filled in listing order.
     """
 
     crop_samples: int = 163840

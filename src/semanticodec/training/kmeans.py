@@ -35,7 +35,7 @@ def load_faiss() -> Any:
     """Import faiss.
 
     Raises:
-        MissingDependencyError: It is not installed.
+        MissingDependencyError: it is not installed.
     """
     try:
         return importlib.import_module("faiss")

@@ -57,7 +57,7 @@ def make_run_folder(folder: Path) -> None:
     """Make the folder of a run, before any work is done for it.
 
     Raises:
-        ConfigError: Nothing can be written there.
+        ConfigError: nothing can be written there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
     Returns:
         The checkpoint's own folder.
     Raises:
-        OutputError: It cannot be written; the checkpoints before it are as they were.
+        OutputError: it cannot be written; the checkpoints before it are as they were.
     """
     try:
         return _save_snapshot(folder, snapshot)
@@ -111,7 +111,7 @@ def load_snapshot(folder: Path) -> Snapshot | None:
     """Read the newest checkpoint of `folder`; None when there is none.
 
     Raises:
-        CheckpointError: The checkpoint is damaged or incomplete.
+        CheckpointError: the checkpoint is damaged or incomplete.
     """
     if not (folder / POINTER).is_file():
         return None
@@ -154,7 +154,7 @@ def restore_optimizers(
     """Put the state of `optimizer_tensors` back.
 
     Raises:
-        CheckpointError: The saved state is of other parameters.
+        CheckpointError: the saved state is of other parameters.
     """
     slots_of: dict[tuple[str, str], dict[str, Tensor]] = {}
     for key, value in tensors.items():

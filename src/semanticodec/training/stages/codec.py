@@ -76,8 +76,8 @@ class CodecStage(Stage):
             config: settings of the training.
             modules: export folders by name, see `load_modules`.
         Raises:
-            ConfigError: One of them is missing, or another was given.
-            CheckpointError: One cannot be read or does not fit the others.
+            ConfigError: one of them is missing, or another was given.
+            CheckpointError: one cannot be read or does not fit the others.
         """
         return cls(config, load_modules(modules, config.stack_factors))
 
