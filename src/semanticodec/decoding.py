@@ -28,7 +28,7 @@ StreamFeatures = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
 
 @dataclass(frozen=True, kw_only=True)
 class CodedRecording:
-    """What becomes one waveform.
+    """Codes that decode to one waveform.
 
     Attributes:
         features: features(start, end) -> quantized acoustic and semantic features.

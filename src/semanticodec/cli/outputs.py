@@ -1,4 +1,4 @@
-"""Where results go: beside the input, below a folder or to stdout, and what they may replace."""
+"""Places of results: beside the input, below a folder or stdout, and what may be overwritten."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def is_taken(target: Path | None) -> bool:
 
 
 def check_free(target: Path | None, overwrite: bool) -> None:
-    """Refuse to replace a file unless told to, and to work for a place that takes no file.
+    """Refuse to overwrite a file unless allowed, and a place where no file can be written.
 
     Raises:
         ConfigError: `target` exists and `overwrite` is false.

@@ -229,7 +229,7 @@ class Block:
 
     @property
     def is_concealed(self) -> bool:
-        """Whether the codes stand in for a damaged block."""
+        """Whether the codes replace a damaged block."""
         return bool(self.damage)
 
     def __len__(self) -> int:

@@ -175,7 +175,7 @@ def _is_interval(values: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingPresets:
-    """A model's settings beside its standard ones, chosen by measurement.
+    """A model's settings for the other qualities, chosen by measurement.
 
     Attributes:
         draft: audibly cheaper than standard; None: see `qualities`.

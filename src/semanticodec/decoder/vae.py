@@ -66,7 +66,7 @@ class VAEConfig:
 
 
 class ResidualBlock(nn.Module):
-    """Two normalized 3 x 3 convolutions beside a shortcut."""
+    """Two normalized 3 x 3 convolutions with a shortcut."""
 
     def __init__(self, in_channels: int, out_channels: int, num_groups: int) -> None:
         super().__init__()

@@ -165,7 +165,7 @@ def _packages() -> list[str]:
 
 
 def _warm_up(metrics: Metrics) -> None:
-    """Measure a second of noise: weights that are missing are told before hours of work."""
+    """Measure a second of noise, so that missing weights are reported before hours of work."""
     noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
     clip = Clip(name="noise", domain=SPEECH, path=Path("noise"), transcript="noise", language="en")
     metrics.score(noise, noise, clip)

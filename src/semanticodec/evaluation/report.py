@@ -92,7 +92,7 @@ def _columns(results: Results) -> list[str]:
 
 
 def _decimals(metric: str) -> int:
-    """Return how many digits are worth printing; rates stand in results in percent."""
+    """Return how many digits are worth printing; results hold rates in percent."""
     decimals = METRICS[metric].decimals
     return decimals if METRICS[metric].quotient is None else decimals - 2
 

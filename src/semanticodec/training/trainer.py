@@ -207,7 +207,8 @@ class Trainer:
         Args:
             loader: loader of the batches of every step.
             monitor: receiver of scalars and samples; None on all processes but the main one.
-            save: function that writes a checkpoint; called at the interval and at the end by every process.
+            save: function that writes a checkpoint; every process calls it at the interval and at
+                the end.
             should_stop: function that is asked after every step.
         """
         config = self.config

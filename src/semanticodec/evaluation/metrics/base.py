@@ -91,7 +91,7 @@ class Metric:
         return self.quotient or (self.name,)
 
     def opened(self, resources: Resources) -> Any:
-        """Return what `measure` takes beside a pair.
+        """Return what `measure` takes in addition to a pair.
 
         Raises:
             MissingDependencyError: the package is not installed.

@@ -144,7 +144,7 @@ class Model(System):
 
 
 class Oracle(Model):
-    """The decoder's best: the condition as it is before either quantizer rounds it.
+    """The decoder's upper bound: the condition before either quantizer rounds it.
 
     The paper's "w. GT AudioMAE" gives the decoder the unquantized AudioMAE features.
     """
