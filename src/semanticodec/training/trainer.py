@@ -35,9 +35,16 @@ class TrainConfig:
 
     Attributes:
         steps: optimizer steps of the whole run.
-        batch_size: items per step and process; cut into `accumulation` micro-batches.
+        batch_size: items per step and process.
+        accumulation: number of micro-batches that a batch is cut into.
+        precision: precision of the forward pass, bf16 by autocast.
+        seed: random seed of weights, crops and noise.
         optimizers: settings by group name; `default` serves groups that are not named.
         averaged_groups: groups whose weights are averaged and exported; empty = the first.
+        ema_decay: decay of the weights' moving average, per step; 0 keeps none.
+        log_every: steps between records of the scalars.
+        sample_every: steps between samples to look at and listen to.
+        checkpoint_every: steps between checkpoints.
     """
 
     steps: int
