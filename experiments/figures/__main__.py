@@ -16,7 +16,7 @@ from experiments.figures.code_use import draw_code_use, measure_code_use
 from experiments.figures.pictures import add_matches, drawn, picture_path, save
 from experiments.results.reader import ABLATIONS, CODE_USE, Result, read_result, read_results
 from semanticodec.cli import run_command
-from semanticodec.cli.evaluate_options import current_specs
+from semanticodec.cli.old_specs import current_form, current_specs
 from semanticodec.cli.options import (
     add_model_options,
     load_codec,
@@ -30,7 +30,7 @@ from semanticodec.errors import ConfigError, DataError
 from semanticodec.evaluation.suites import Clip, Suite, open_suite
 from semanticodec.evaluation.systems import open_system
 from semanticodec.evaluation.systems.model import BUILT_IN
-from semanticodec.evaluation.systems.specs import current_form, folder_name
+from semanticodec.evaluation.systems.specs import folder_name
 from semanticodec.files import write_json
 
 if TYPE_CHECKING:

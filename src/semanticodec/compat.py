@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, window_fbank
 from semanticodec.audio.io import seekable_sound
 from semanticodec.audio.windows import OVERLAP_SAMPLES, decode_ranges, overlap_add
-from semanticodec.checkpoints.hub import download_official, find_official
+from semanticodec.checkpoints.hub import HubAccess, download_official, find_official
 from semanticodec.codec import SemantiCodec as Codec
 from semanticodec.decoder.noise import WindowNoise
 from semanticodec.decoder.sampler import ddim, release_timesteps
@@ -87,7 +87,8 @@ class SemantiCodec:
         """
         release_timesteps(ddim_sample_step)
         if checkpoint_path is None:
-            files = download_official(token_rate, semantic_vocab_size, cache_dir=str(cache_path))
+            access = HubAccess(cache_dir=str(cache_path))
+            files = download_official(token_rate, semantic_vocab_size, access)
         else:
             files = find_official(checkpoint_path, token_rate, semantic_vocab_size)
         self.codec = Codec.from_official(

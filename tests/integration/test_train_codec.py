@@ -1,5 +1,6 @@
 """`semanticodec train codec` through the real command: a run, exact resume, a codec that works."""
 
+import dataclasses
 import json
 import math
 import os
@@ -240,6 +241,20 @@ def test_cached_windows_give_the_loss_of_windows_computed_in_the_step(stage_and_
     assert len(set(cached.extra["num_positions"].tolist())) > 1
     first, second = (stage.training_step(fresh(batch), "codec") for batch in (cached, uncached))
     assert first.loss.item() == pytest.approx(second.loss.item(), rel=1e-3)
+
+
+def test_little_data_is_prepared_in_as_many_windows_as_it_is_good_for(boxes, tmp_path):
+    recipe = recipes.tiny()
+    data = write_audio(tmp_path / "data", seconds=(3.0,), domains=("music",))
+    config = dataclasses.replace(recipe.stage_config, cached_windows=64)
+    stage = CodecStage.build(config, boxes)
+    source = stage.prepare(
+        recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False
+    )
+    assert len(source) == 4
+    assert len(list(stage._examples(source, 100))) == 4
+    whole = CodecStage.build(dataclasses.replace(config, cached_windows=4), boxes)
+    assert len(list(whole._examples(source, 100))) == 100
 
 
 def test_latents_have_unit_variance_at_the_measured_scale(stage_and_batches):

@@ -26,7 +26,6 @@ TABLE_DEVICE = "cpu"
 LOG_FLOOR = 1.1920928955078125e-07  # float32 epsilon, Kaldi's floor under the logarithm
 FBANK_MEAN = -4.2677393  # AudioSet statistics that AudioMAE was trained with
 FBANK_STD = 4.5689974
-WINDOW_FRAMES = 1024
 # Samples of the next window that the last two frames of a window reach into.
 LOOKAHEAD_SAMPLES = FRAME_LENGTH - HOP_LENGTH
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.options import (
     add_decode_options,
@@ -19,9 +18,7 @@ from semanticodec.cli.report import DONE
 from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "measure how fast a model is on this machine"
 DESCRIPTION = """\
 Measure how fast a model is on this machine: seconds, real-time factor and memory of encoding and
 decoding, and how their time is shared among the modules.
@@ -36,14 +33,8 @@ BUILT_IN = "built-in model"
 MOVED = ("--official", "--boxes", "-o", "--output")
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "benchmark",
-        help="measure how fast a model is on this machine",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     group = parser.add_argument_group("what to measure")
     group.add_argument(
         "--runs",

@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.evaluate_options import add_report_options
 from semanticodec.cli.options import positive_int, renamed
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "measure how much of a patch's energies and their detail features and codes keep"
 DESCRIPTION = """\
 Fit linear maps from what the encoder makes of a patch to the patch, and report how much they find
 again on other recordings: of all log energies, and of their detail (bins minus their smoothing
@@ -26,14 +23,8 @@ to the codes, so that one table shows where detail is lost. A minute on one thre
 """
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "features",
-        help="measure how much of a patch's energies and their detail features and codes keep",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--model", metavar="FOLDER|HUB_ID", help="model to measure (default: the built-in model)"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,16 +76,6 @@ def add_report_options(group: argparse._ArgumentGroup) -> None:
         "--json", action="store_true", help="print the results as JSON instead of tables"
     )
     group.add_argument("-q", "--quiet", action="store_true", help="report errors only")
-
-
-def current_specs(specs: Iterable[str], current_form: Callable[[str], str]) -> list[str]:
-    """Return specifications as they are written now; a line on stderr names each that was old."""
-    found = []
-    for spec in specs:
-        found.append(current_form(spec))
-        if found[-1] != spec:
-            print(f"semanticodec: {spec} is now written {found[-1]}", file=sys.stderr)
-    return found
 
 
 def measuring_settings(args: argparse.Namespace) -> Settings:

@@ -6,23 +6,20 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.evaluate_options import (
     SOME_FAILED,
     add_device,
     add_output,
     add_report_options,
-    current_specs,
 )
+from semanticodec.cli.old_specs import current_form_of_features, current_specs
 from semanticodec.cli.options import checked_device, positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.errors import ConfigError
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "measure the accuracy of a small classifier on features (Table III)"
 DESCRIPTION = """\
 Train a small classifier on features averaged over time, by the protocol of the HEAR benchmark,
 and report its accuracy on every task. An interrupted run resumes with the same command.
@@ -42,14 +39,8 @@ columns path, label, and fold or split.
 """
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "semantics",
-        help="measure the accuracy of a small classifier on features (Table III)",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     parser.add_argument(
         "--tasks",
         nargs="+",
@@ -109,7 +100,6 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
-    from semanticodec.evaluation.semantics.embeddings import current_form_of_features
     from semanticodec.evaluation.semantics.probe import ProbeSettings
     from semanticodec.evaluation.semantics.report import problems, score_table
     from semanticodec.evaluation.semantics.run import (

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.options import named_folders, renamed
 from semanticodec.errors import ConfigError
 from semanticodec.recipes import STAGES, recipes_of
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
+HELP = "train one module of the codec"
+DESCRIPTION = """\
+Train one module of the codec. The same command with the same output folder resumes an interrupted
+run (except for codebook, which starts again). For several processes:
+
+  torchrun --nproc-per-node N --no-python semanticodec train ...
+"""
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the `train` command."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train one module of the codec",
-        description="Train one module of the codec. The same command with the same output folder "
-        "resumes an interrupted run (except for codebook, which starts again). "
-        "For several processes: torchrun --nproc-per-node N --no-python semanticodec train ...",
-    )
     parser.add_argument("stage", choices=STAGES, help="name of the module to train")
     parser.add_argument(
         "--data",

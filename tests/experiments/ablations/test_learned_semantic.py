@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from experiments.ablations import recipes as ablations
+from experiments.ablations.learned_semantic import LearnedSemanticStage
 from semanticodec import SemantiCodec
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
 from semanticodec.training.data import Batch
-from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 from semanticodec.training.train import RunOptions
 from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
 
