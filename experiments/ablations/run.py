@@ -50,7 +50,7 @@ class Ablation:
         origin: what all rows have in common, such as model or training data, as JSON values.
         make_variants: trains or lists them.
         suite: clips to reconstruct; None reconstructs nothing.
-        reconstruction: how that is measured.
+        reconstruction: settings of measuring reconstruction.
         tasks: task folders of the semantic probe; empty probes nothing.
     """
 

@@ -48,8 +48,8 @@ class Training:
         out: folder of the ablation.
         data: training audio.
         modules: export folders of audiomae, vae and vocoder; of codebook where there is one.
-        size: of the base recipe, one of `recipes.SIZES`.
-        steps: of every variant; None for the recipe's.
+        size: size of the base recipe, one of `recipes.SIZES`.
+        steps: optimizer steps of every variant; None for the recipe's.
         device: to train on.
         num_threads: CPU threads; None leaves them as they are.
         show_progress: draw bars.

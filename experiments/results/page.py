@@ -57,7 +57,7 @@ class Pictures:
     """The pictures of a folder, as a page embeds them.
 
     Args:
-        folder: of the pictures; None for a page without any.
+        folder: folder of the pictures; None for a page without any.
         page: the page's own file.
     """
 
@@ -89,8 +89,8 @@ def results_page(
     """Return the page's text.
 
     Args:
-        results: from `read_results`.
-        page: where it will stand; links are relative to it.
+        results: result of `read_results`.
+        page: path of the page; links are relative to it.
         figures: folder of pictures: QUALITY_NAME, one named as each results file that has one,
             and any that begin with SPECTROGRAMS_PREFIX.
         command: what makes this page.

@@ -211,14 +211,15 @@ class SemantiCodec(CodecBase):
             quality: "draft", "standard" (default) or "best", in place of `sampling`; see
                 `qualities`.
             seed: random seed of the initial noise and of what `eta` adds.
-            noise: replaces the seeded noise: noise(window, draw) -> float32 [1, C, T, F].
-            batch_size: windows of 10.24 s (or as much of shorter ones) computed together, of all
-                items; an item then depends on the others by rounding. None: what the device has
-                room for, on a CPU of one item.
+            noise: function in place of the seeded noise: noise(window, draw) -> float32
+                [1, C, T, F].
+            batch_size: number of windows of 10.24 s (or as much of shorter ones) computed together,
+                of all items; an item then depends on the others by rounding. None: what the
+                device has room for, on a CPU of one item.
             settings: single settings by name, such as num_steps=4 or guidance_scale=2.0; see
                 `SamplingConfig` for all of them.
         Returns:
-            On the CPU; items shorter than the longest are zero-padded at the end.
+            Waveforms on the CPU; items shorter than the longest are zero-padded at the end.
         Raises:
             CodesError: codes of another setting or model.
             ConfigError: no such setting, or one out of its range.
@@ -240,9 +241,9 @@ class SemantiCodec(CodecBase):
         """Return the samples of `decode` block by block, in memory that no length changes.
 
         Args:
-            codes: one item, as `decode` takes it.
-            layout: layout of ids.
-            options: sampling, seed and all others of `decode`.
+            codes: codes or ids of one item, as `decode` takes them.
+            layout: layout of ids: "stacked", "paired" or "interleaved".
+            options: `sampling`, `seed` and all other options of `decode`.
         """
         codes = self._own_codes(codes, layout)
         if len(codes) != 1:
@@ -271,11 +272,11 @@ class SemantiCodec(CodecBase):
         """Return the waveforms of features in place of codes: the bounds of Table II.
 
         Args:
-            acoustic: one row per position, as the first half of `features(..., "all")`.
-            semantic: likewise, as the second half.
+            acoustic: acoustic features of every position, the first half of `features(..., "all")`.
+            semantic: semantic features of every position, the second half.
             num_samples: length of the result, or of every item's.
             sampling: sampling settings or the name of a quality, as in `decode`.
-            options: seed and all others of `decode`.
+            options: `seed` and all other options of `decode`.
         Raises:
             CodesError: not as many rows as `num_samples` has positions, or another width.
         """
@@ -293,7 +294,7 @@ class SemantiCodec(CodecBase):
 
         Args:
             latents: result of this model's `encode_latent`.
-            options: sampling, seed and all others of `decode`.
+            options: `sampling`, `seed` and all other options of `decode`.
         """
         with undisturbed(self.device):
             acoustic = self.encoder.quantizer.bypass(latents.acoustic.to(self.device)).cpu()

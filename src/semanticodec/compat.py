@@ -160,7 +160,7 @@ def decode_tokens(
         tokens: int64 [1, L, 2] from `encode_file`, L at least 1.
         num_steps: requested DDIM steps, see `release_timesteps`.
         guidance_scale: 1 turns guidance off.
-        noise: None draws from torch's global generator in the release's order, so that
+        noise: noise function; None draws from torch's generator in the release's order, so that
             `torch.manual_seed` gives what it gives there.
         eta: DDIM's stochasticity; the release always uses 1.
     Returns:

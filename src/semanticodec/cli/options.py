@@ -97,7 +97,7 @@ def named_folders(option: str, texts: Sequence[str]) -> dict[str, Path]:
     """Return the folders of a repeated option with values of the form NAME=FOLDER, by name.
 
     Args:
-        option: how the option is spelled, for the message.
+        option: spelling of the option, for the message.
         texts: all its values.
     Raises:
         ConfigError: a text of another form, or a name that comes twice.

@@ -139,7 +139,7 @@ def free_folder(args: argparse.Namespace, index_name: str, content: str) -> Path
     """Return the output folder of a command that fills one, if it may be written to.
 
     Args:
-        args: with `output` and `overwrite`.
+        args: parsed arguments with `output` and `overwrite`.
         index_name: file that tells whether something is there already.
         content: what the folder would hold then, such as "a model".
     Raises:

@@ -84,8 +84,8 @@ class Header(Formatted):
 
         Args:
             format: token rate, vocabularies and sample rate.
-            num_samples: see the class.
-            fingerprint: see the class.
+            num_samples: length of the audio in samples, see the class.
+            fingerprint: name of the model, see the class.
             settings: attributes of `TokenFormat` by name, in place of `format` or to change it.
         Raises:
             ContainerError: a setting that the file format does not offer.

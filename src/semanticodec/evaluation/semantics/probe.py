@@ -119,7 +119,7 @@ def probe(
     Args:
         features: one row per clip.
         targets: 1 for each class of a clip, else 0.
-        rounds: which clips are for training, validation and test.
+        rounds: clips for training, validation and test.
         metric: "accuracy" or "mAP"; it chooses the network and scores it.
         is_multilabel: sigmoid outputs instead of softmax.
         settings: grid and training.
