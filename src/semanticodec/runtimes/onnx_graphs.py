@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.decoder.decoder import SAMPLES_PER_MEL_FRAME, Decoder
 from semanticodec.decoder.unet import PreparedContext, TUNet

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.audio.spectrogram import magnitude_spectrogram, slaney_filters
 from semanticodec.errors import ConfigError

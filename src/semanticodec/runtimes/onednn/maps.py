@@ -9,9 +9,9 @@ Shapes: B batch · C channels · T frames · F frequency.
 """
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.layers.residual import PointwiseConv, Upsample
 from semanticodec.runtimes.onednn.products import is_cpu_inference, linear, uses_onednn

@@ -15,9 +15,9 @@ from functools import cache
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 # A call of oneDNN costs 10 microseconds more, which smaller products do not earn back.
 FEWEST_MULTIPLICATIONS = 2**21

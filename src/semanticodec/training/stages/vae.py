@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.audio.mel import Mel
 from semanticodec.checkpoints.trained_module import export_module, restore_module
