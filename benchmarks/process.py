@@ -24,8 +24,8 @@ class Finished:
     """What a process took.
 
     Attributes:
-        seconds: by the wall clock, from its start to its end.
-        cpu_seconds: of all its threads.
+        seconds: seconds by the wall clock, from its start to its end.
+        cpu_seconds: CPU seconds of all its threads.
         peak_mb: largest resident set, in 10^6 bytes.
         stderr: what it said there.
     """
@@ -82,7 +82,7 @@ def run_command(*words: str | os.PathLike[str], threads: int | None = None) -> F
 
     Args:
         words: command and arguments.
-        threads: of the CPU (None: as many as the command takes by itself).
+        threads: number of CPU threads (None: as many as the command takes by itself).
     Raises:
         CommandError: it failed.
     """

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the three recordings of demo/examples from nothing but this folder and three programs:
+# Makes the three recordings of demo/examples with nothing but this folder and three programs:
 #   apt-get install espeak-ng fluidsynth fluid-soundfont-gm sox
 # Each is 16 kHz mono FLAC of at most 10 s. See demo/examples/README.md for their license.
 set -euo pipefail

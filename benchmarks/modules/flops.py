@@ -27,7 +27,7 @@ class FlopCount:
     """Counts for one configuration; each module and length once.
 
     Args:
-        config: of the codec.
+        config: configuration of the codec.
     """
 
     def __init__(self, config: CodecConfig) -> None:
@@ -38,7 +38,7 @@ class FlopCount:
         """Return the operations of a single module for one window; a guided step takes two.
 
         Args:
-            name: of the module.
+            name: name of the module.
             num_positions: length of the window (None: a whole one).
         """
         length = positions(self._codec) if num_positions is None else num_positions

@@ -21,8 +21,8 @@ def compare(seconds: float, num_windows: int, peaks: list[dict[str, Any]] | None
     """Return how many times faster a decode was than the official code's.
 
     Args:
-        seconds: of our decode.
-        num_windows: how many it computed.
+        seconds: seconds of our decode.
+        num_windows: number of windows that it computed.
         peaks: float32 peaks of our machine in the same run; None leaves the correction out, as
             for a GPU, whose peaks have no like.
     Returns:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional as F
 
 from benchmarks.modules.settings import CHANNELS_LAST, CONVOLUTION, ONEDNN_PRODUCT, PRODUCT
 from semanticodec.benchmark.clock import measure, timed

@@ -29,7 +29,7 @@ def official_codec(
         semantic_vocab_size: entries of the semantic codebook.
         parts: modules that get weights, such as "decoder.unet"; the others take no memory and
             cannot be used.
-        device: where to compute.
+        device: device of the model.
         dtype: precision of everything after the quantizers.
     Raises:
         ConfigError: no such token rate.

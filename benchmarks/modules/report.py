@@ -42,7 +42,7 @@ def markdown_report(report: dict[str, Any], picture: str | None = None) -> str:
     """Return the report as a page.
 
     Args:
-        report: from `run_modules`.
+        report: result of `run_modules`.
         picture: file name of the picture beside the page, if there is one.
     """
     lines = [

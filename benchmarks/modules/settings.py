@@ -36,7 +36,7 @@ class Settings:
 
     Attributes:
         model: name of the model in reports.
-        runs: how often, and what the whole stages work on.
+        runs: number of runs, and the input of the whole stages.
         is_official_size: whether it has the official sizes, to compare with the official code.
         device: "cpu", "cuda", ...
         dtype: precision of everything after the quantizers.

@@ -39,7 +39,9 @@ class LearnedSemanticStage(CodecStage):
         """The codec's settings, with one vocabulary, and those of the learned codes.
 
         Attributes:
-            semantic: width and size are replaced; codes must be of the features' width.
+            is_vocabulary_fixed: whether there is one vocabulary; always true here.
+            semantic: sizes of the learned quantizer; its width and number of codes are replaced,
+                and its codes must be of the features' width.
         """
 
         is_vocabulary_fixed: bool = True

@@ -32,7 +32,7 @@ class Reconstructions:
         systems: what the evaluation says of each, by label.
         failures: variants that could not be opened, or failed on every clip.
         suite: what it was measured on, as in the results.
-        settings: how it was measured, as in the results.
+        settings: settings of the measurement, as in the results.
     """
 
     systems: Json = field(default_factory=dict)
@@ -49,8 +49,8 @@ def measure_reconstruction(
     Args:
         variants: each a model with settings.
         suite: the clips.
-        settings: of the evaluation.
-        folder: of its results.
+        settings: settings of the evaluation.
+        folder: folder of its results.
     """
     openable: list[Variant] = []
     failures: list[Failure] = []
@@ -86,7 +86,7 @@ def measure_semantics(
     Args:
         variants: each a model with settings.
         tasks: task folders, or folders of such.
-        folder: of the results.
+        folder: folder of the results.
         show_progress: draw bars.
     Returns:
         The row's semantics by label: task -> mean and std, and their average; and what

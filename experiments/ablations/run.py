@@ -50,7 +50,7 @@ class Ablation:
         origin: what all rows have in common, such as model or training data, as JSON values.
         make_variants: trains or lists them.
         suite: clips to reconstruct; None reconstructs nothing.
-        reconstruction: how that is measured.
+        reconstruction: settings of measuring reconstruction.
         tasks: task folders of the semantic probe; empty probes nothing.
     """
 
@@ -63,9 +63,9 @@ class Ablation:
     tasks: tuple[Path, ...] = ()
 
     def run(self) -> Json:
-        """Return the results, which are also written; the same call goes on with a stopped one.
+        """Return the results, which are also written; the same call resumes an interrupted run.
 
-        A variant that fails is named under "failures", and the others go on.
+        A variant that fails is named under "failures", and the others are measured.
 
         Raises:
             ConfigError: the folder holds another ablation, or one of another origin.

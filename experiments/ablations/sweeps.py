@@ -23,7 +23,7 @@ def guidance_steps(
 
     Args:
         model: folder or Hub id; None for the built-in one.
-        token_rate: None for the model's own.
+        token_rate: tokens per second; None for the model's own.
         guidances: guidance scales; 1 is without guidance.
         steps: numbers of sampling steps.
     Source: paper Sec. V-C, "DDIM Sampling Setups".
@@ -46,7 +46,7 @@ def vocabulary(model: str | None, *, token_rate: int | None = None) -> Outcome:
 
     Args:
         model: folder or Hub id; None for the built-in one.
-        token_rate: None for all that the model has.
+        token_rate: tokens per second; None for all that the model has.
     Raises:
         CheckpointError: no such model.
         ConfigError: the model lacks the rate.

@@ -38,7 +38,7 @@ def trained_variants(
     """Train the variants of a table, one after the other; finished ones are left as they are.
 
     Args:
-        name: of `recipes.VARIANTS`.
+        name: name in `recipes.VARIANTS`.
         training: data, modules and size.
         token_rates: a set of variants for each.
         tell: called with a line when something begins.

@@ -48,8 +48,8 @@ class Training:
         out: folder of the ablation.
         data: training audio.
         modules: export folders of audiomae, vae and vocoder; of codebook where there is one.
-        size: of the base recipe, one of `recipes.SIZES`.
-        steps: of every variant; None for the recipe's.
+        size: size of the base recipe, one of `recipes.SIZES`.
+        steps: optimizer steps of every variant; None for the recipe's.
         device: to train on.
         num_threads: CPU threads; None leaves them as they are.
         show_progress: draw bars.
@@ -132,7 +132,7 @@ class Training:
         Returns:
             What a reader should know of the training.
         Raises:
-            KeyboardInterrupt: a signal stopped it; the same call goes on where it stopped.
+            KeyboardInterrupt: a signal stopped it; the same call resumes it.
         """
         options = self._options(folder, {**self.modules, CODEBOOK: codebook}, self.steps)
         complete = recipe.with_options(options)

@@ -25,7 +25,7 @@ class Variant:
         label: unlike all others of the ablation.
         settings: what distinguishes it, as JSON values.
         model: folder or Hub id; None for the built-in model.
-        options: of the model's specification, such as `vocab` or `steps`.
+        options: options of the model's specification, such as `vocab` or `steps`.
         training: what the row tells of its training; None where nothing was trained.
     """
 

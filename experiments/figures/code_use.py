@@ -46,7 +46,7 @@ def measure_code_use(
     """Encode clips and return the result of kind "code-use".
 
     Args:
-        codec: whose codes are counted.
+        codec: codec whose codes are counted.
         clips: consumed one by one, so that a progress bar may stand around them.
         model_name: what reports call the codec.
         suite_name: what reports call the clips.

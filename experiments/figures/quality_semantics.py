@@ -54,7 +54,7 @@ class Point:
         accuracy: mean over the tasks, percent.
         visqol: mean over the domains.
         kbps: kilobits per second.
-        paper_codec: whose figures the paper prints; None for our own measurements.
+        paper_codec: codec whose numbers the paper prints; None for our own measurements.
         suite: the clips of our own measurement.
     """
 
@@ -123,7 +123,7 @@ def measured_on(points: Sequence[Point], results: Sequence[Result]) -> str:
     """Return what the measured points rest on, as a note for the picture; "" without such points.
 
     Args:
-        points: from `measured_points`.
+        points: result of `measured_points`.
         results: those that they were made of.
     """
     suites = dict.fromkeys(point.suite for point in points if point.suite)
@@ -213,7 +213,7 @@ def draw_quality_semantics(points: Sequence[Point], *, note: str = "") -> Figure
     """Return the picture.
 
     Args:
-        points: of the paper, of ours, or both.
+        points: points of the paper, ours, or both.
         note: stands below the picture, such as what ours were measured on.
     Raises:
         DataError: no points.

@@ -94,8 +94,8 @@ def draw_spectrogram_grid(rows: Sequence[Row], *, max_seconds: float = MAX_SECON
     """Return the picture.
 
     Args:
-        rows: at least one, all with the same systems.
-        max_seconds: how much of the start of each clip is drawn.
+        rows: rows of the grid, at least one, all with the same systems.
+        max_seconds: length of each clip's start that is drawn, in seconds.
     """
     max_samples = round(max_seconds * SAMPLE_RATE)
     rows = [_shortened(row, max_samples) for row in rows]

@@ -62,7 +62,7 @@ def picture_bytes(figure: Figure, kind: str) -> bytes:
     """Return a figure as a file: the same bytes whenever the same figure is drawn.
 
     Args:
-        figure: from `new_figure`.
+        figure: figure made by `new_figure`.
         kind: "png" (of at most 256 colors, to be small) or "svg".
     """
     import matplotlib

@@ -34,8 +34,8 @@ def draw_sweep(result: Mapping[str, Any], *, domain: str | None = None) -> Figur
     """Return the picture of an ablation that is a sweep.
 
     Args:
-        result: of the kind "ablations".
-        domain: whose scores are drawn; None for averages, and the word errors of speech.
+        result: results file of the kind "ablations".
+        domain: domain whose scores are drawn; None for averages, and the word errors of speech.
     Raises:
         DataError: another ablation, or no scores of that domain.
     """

@@ -35,7 +35,7 @@ def unpack(archive: Path, folder: Path) -> None:
     """Write the files of a zip or tar archive below a folder.
 
     Args:
-        archive: of a kind that `is_archive` knows.
+        archive: archive of a kind that `is_archive` knows.
         folder: made if missing.
     Raises:
         DataError: the archive is damaged, leads outside the folder, holds links or devices, or is

@@ -45,10 +45,10 @@ KIND_TITLES = {
     CODE_USE: "Code use",
 }
 INTRODUCTIONS = {
-    CODE_USE: "Perplexity and entropy are read off counts: N codes show a perplexity of at most N, "
-    "and too low an entropy while N is small. That holds all the more for the entropy given the "
-    "code one step earlier in the same band. What an adaptive coder spends that starts without "
-    "knowledge is a bound from above. Bits are per code.",
+    CODE_USE: "Perplexity and entropy are estimated from counts: N codes show a perplexity of at "
+    "most N, and too low an entropy while N is small. That holds all the more for the entropy "
+    "given the code one step earlier in the same band. What an adaptive coder without prior "
+    "knowledge spends is an upper bound. Bits are per code.",
 }
 Content = Mapping[str, Any]
 
@@ -57,7 +57,7 @@ class Pictures:
     """The pictures of a folder, as a page embeds them.
 
     Args:
-        folder: of the pictures; None for a page without any.
+        folder: folder of the pictures; None for a page without any.
         page: the page's own file.
     """
 
@@ -89,8 +89,8 @@ def results_page(
     """Return the page's text.
 
     Args:
-        results: from `read_results`.
-        page: where it will stand; links are relative to it.
+        results: result of `read_results`.
+        page: path of the page; links are relative to it.
         figures: folder of pictures: QUALITY_NAME, one named as each results file that has one,
             and any that begin with SPECTROGRAMS_PREFIX.
         command: what makes this page.
@@ -125,15 +125,16 @@ def _opening(results: Sequence[Result], page: Path, command: str) -> list[str]:
     return [
         "# Results",
         "",
-        "This page is generated from results files; do not edit it. To make it again:",
+        "This page is generated from results files; do not edit it. To regenerate it:",
         "",
         "```bash",
         command,
         "```",
         "",
         "What was [measured here](#measured-here) and what the "
-        "[paper reports](#reported-by-the-paper) stand apart: they rest on other recordings, and "
-        "the paper's MEL and STFT are on another scale. ↑: higher is better, ↓: lower is better.",
+        "[paper reports](#reported-by-the-paper) are in separate parts: they come from different "
+        "recordings, and the paper's MEL and STFT are on another scale. ↑: higher is better, ↓: "
+        "lower is better.",
         "",
         *table(FILE_COLUMNS, rows, num_text_columns=len(FILE_COLUMNS)),
     ]
@@ -217,7 +218,7 @@ def _overview(pictures: Pictures) -> list[str]:
             "### Quality and semantic content",
             "",
             "As the paper's Figure 1. Filled bubbles were measured here, hollow ones are printed "
-            "in the paper and rest on other clips and tasks: only bubbles of one kind compare.",
+            "in the paper and come from other clips and tasks: compare bubbles of one kind only.",
             *quality,
         ]
     names = pictures.names(SPECTROGRAMS_PREFIX)

@@ -36,7 +36,7 @@ class Result:
     """One results file.
 
     Attributes:
-        path: where it was read.
+        path: file that it was read from.
         kind: one of `REQUIRED`.
         content: its JSON values.
     """

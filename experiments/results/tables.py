@@ -65,7 +65,7 @@ def overall_scores(measured: Content) -> dict[str, Content]:
     Averages, those of the only domain where there is one, and of speech what only speech has.
 
     Args:
-        measured: with `scores`: domain -> metric -> score.
+        measured: results with `scores`: domain -> metric -> score.
     """
     domains: Mapping[str, Mapping[str, Content]] = measured["scores"]
     if len(domains) == 1:

@@ -46,7 +46,7 @@ class SemantiCodec(CodecBase):
         """Return what is left of recordings after `encode` and `decode`.
 
         Args:
-            audio: as `encode` takes it.
+            audio: recordings, in any form that `encode` takes.
             sample_rate: Hz of arrays (default 16 000); files state their own.
         """
         return self.decode(self.encode(audio, sample_rate))
@@ -81,7 +81,7 @@ class SemantiCodec(CodecBase):
         They carry no gradient themselves; a network on top of them can be trained.
 
         Args:
-            audio: as `encode` takes it.
+            audio: recordings, in any form that `encode` takes.
             layers: "all" = [acoustic, semantic] as the decoder sees them, "semantic" or
                 "acoustic" alone, "continuous": AudioMAE before any quantizer, or "unquantized":
                 as "all", with neither half quantized.
@@ -100,7 +100,7 @@ class SemantiCodec(CodecBase):
         """Return what the two quantizers are given: `quantize` makes the codes of `encode` of it.
 
         Args:
-            audio: as `encode` takes it.
+            audio: recordings, in any form that `encode` takes.
             sample_rate: Hz of arrays (default 16 000).
         """
         encoder = self._recording_encoder()
@@ -115,7 +115,7 @@ class SemantiCodec(CodecBase):
         """Return the codes of latents.
 
         Args:
-            latents: from `encode_latent` of this model.
+            latents: result of this model's `encode_latent`.
         Raises:
             CodesError: latents of another width or length.
         """
@@ -140,7 +140,7 @@ class SemantiCodec(CodecBase):
             layout: "stacked" [B, 2, L], "paired" [B, L, 2] or "interleaved" [B, 2L].
             num_samples: length of each item's audio; None: it fills the positions.
             offset: whether interleaved acoustic ids were moved up by the semantic vocabulary.
-            partial: what becomes of a last column that is not whole: "refuse", "cut" it off, or
+            partial: treatment of a last column that is not whole: "refuse", "cut" it off, or
                 "fill" its missing bands as in the column before (a half position is cut off).
         Raises:
             CodesError: another shape, or ids outside the vocabularies.
@@ -205,20 +205,21 @@ class SemantiCodec(CodecBase):
         Samples may pass ±1 where the recording was loud; clip them before storing integers.
 
         Args:
-            codes: from `encode` of this model; or ids as `codes_from` takes them.
+            codes: result of this model's `encode`, or ids in any form that `codes_from` takes.
             layout: layout of ids: "stacked", "paired" or "interleaved".
-            sampling: how to sample: settings, or the name of a quality.
+            sampling: sampling settings, or the name of a quality.
             quality: "draft", "standard" (default) or "best", in place of `sampling`; see
                 `qualities`.
             seed: random seed of the initial noise and of what `eta` adds.
-            noise: replaces the seeded noise: noise(window, draw) -> float32 [1, C, T, F].
-            batch_size: windows of 10.24 s (or as much of shorter ones) computed together, of all
-                items; an item then depends on the others by rounding. None: what the device has
-                room for, on a CPU of one item.
+            noise: function in place of the seeded noise: noise(window, draw) -> float32
+                [1, C, T, F].
+            batch_size: number of windows of 10.24 s (or as much of shorter ones) computed together,
+                of all items; an item then depends on the others by rounding. None: what the
+                device has room for, on a CPU of one item.
             settings: single settings by name, such as num_steps=4 or guidance_scale=2.0; see
                 `SamplingConfig` for all of them.
         Returns:
-            On the CPU; items shorter than the longest are zero-padded at the end.
+            Waveforms on the CPU; items shorter than the longest are zero-padded at the end.
         Raises:
             CodesError: codes of another setting or model.
             ConfigError: no such setting, or one out of its range.
@@ -240,9 +241,9 @@ class SemantiCodec(CodecBase):
         """Return the samples of `decode` block by block, in memory that no length changes.
 
         Args:
-            codes: one item, as `decode` takes it.
-            layout: layout of ids.
-            options: sampling, seed and all others of `decode`.
+            codes: codes or ids of one item, as `decode` takes them.
+            layout: layout of ids: "stacked", "paired" or "interleaved".
+            options: `sampling`, `seed` and all other options of `decode`.
         """
         codes = self._own_codes(codes, layout)
         if len(codes) != 1:
@@ -271,11 +272,11 @@ class SemantiCodec(CodecBase):
         """Return the waveforms of features in place of codes: the bounds of Table II.
 
         Args:
-            acoustic: one row per position, as the first half of `features(..., "all")`.
-            semantic: likewise, as the second half.
+            acoustic: acoustic features of every position, the first half of `features(..., "all")`.
+            semantic: semantic features of every position, the second half.
             num_samples: length of the result, or of every item's.
-            sampling: how to sample, as in `decode`.
-            options: seed and all others of `decode`.
+            sampling: sampling settings or the name of a quality, as in `decode`.
+            options: `seed` and all other options of `decode`.
         Raises:
             CodesError: not as many rows as `num_samples` has positions, or another width.
         """
@@ -292,8 +293,8 @@ class SemantiCodec(CodecBase):
         """Return the waveforms of latents that no quantizer has rounded, the codec's upper bound.
 
         Args:
-            latents: from `encode_latent` of this model.
-            options: sampling, seed and all others of `decode`.
+            latents: result of this model's `encode_latent`.
+            options: `sampling`, `seed` and all other options of `decode`.
         """
         with undisturbed(self.device):
             acoustic = self.encoder.quantizer.bypass(latents.acoustic.to(self.device)).cpu()

@@ -93,14 +93,14 @@ class CodecBase(Formatted, nn.Module):
         """Return the built-in model, or one from a folder or the Hub.
 
         Args:
-            source: None for the built-in model; a folder with config.json; or a Hub id.
-            token_rate: 25, 50 or 100 where the model offers several (default: its own).
-            semantic_vocab_size: where it offers several (default: the largest).
-            device: where to compute, or "auto" for the fastest device present.
+            source: folder with config.json, or Hub id; None for the built-in model.
+            token_rate: tokens per second, 25, 50 or 100 (default: the model's own).
+            semantic_vocab_size: entries of the semantic codebook (default: the largest).
+            device: device of the model, or "auto" for the fastest one present.
             dtype: precision of everything after the quantizers; the encoder stays float32.
             revision: branch, tag or commit of a Hub model.
             cache_dir: folder of the Hub's files (default: the Hub client's own).
-            local_files_only: take a Hub model from that folder alone.
+            local_files_only: whether a Hub model is taken from that folder alone.
             token: access token of the Hub, or whether to use the one that is stored.
         Raises:
             CheckpointError: files missing, damaged or of another model.
@@ -136,16 +136,16 @@ class CodecBase(Formatted, nn.Module):
         CC-BY-NC-SA); they are never part of this package.
 
         Args:
-            encoder: `encoder.ckpt`; give all three files, or none to use the Hub.
-            decoder: `decoder.ckpt`.
-            codebook: the semantic codebook's `.npy`.
-            token_rate: 25, 50 or 100.
-            semantic_vocab_size: which codebook to take from the Hub.
-            device: where to compute, or "auto" for the fastest device present.
+            encoder: path of `encoder.ckpt`; give all three files, or none to use the Hub.
+            decoder: path of `decoder.ckpt`.
+            codebook: path of the semantic codebook's `.npy`.
+            token_rate: tokens per second, 25, 50 or 100.
+            semantic_vocab_size: entries of the codebook to take from the Hub.
+            device: device of the model, or "auto" for the fastest one present.
             dtype: precision of everything after the quantizers; the encoder stays float32.
             revision: branch, tag or commit on the Hub.
             cache_dir: folder of the Hub's files (default: the Hub client's own).
-            local_files_only: take the files from that folder alone.
+            local_files_only: whether the files are taken from that folder alone.
             token: access token of the Hub, or whether to use the one that is stored.
         Raises:
             CheckpointError: a file that is missing, truncated, unsafe or of another model.

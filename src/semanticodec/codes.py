@@ -196,7 +196,7 @@ class Codes(Formatted):
         """Return one batch of all items in order, shorter ones padded with 0.
 
         Args:
-            items: at least one, of the same settings and device; each may be a batch itself.
+            items: one or more `Codes` of the same settings and device; each may be a batch itself.
         Raises:
             CodesError: no item, or settings that differ.
         """
@@ -283,7 +283,7 @@ class Codes(Formatted):
             num_samples: length of each item's audio; None: it fills the positions.
             fingerprint: 8 bytes that name the model; zeros: unknown.
             offset: whether interleaved acoustic ids were moved up by the semantic vocabulary.
-            partial: what becomes of a last column that is not whole: "refuse", "cut" it off, or
+            partial: treatment of a last column that is not whole: "refuse", "cut" it off, or
                 "fill" its missing bands as in the column before (a half position is cut off).
             settings: attributes of `TokenFormat` by name, in place of `format` or to change it.
         Raises:

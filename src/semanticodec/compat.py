@@ -79,8 +79,8 @@ class SemantiCodec:
             ddim_sample_step: 1 to 500; some counts fail upstream and are refused here.
             cfg_scale: guidance scale.
             checkpoint_path: folder in the layout of the Hub repository; None uses the Hub.
-            cache_path: where the Hub's files are cached.
-            device: where to compute; None takes CUDA, then MPS, then the CPU, as upstream.
+            cache_path: cache folder of the Hub's files.
+            device: device of the model; None takes CUDA, then MPS, then the CPU, as upstream.
         Raises:
             CheckpointError: files missing, damaged or of another model.
             ConfigError: a setting that nobody released.
@@ -122,7 +122,7 @@ def encode_file(codec: Codec, path: str | os.PathLike[str]) -> Int[Tensor, "1 L 
     """Return the tokens that the release computes for a sound file.
 
     Args:
-        codec: with official weights.
+        codec: codec with official weights.
         path: wav, flac, ogg or mp3; only its first channel is used.
     Returns:
         int64 (semantic, acoustic) pairs on the codec's device; see `num_tokens` for L.
@@ -156,11 +156,11 @@ def decode_tokens(
     """Return the waveform that the release computes for tokens.
 
     Args:
-        codec: with official weights.
+        codec: codec with official weights.
         tokens: int64 [1, L, 2] from `encode_file`, L at least 1.
         num_steps: requested DDIM steps, see `release_timesteps`.
         guidance_scale: 1 turns guidance off.
-        noise: None draws from torch's global generator in the release's order, so that
+        noise: noise function; None draws from torch's generator in the release's order, so that
             `torch.manual_seed` gives what it gives there.
         eta: DDIM's stochasticity; the release always uses 1.
     Returns:

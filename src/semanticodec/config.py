@@ -83,7 +83,7 @@ def config_from_dict(kind: type, values: Any, where: str = "config") -> Any:
     Args:
         kind: a dataclass, or a key of CHOICES for one of its classes.
         values: settings by name, sequences as lists; what is missing has its default.
-        where: how messages name the configuration.
+        where: name of the configuration in messages.
     Raises:
         ConfigError: a key or tag that is not known, or a value of the wrong type.
     """

@@ -28,7 +28,7 @@ StreamFeatures = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
 
 @dataclass(frozen=True, kw_only=True)
 class CodedRecording:
-    """What becomes one waveform.
+    """Codes that decode to one waveform.
 
     Attributes:
         features: features(start, end) -> quantized acoustic and semantic features.
@@ -76,12 +76,12 @@ class WindowsDecoder:
 
     Attributes:
         decoder: decoder on any device.
-        grid: where the positions of the token rate lie.
-        pads_windows: see `CodecConfig`.
-        settings: how to sample.
+        grid: time and frequency grid of the token rate's positions.
+        pads_windows: whether windows are padded to 10.24 s; see `CodecConfig`.
+        settings: sampling settings.
         noise: initial and added noise of every window.
-        batch_size: as much at once as so many windows of 10.24 s; None: what the device has room
-            for.
+        batch_size: number of windows of 10.24 s whose work is done at once; None: as many as the
+            device has room for.
     """
 
     decoder: Decoder

@@ -34,8 +34,8 @@ class WindowFbank(NamedTuple):
 
     Attributes:
         fbank: normalized filter bank.
-        num_positions: how many positions hold samples; those behind are padding.
-        num_samples: how many samples of the recording are in this window.
+        num_positions: number of positions that hold samples; those behind are padding.
+        num_samples: number of samples of the recording in this window.
         is_last: whether this is the recording's last window.
     """
 
@@ -83,7 +83,7 @@ class RecordingEncoder:
         fbank: filter bank.
         encoder: encoder on any device.
         format: token rate and vocabularies of the codes.
-        pads_windows: see `CodecConfig`.
+        pads_windows: whether windows are padded to 10.24 s; see `CodecConfig`.
     """
 
     fbank: Fbank
@@ -121,7 +121,7 @@ class RecordingEncoder:
 
         Args:
             recording: name and mono samples at 16 kHz.
-            layers: as `Encoder.layer_features` takes it.
+            layers: one of `FEATURE_LAYERS`; see `Encoder.layer_features`.
         Raises:
             AudioError: shorter than a frame (25 ms).
         """

@@ -30,7 +30,7 @@ def walk(folder: str | os.PathLike[str], suffixes: Sequence[str]) -> Iterator[Pa
     whoever opens them learns of it. Pipes and devices are left out: opening one could wait forever.
 
     Args:
-        folder: where to start; it may itself be hidden.
+        folder: folder to start from; it may itself be hidden.
         suffixes: endings of the wanted files, in lower case.
     """
     unlisted: list[str] = []

@@ -60,7 +60,7 @@ class Pieces(io.RawIOBase):
 
     Args:
         file: seekable; nobody else moves it meanwhile.
-        pieces: what the file consists of, in order.
+        pieces: parts of the file, in order.
     """
 
     def __init__(self, file: BinaryIO, pieces: Sequence[Piece]) -> None:

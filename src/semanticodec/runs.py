@@ -82,14 +82,14 @@ def check_same_run(
     remedy: str,
     may_grow: bool = False,
 ) -> None:
-    """Refuse to go on in a folder that holds results of other settings.
+    """Refuse to resume in a folder that holds results of other settings.
 
     Args:
         folder: named in the message.
         recorded: settings of the earlier run.
         wanted: settings of this run.
-        remedy: what a user can do, such as "give another --output".
-        may_grow: see `differences`.
+        remedy: advice for the user, such as "give another --output".
+        may_grow: whether keys may be added; see `differences`.
     Raises:
         ConfigError: settings differ; the message names them with both values.
     """
@@ -116,10 +116,10 @@ def claim(
     """Record a run's settings in its folder, or check that those recorded there are the same.
 
     Args:
-        folder: of the run's results; made if missing.
-        settings: what the results depend on, ready for `plain`.
-        remedy: what a user can do where they differ, such as "give another --output".
-        name: of the file in the folder.
+        folder: folder of the run's results, created if missing.
+        settings: settings that the results depend on, ready for `plain`.
+        remedy: advice for the user where they differ, such as "give another --output".
+        name: name of the file in the folder.
         may_grow: whether keys may be added from run to run; the record then grows with them.
     Raises:
         ConfigError: the folder holds a run of other settings, or a record that cannot be read.

@@ -55,7 +55,7 @@ def from_stacked(streams: Int[Tensor, "B 2 L"], layout: str, shift: int) -> Int[
     Args:
         streams: both streams, semantic first.
         layout: one of `LAYOUTS`.
-        shift: what is added to the acoustic ids of the interleaved layout.
+        shift: number that is added to the acoustic ids of the interleaved layout.
     """
     if layout == "stacked":
         return streams
@@ -73,7 +73,7 @@ def to_stacked(
     Args:
         ids: tensor, array or nested list of integers.
         layout: one of `LAYOUTS`.
-        shift: what was added to the acoustic ids of the interleaved layout.
+        shift: number that was added to the acoustic ids of the interleaved layout.
         is_odd_cut: leave out an interleaved semantic id without its acoustic one.
     Raises:
         CodesError: no such layout, or ids of another shape.

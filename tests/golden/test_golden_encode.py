@@ -103,7 +103,7 @@ def test_audiomae_block_by_block(
         rows = output[[0, 1, 2, 300]]
         reference = arrays[f"block{index}_rows_0_1_2_300"]
         assert max_error(rows, reference) < FEATURE_TOLERANCE, f"block {index}"
-    # The golden rows count the class row, which our output leaves out.
+    # The golden rows count the CLS token, which our output leaves out.
     assert max_error(features[step - 1 :: step], arrays["out"][1:]) < FEATURE_TOLERANCE
 
 

@@ -243,17 +243,17 @@ def test_cached_windows_give_the_loss_of_windows_computed_in_the_step(stage_and_
     assert first.loss.item() == pytest.approx(second.loss.item(), rel=1e-3)
 
 
-def test_little_data_is_prepared_in_as_many_windows_as_it_is_good_for(boxes, tmp_path):
+def test_little_data_is_prepared_in_as_many_windows_as_it_is_good_for(modules, tmp_path):
     recipe = recipes.tiny()
     data = write_audio(tmp_path / "data", seconds=(3.0,), domains=("music",))
     config = dataclasses.replace(recipe.stage_config, cached_windows=64)
-    stage = CodecStage.build(config, boxes)
+    stage = CodecStage.build(config, modules)
     source = stage.prepare(
         recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False
     )
     assert len(source) == 4
     assert len(list(stage._examples(source, 100))) == 4
-    whole = CodecStage.build(dataclasses.replace(config, cached_windows=4), boxes)
+    whole = CodecStage.build(dataclasses.replace(config, cached_windows=4), modules)
     assert len(list(whole._examples(source, 100))) == 100
 
 

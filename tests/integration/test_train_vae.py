@@ -72,7 +72,7 @@ def test_half_precision_exports_load(whole_run, data, tmp_path):
 
 
 def test_two_processes_are_one_process_at_twice_the_batch(data, tmp_path):
-    """The adaptive weight and the latent's deviation are measured over all processes."""
+    """The adaptive weight and the latent's standard deviation are measured over all processes."""
     one, two = tmp_path / "one", tmp_path / "two"
     # The third step is the first with a discriminator. After it Adam has blown up the rounding
     # errors of the smallest gradients.

@@ -149,7 +149,7 @@ def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
     bytes, it is a copy in memory: its mono mix at 16 kHz.
 
     Args:
-        source: see `read_blocks`.
+        source: path or open file; see `read_blocks`.
     Raises:
         AudioError: see `read_blocks`.
     """

@@ -121,7 +121,7 @@ def _au(file: BinaryIO, size: int) -> list[Piece]:
 
 
 def _caf(file: BinaryIO, size: int) -> list[Piece]:
-    """CAF: -1 is the length of samples that go on to the end of the file."""
+    """CAF: -1 is the length of samples that last to the end of the file."""
     for name, told, start in _chunks(file, CAF_START, _CAF_CHUNK):
         if name == b"data" and told == -1:
             return [range(start - 8), struct.pack(">q", size - start), range(start, size)]

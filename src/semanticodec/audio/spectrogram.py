@@ -42,9 +42,9 @@ def magnitude_spectrogram(
     """Return the magnitude of the centered short-time Fourier transform, time before frequency.
 
     Args:
-        wav: Waveforms longer than half a window (the ends are reflected).
-        window: Analysis window; its length is the transform's.
-        hop_length: Samples between frames.
+        wav: waveforms longer than half a window (the ends are reflected).
+        window: analysis window; its length is the transform's.
+        hop_length: samples between frames.
     """
     size = window.numel()
     spectrum = torch.stft(

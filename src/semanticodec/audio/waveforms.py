@@ -40,7 +40,7 @@ class Recording(NamedTuple):
     """One recording, read as its blocks are asked for.
 
     Attributes:
-        name: what to call it in a message.
+        name: name in messages.
         blocks: consecutive mono samples at 16 kHz, float32.
     """
 
@@ -54,9 +54,9 @@ def recordings(
     """Yield every recording in `audio`, files without loading them.
 
     Args:
-        audio: see the head of this file.
+        audio: recordings in any of the forms at the head of this file.
         sample_rate: Hz of arrays and lists of numbers (default 16 000); files state their own.
-        name: what to call `audio` in messages; its parts are called `audio[0]` and so on.
+        name: name of `audio` in messages; its parts are called `audio[0]` and so on.
     Raises:
         AudioError: wrong shape or type, no recordings, NaN, or an unreadable file.
     """

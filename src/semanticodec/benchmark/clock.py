@@ -18,8 +18,8 @@ class Timing:
     """The runs of one piece of work.
 
     Attributes:
-        seconds: of each run, by the wall clock.
-        cpu_seconds: of each run, of all threads of this process.
+        seconds: seconds of each run, by the wall clock.
+        cpu_seconds: CPU seconds of each run, of all threads of this process.
     """
 
     seconds: tuple[float, ...]
@@ -87,7 +87,7 @@ class ModuleClock:
     A method that another one calls takes its time away from the caller: shares add up.
 
     Attributes:
-        seconds: by module, without the modules that it calls.
+        seconds: seconds by module, without the modules that it calls.
         shapes: shapes of the first argument in every call, by module.
     """
 

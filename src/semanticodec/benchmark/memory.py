@@ -27,7 +27,7 @@ class PeakMemory:
     """Measures from its creation on.
 
     Args:
-        device: on CUDA the allocations of tensors count, elsewhere the process with all it holds.
+        device: device whose memory counts: on CUDA allocations of tensors, elsewhere the process.
     """
 
     def __init__(self, device: torch.device) -> None:

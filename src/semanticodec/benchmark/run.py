@@ -34,8 +34,8 @@ def run_benchmark(
 
     Args:
         codec: model on the device and in the precision to measure.
-        runs: what is run, and how often.
-        described: what reports say of the model: `model`, `device`, `dtype` and `runtime`.
+        runs: runs to measure, and how often.
+        described: description of the model in reports: `model`, `device`, `dtype` and `runtime`.
         progress: called with the name of the stage that is measured next.
     Raises:
         ConfigError: the machine cannot compute in this precision, or lacks the memory.

@@ -1,4 +1,4 @@
-"""A sound to measure with: harmonics and noise, made from nothing, the same every time."""
+"""A sound to measure with: harmonics and noise, synthesized, the same every time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def synthesize(num_samples: int, seed: int = 0) -> Float[np.ndarray, " S"]:
     """Return harmonics of a gliding pitch over soft noise, float32, of at most full scale.
 
     Args:
-        num_samples: at 16 kHz.
-        seed: other sounds for other numbers.
+        num_samples: number of samples at 16 kHz.
+        seed: random seed of the sound.
     """
     rng = np.random.default_rng(seed)
     time = np.arange(num_samples) / SAMPLE_RATE

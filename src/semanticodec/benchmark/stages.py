@@ -78,7 +78,7 @@ def explained(what: str, device: str, dtype: str) -> Iterator[None]:
     """Say what a machine lacks that cannot do the work inside.
 
     Args:
-        what: what is measured.
+        what: name of the measured work.
         device: name of the device that computes.
         dtype: name of the precision.
     Raises:
@@ -126,7 +126,7 @@ def measure_stage(
     """Return the times of a stage, after one run that does not count.
 
     Args:
-        work: what is measured.
+        work: function to measure.
         modules: names of the modules that take part.
         codec: codec whose modules they are.
         device: device that it computes on.

@@ -56,8 +56,8 @@ def from_int8(
     """Return the float32 codebook that `to_int8` was given.
 
     Args:
-        integers: as stored.
-        scales: as stored; None where the file lacks them.
+        integers: integers as stored.
+        scales: scales as stored; None where the file lacks them.
     Raises:
         CheckpointError: the scales are missing, do not fit or are not finite.
     """

@@ -126,7 +126,7 @@ def download_official(
     Args:
         token_rate: 25, 50 or 100.
         semantic_vocab_size: 4096, 8192, 16384 or 32768.
-        access: how the Hub is reached.
+        access: settings of the access to the Hub.
     Raises:
         ConfigError: no such official setting.
         CheckpointError: the Hub cannot be reached and the cache lacks a file, or the
@@ -147,7 +147,7 @@ def download_model(repository: str, access: HubAccess = ANY_ACCESS) -> Path:
 
     Args:
         repository: Hub id, `owner/name`.
-        access: how the Hub is reached.
+        access: settings of the access to the Hub.
     Raises:
         CheckpointError: no such repository or revision, or not in the cache and offline.
     """

@@ -43,7 +43,7 @@ def weight_files(folder: Path, token_rate: str, setting: Any) -> list[Path]:
     Args:
         folder: model folder.
         token_rate: tokens per second, as `config.json` writes them.
-        setting: what `config.json` says of that rate.
+        setting: entry of `config.json` for that rate.
     Raises:
         CheckpointError: it names none, or files that are not beside it.
     """

@@ -145,7 +145,7 @@ def convert_encoder(
     Args:
         state: all tensors of the file.
         token_rate: 25, 50 or 100.
-        source: what error messages call the file.
+        source: name of the file in error messages.
     Raises:
         CheckpointError: an unknown or missing tensor, a wrong shape or type, another rate's file.
     """
@@ -167,7 +167,7 @@ def convert_decoder(
     Args:
         state: all tensors of the file.
         token_rate: 25, 50 or 100.
-        source: what error messages call the file.
+        source: name of the file in error messages.
     Raises:
         CheckpointError: an unknown or missing tensor, a wrong shape or type, another rate's file.
     """

@@ -51,8 +51,8 @@ def model_folder(
     """Return the folder that holds a model.
 
     Args:
-        source: None for the built-in model, a folder, or a Hub id `owner/name`.
-        access: how the Hub is reached.
+        source: model folder or Hub id `owner/name`; None for the built-in model.
+        access: settings of the access to the Hub.
     Raises:
         CheckpointError: no such folder, and no Hub model that can be reached.
     """

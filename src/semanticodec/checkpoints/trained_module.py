@@ -110,7 +110,7 @@ def restore_module(module: nn.Module, path: Path, name: str) -> None:
         path: folder of the export, or one of its files.
         name: name of the module.
     Raises:
-        CheckpointError: No such export, or one of another class or other sizes.
+        CheckpointError: no such export, or one of another class or other sizes.
     """
     config, weights = read_module(path, name)
     ours = config_to_dict(module.config).get(TAG)
@@ -131,7 +131,7 @@ def load_audiomae(path: Path) -> AudioMAE:
     """Read an export of AudioMAE, frozen and in evaluation mode.
 
     Raises:
-        CheckpointError: The folder holds no (or a damaged) export of AudioMAE.
+        CheckpointError: the folder holds no (or a damaged) export of AudioMAE.
     """
     return _frozen_module(path, "audiomae", AudioMAE.Config, AudioMAE)
 
@@ -140,7 +140,7 @@ def load_vae(path: Path) -> VAE:
     """Read an export of both halves of the VAE, frozen and in evaluation mode.
 
     Raises:
-        CheckpointError: The folder holds no (or a damaged) export of a VAE.
+        CheckpointError: the folder holds no (or a damaged) export of a VAE.
     """
     return _frozen_module(path, "vae", VAEConfig, VAE)
 
@@ -149,7 +149,7 @@ def load_vocoder(path: Path) -> Vocoder:
     """Read an exported vocoder of any class, frozen and in evaluation mode.
 
     Raises:
-        CheckpointError: The folder holds no (or a damaged) export of a vocoder.
+        CheckpointError: the folder holds no (or a damaged) export of a vocoder.
     """
     return _frozen_module(path, "vocoder", VocoderConfig, make_vocoder)
 
@@ -177,7 +177,7 @@ def load_codebooks(path: Path, *, width: int, stack_factor: int) -> dict[int, Fl
     Returns:
         Centroids by vocabulary size, ascending.
     Raises:
-        CheckpointError: No such export, or one for other features.
+        CheckpointError: no such export, or one for other features.
     """
     config, weights = read_module(path, CODEBOOK)
     if (config.get("width"), config.get("stack_factor")) != (width, stack_factor):

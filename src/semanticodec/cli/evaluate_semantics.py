@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from semanticodec.evaluation.semantics.probe import ProbeSettings
-    from semanticodec.evaluation.semantics.report import score_table, troubles
+    from semanticodec.evaluation.semantics.report import problems, score_table
     from semanticodec.evaluation.semantics.run import (
         DEFAULT_FEATURES,
         SemanticsSettings,
@@ -122,8 +122,8 @@ def run(args: argparse.Namespace) -> int:
         ),
         show_progress=is_watched(args.quiet),
     )
-    for trouble in troubles(results):
-        print(f"semanticodec: warning: {trouble}", file=sys.stderr)
+    for problem in problems(results):
+        print(f"semanticodec: warning: {problem}", file=sys.stderr)
     if args.json:
         print(json.dumps(results))
     elif not args.quiet:

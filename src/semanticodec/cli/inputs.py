@@ -29,7 +29,7 @@ class Input:
     """One file to work on.
 
     Attributes:
-        name: what messages call it.
+        name: name in messages.
         path: the file; None for stdin.
         relative: its place below the folder or pattern that it was found through.
     """

@@ -97,7 +97,7 @@ def named_folders(option: str, texts: Sequence[str]) -> dict[str, Path]:
     """Return the folders of a repeated option with values of the form NAME=FOLDER, by name.
 
     Args:
-        option: how the option is spelled, for the message.
+        option: spelling of the option, for the message.
         texts: all its values.
     Raises:
         ConfigError: a text of another form, or a name that comes twice.
@@ -256,7 +256,7 @@ def load_codec(
     """Return the codec that the model options ask for.
 
     Args:
-        args: with `model`, `device`, `dtype` and `threads`, and `runtime` where it decodes.
+        args: parsed arguments with `model`, `device`, `dtype`, `threads`, and `runtime` to decode.
         token_rate: tokens per second; None for the model's default.
         semantic_vocab_size: entries of the semantic codebook; None for the model's default.
     Raises:

@@ -1,4 +1,4 @@
-"""Where results go: beside the input, below a folder or to stdout, and what they may replace."""
+"""Places of results: beside the input, below a folder or stdout, and what may be overwritten."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Task:
     """An input and where its result goes.
 
     Attributes:
-        item: what to read.
+        item: input to read.
         target: the file to write; None for stdout.
     """
 
@@ -50,7 +50,7 @@ def plan(items: Sequence[Input], output: str | None, ending: str) -> list[Task]:
         items: the inputs.
         output: file, folder or `-` that the user gave; None puts each result beside its input
             (and the result of stdin on stdout).
-        ending: what replaces an input's suffix, such as `.smtc`.
+        ending: replacement of an input's suffix, such as `.smtc`.
     Raises:
         ConfigError: several results for one file or for stdout, or a result on top of an input.
     """
@@ -120,7 +120,7 @@ def is_taken(target: Path | None) -> bool:
 
 
 def check_free(target: Path | None, overwrite: bool) -> None:
-    """Refuse to replace a file unless told to, and to work for a place that takes no file.
+    """Refuse to overwrite a file unless allowed, and a place where no file can be written.
 
     Raises:
         ConfigError: `target` exists and `overwrite` is false.
@@ -139,7 +139,7 @@ def free_folder(args: argparse.Namespace, index_name: str, content: str) -> Path
     """Return the output folder of a command that fills one, if it may be written to.
 
     Args:
-        args: with `output` and `overwrite`.
+        args: parsed arguments with `output` and `overwrite`.
         index_name: file that tells whether something is there already.
         content: what the folder would hold then, such as "a model".
     Raises:

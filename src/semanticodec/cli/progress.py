@@ -62,7 +62,7 @@ def watched_source(item: Input, file: BinaryIO, shown: bool) -> Iterator[BinaryI
     """Give a file to read, with a bar that follows its reader if `shown`.
 
     Args:
-        item: what is read.
+        item: input that is read.
         file: `item`, opened.
         shown: whether to draw the bar.
     """

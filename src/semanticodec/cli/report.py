@@ -98,10 +98,10 @@ def run_each(
     """Work on every file; one that fails is reported, and processing continues with the rest.
 
     Args:
-        tasks: what to read and where to write.
+        tasks: inputs to read and files to write.
         work: does one task and returns its `sizes` and what else is to be reported.
         args: `json`, `quiet`, `overwrite` and `skip_existing` as `add_output_options` defines them.
-        verb: what is done to the files, for the closing line, such as "encoded".
+        verb: word for the closing line, such as "encoded".
     Returns:
         The exit status: 2 when a file failed.
     """

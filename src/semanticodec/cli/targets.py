@@ -25,7 +25,7 @@ def kept_apart(
     Args:
         items: inputs.
         targets: file for the result of each input; None for stdout, which is left as it is.
-        ending: what replaces an input's suffix.
+        ending: replacement of an input's suffix.
     Returns:
         The targets. Those that no rule keeps apart are still equal.
     """

@@ -60,7 +60,7 @@ _LOG2 = {1 << bits: bits for bits in range(1, 17)}  # vocabulary size: bits
 
 @dataclass(frozen=True, init=False)
 class Header(Formatted):
-    """What a stream says about itself before its first block.
+    """Metadata of a stream, before its first block.
 
     Attributes:
         format: token rate, vocabularies (powers of two from 2 to 65536) and sample rate.
@@ -84,8 +84,8 @@ class Header(Formatted):
 
         Args:
             format: token rate, vocabularies and sample rate.
-            num_samples: see above.
-            fingerprint: see above.
+            num_samples: length of the audio in samples, see the class.
+            fingerprint: name of the model, see the class.
             settings: attributes of `TokenFormat` by name, in place of `format` or to change it.
         Raises:
             ContainerError: a setting that the file format does not offer.
@@ -229,7 +229,7 @@ class Block:
 
     @property
     def is_concealed(self) -> bool:
-        """Whether the codes stand in for a damaged block."""
+        """Whether the codes replace a damaged block."""
         return bool(self.damage)
 
     def __len__(self) -> int:
@@ -244,7 +244,7 @@ def pack_block(
     Args:
         semantic: codes [L] within the vocabulary.
         acoustic: codes [L] within the vocabulary.
-        header: of the stream.
+        header: header of the stream.
     """
     payload = bitpack.pack(semantic, acoustic, header.semantic_bits, header.acoustic_bits)
     body = _COUNT.pack(len(semantic)) + payload

@@ -166,7 +166,7 @@ class Reader:
         return None if promised is None else promised - self._num_positions
 
     def _next_block(self, number: int) -> Block:
-        """Return the block at the start of the buffer, or (concealing) what stands in for it."""
+        """Return the block at the start of the buffer, or (concealing) its replacement."""
         missing = self._missing()
         if missing == 0:
             raise ContainerError(

@@ -31,8 +31,8 @@ def write(target: Target, header: Header, blocks: Iterable[Block]) -> None:
 
     Args:
         target: a path, or a binary file object or pipe (left open).
-        header: of the stream; with num_samples None the blocks decide.
-        blocks: in order, each of at most one window.
+        header: header of the stream; with num_samples None the blocks decide.
+        blocks: blocks in order, each of at most one window.
     Raises:
         ContainerError: codes outside the vocabulary, or blocks that do not fit the header.
     """
@@ -52,7 +52,7 @@ class Writer:
 
     Args:
         target: a path, or a binary file object or pipe.
-        header: of the stream.
+        header: header of the stream.
     """
 
     def __init__(self, target: Target, header: Header) -> None:

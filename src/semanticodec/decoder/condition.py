@@ -14,9 +14,9 @@ T frames · F latent frequency.
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.errors import CodesError
 from semanticodec.layers.embeddings import position_code

@@ -63,8 +63,8 @@ class Decoder(FullPrecision):
             preconditioning: size of the latent's statistics; None does without (as the release).
             vae: sizes of the VAE, whose decoder is used.
             vocoder: sizes of the vocoder, of one of the classes there are.
-            sampling: how to sample where nothing else is asked for.
-            sampling_presets: how to sample for other qualities.
+            sampling: sampling settings where nothing else is asked for.
+            sampling_presets: sampling settings of the other qualities.
         """
 
         condition: Condition.Config = field(default_factory=Condition.Config)
@@ -136,8 +136,8 @@ class Decoder(FullPrecision):
 
         Args:
             context: output of `condition`.
-            guidance_scale: see `SamplingConfig`.
-            guidance_interval: see `SamplingConfig`.
+            guidance_scale: classifier-free guidance scale; see `SamplingConfig`.
+            guidance_interval: range of noise levels that are guided; see `SamplingConfig`.
         """
         prepared = self.unet.prepare_context(context)
 
@@ -181,7 +181,7 @@ class Decoder(FullPrecision):
             context: output of `condition`.
             noise: start latent (draw 0) and the noise of every step (draw i + 1), float32 on any
                 device, of all windows together.
-            settings: how to sample.
+            settings: sampling settings.
         """
         return settings.solver()(
             self.denoiser(context, settings.guidance_scale, settings.guidance_interval),
@@ -213,8 +213,8 @@ class Decoder(FullPrecision):
 
         Args:
             halves: quantized acoustic and semantic features of every window.
-            num_positions: of every window with its padding.
-            settings: how to sample.
+            num_positions: positions of every window with its padding.
+            settings: sampling settings.
             noise: noise of all windows together, see `sample`.
         """
         device = self.latent_scale.device

@@ -42,7 +42,7 @@ class TransposedConv(nn.ConvTranspose1d):
 
 
 class ResidualUnit(nn.Module):
-    """Dilated and plain convolutions in turn, each pair beside a shortcut."""
+    """Dilated and plain convolutions in turn, each pair with a shortcut."""
 
     def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...]) -> None:
         super().__init__()

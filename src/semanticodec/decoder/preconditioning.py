@@ -1,9 +1,9 @@
 """What is known of a velocity without a network: the linear part, by the latent's statistics.
 
-The channels and frequencies of a latent have different means and deviations. A network that has to
-find out how much of the noisy latent is noise spends its first hours on that, and errs by a little
-in every diffusion step. Here the best linear guess is computed, and the network sees and predicts
-values of unit variance at every timestep (not in the paper, not in the release).
+The channels and frequencies of a latent have different means and standard deviations. A network
+that has to find out how much of the noisy latent is noise spends its first hours on that, and errs
+by a little in every diffusion step. Here the best linear guess is computed, and the network sees
+and predicts values of unit variance at every timestep (not in the paper, not in the release).
 
 Shapes: B batch · C channels · T frames · F latent frequency.
 """
@@ -27,7 +27,8 @@ Network = Callable[[Float[Tensor, "B C T F"]], Float[Tensor, "B C T F"]]
 class Preconditioning(FullPrecision):
     """Wraps the T-UNet so that it fills in what a Gaussian model of the latent leaves open.
 
-    Notation (variable -> symbol), with μ and s the mean and deviation of a channel and frequency:
+    Notation (variable -> symbol), with μ and s the mean and standard deviation of a channel and
+    frequency:
         signal, noise   √ᾱ_n and √(1 - ᾱ_n)
         centered        z_n - √ᾱ μ
         variance        ᾱ s² + 1 - ᾱ, of the centered latent
@@ -36,7 +37,7 @@ class Preconditioning(FullPrecision):
         velocity        skip · centered + gain · F(centered / √variance) - √(1 - ᾱ) μ
 
     Source: Karras et al. (2022), Table 1 and Appendix B.6, for the velocity of Eq. 8 and with a
-    mean and a deviation of their own for every channel and frequency.
+    mean and a standard deviation of their own for every channel and frequency.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ class Preconditioning(FullPrecision):
             network: F, of the latents as it shall see them.
             schedule: noise levels.
             latent: noisy latents.
-            timestep: of every item.
+            timestep: timestep of every item.
         """
         shape = (-1, 1, 1, 1)
         signal = schedule.sqrt_alphas_cumprod[timestep].view(shape)

@@ -212,7 +212,7 @@ def _check_num_steps(num_steps: int, num_timesteps: int) -> None:
 
 
 def check_sampling(timesteps: Sequence[int], num_timesteps: int, eta: float) -> None:
-    """Raise ConfigError where no sampler could go on."""
+    """Raise ConfigError where no sampler could continue."""
     if not 0 <= eta <= 1:
         raise ConfigError(f"eta={eta} is not allowed: choose from 0 (deterministic) to 1.")
     is_falling = all(first > second for first, second in pairwise(timesteps))

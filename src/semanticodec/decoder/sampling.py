@@ -34,9 +34,9 @@ class Sampler(NamedTuple):
 
     Attributes:
         load: returns its function, called like `sampler.ddim`; imports torch.
-        is_multistep: it extrapolates from earlier steps, and so goes from pure noise to the clean
-            latent without the release's large step to timestep 1 (see `_with_sampler`).
-        takes_eta: it can add noise at each step and takes `eta`.
+        is_multistep: whether it extrapolates from earlier steps and so goes from pure noise to the
+            clean latent without the release's large step to timestep 1 (see `_with_sampler`).
+        takes_eta: whether it can add noise at each step and takes `eta`.
     """
 
     load: Callable[[], Callable[..., Any]]
@@ -175,7 +175,7 @@ def _is_interval(values: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingPresets:
-    """A model's settings beside its standard ones, chosen by measurement.
+    """A model's settings for the other qualities, chosen by measurement.
 
     Attributes:
         draft: audibly cheaper than standard; None: see `qualities`.

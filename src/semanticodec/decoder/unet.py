@@ -86,7 +86,7 @@ class TUNet(nn.Module):
             latent_bins: frequencies F of the latent.
             frequency_positions: add a learned vector per latent frequency after the input
                 convolution (not official).
-            aligned_condition: also add the context to the features where its positions lie
+            aligned_condition: whether the context is also added to the features at its positions
                 (not official, see `AlignedProjection`).
             aligned_grid: (time, bands) positions of a whole window: (64, 8), (64, 4) or (32, 4)
                 at 100, 50, 25 tokens per second.

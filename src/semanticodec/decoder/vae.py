@@ -66,7 +66,7 @@ class VAEConfig:
 
 
 class ResidualBlock(nn.Module):
-    """Two normalized 3 x 3 convolutions beside a shortcut."""
+    """Two normalized 3 x 3 convolutions with a shortcut."""
 
     def __init__(self, in_channels: int, out_channels: int, num_groups: int) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class VAEEncoder(nn.Module):
         self.moments = nn.Conv2d(2 * config.latent_channels, 2 * config.latent_channels, 1)
         self.patch_shortcut = PatchAnalysis(config) if config.patch_shortcut else None
         if config.patch_shortcut:
-            # The convolutions join in from nothing.
+            # The convolutions join in from zero.
             nn.init.zeros_(self.moments.weight)
             bias = torch.zeros(2, config.latent_channels)
             bias[1] = SHORTCUT_LOG_VARIANCE

@@ -23,13 +23,13 @@ class AcousticEncoder(nn.Module):
             bidirectional: whether a second direction runs back; without is the ablation of the
                 paper's Table VI.
             is_residual: add a linear map of features - centroids that starts as that difference,
-                with the LSTM joining in from nothing (not official). The codes then start as a
+                with the LSTM joining in from zero (not official). The codes then start as a
                 second stage of residual quantization, spread as wide as the data: without it a
                 small budget collapses the acoustic codebook.
             patch_width: energies of the position's own patches that it sees beside features and
                 centroids (K patches of 16 x 16), so that codes can carry the harmonics that
                 features lost; 0 is the paper's form. The residual map then sees them too,
-                starting from nothing.
+                starting from zero.
         """
 
         width: int = 768

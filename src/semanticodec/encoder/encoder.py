@@ -190,7 +190,7 @@ class Encoder(nn.Module):
 
         Args:
             fbank: normalized filter bank of one window per item.
-            vocab_size: which semantic vocabulary.
+            vocab_size: size of the semantic vocabulary.
         Raises:
             ConfigError: unknown vocabulary.
         Source: paper Eq. 1 to 3, 5.
@@ -215,9 +215,9 @@ class Encoder(nn.Module):
         """Return the acoustic and the semantic features of given codes: what the decoder sees.
 
         Args:
-            semantic_codes: in [0, vocab_size).
-            acoustic_codes: in [0, quantizer.codebook_size).
-            vocab_size: which semantic vocabulary.
+            semantic_codes: integers in [0, vocab_size).
+            acoustic_codes: integers in [0, quantizer.codebook_size).
+            vocab_size: size of the semantic vocabulary.
         Raises:
             ConfigError: unknown vocabulary.
             CodesError: a code outside its codebook.
@@ -233,7 +233,7 @@ class Encoder(nn.Module):
 
         Args:
             fbank: normalized filter bank of one window per item.
-            vocab_size: which semantic vocabulary.
+            vocab_size: size of the semantic vocabulary.
         Raises:
             ConfigError: unknown vocabulary.
         """
@@ -252,7 +252,7 @@ class Encoder(nn.Module):
         Args:
             semantic: AudioMAE's features.
             acoustic: the acoustic encoder's output.
-            vocab_size: which semantic vocabulary.
+            vocab_size: size of the semantic vocabulary.
         Raises:
             ConfigError: unknown vocabulary.
         """
@@ -266,8 +266,8 @@ class Encoder(nn.Module):
 
         Args:
             fbank: normalized filter bank.
-            vocab_size: which semantic vocabulary.
-            layers: of `FEATURE_LAYERS`: "all" = [acoustic, semantic] as the decoder sees them,
+            vocab_size: size of the semantic vocabulary.
+            layers: one of `FEATURE_LAYERS`: "all" = [acoustic, semantic] as the decoder sees them,
                 "semantic" or "acoustic" alone, "continuous" = AudioMAE alone, or "unquantized" =
                 what "all" would be if every vector had a code of its own.
         Raises:
@@ -298,9 +298,9 @@ class Encoder(nn.Module):
         Args:
             features: stacked AudioMAE features.
             num_valid: positions before the end of the audio, 0 to L per item.
-            vocab_size: which semantic vocabulary; drawn per batch in training (Sec. IV-D).
+            vocab_size: size of the semantic vocabulary; drawn per batch in training (Sec. IV-D).
             generators: one per item, for the acoustic quantizer's draws in training.
-            patches: from `patches(fbank)`.
+            patches: result of `patches(fbank)`.
         Raises:
             ConfigError: unknown vocabulary.
         """

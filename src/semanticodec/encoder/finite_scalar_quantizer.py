@@ -124,7 +124,7 @@ class FiniteScalarQuantizer(Quantizer):
         The hyperbolic tangent then spreads the vectors over all levels.
 
         Args:
-            vectors: what the untrained acoustic encoder gives for many windows.
+            vectors: outputs of the untrained acoustic encoder for many windows.
             generator: not used.
         """
         axes, variances, mean = principal_axes(vectors, len(self.config.levels))

@@ -58,11 +58,11 @@ def nearest_codes(
     autocast.
 
     Args:
-        vectors: what to quantize.
+        vectors: vectors to quantize.
         codebook: one row per code.
         position_block: positions searched at once.
         row_block: codebook rows searched at once.
-        product: what multiplies vectors with rows.
+        product: function that multiplies vectors with rows.
     Source: paper Eq. 1 and 3.
     """
     codes = torch.zeros(vectors.shape[:2], dtype=torch.int64, device=vectors.device)
@@ -85,7 +85,7 @@ class NearestSearch(nn.Module):
         """Return the index of the nearest codebook row, the lowest of equals.
 
         Args:
-            vectors: what to quantize.
+            vectors: vectors to quantize.
             codebook: one row per code.
         """
         return nearest_codes(vectors, codebook)

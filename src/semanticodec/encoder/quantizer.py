@@ -122,7 +122,7 @@ class Quantizer(nn.Module):
         Every process calls it with the same vectors.
 
         Args:
-            vectors: what the untrained acoustic encoder gives for many windows.
+            vectors: outputs of the untrained acoustic encoder for many windows.
             generator: the only source of randomness.
         """
 

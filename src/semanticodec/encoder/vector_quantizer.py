@@ -53,20 +53,20 @@ class VectorQuantizer(Quantizer):
         """Defaults are the release's.
 
         Attributes:
-            width: of the vectors that come in and go out.
+            width: D of the vectors that come in and go out.
             codebook_size: K.
             code_width: search among codes of this width, between two linear maps; None searches
                 the vectors themselves.
             l2_normalize: codes and vectors have unit length (cosine similarity).
-            decay: of the moving averages, per training step.
+            decay: decay of the moving averages, per training step.
             smoothing: Laplace count added to every code before sums become means.
-            commitment_weight: of Eq. 4, as a mean over positions and code width.
+            commitment_weight: weight of Eq. 4, as a mean over positions and code width.
             initialize_from_data: k-means on the first training batch instead of random codes.
-            kmeans_iterations: of that k-means.
+            kmeans_iterations: number of iterations of that k-means.
             revival_threshold: a code is dead, and moves to a vector of the batch, where its
                 moving count is below this share of the mean count of all codes; 0 keeps all.
-            entropy_weight: of the entropy term; 0 switches it off.
-            entropy_temperature: of its soft assignment, in squared code distance.
+            entropy_weight: weight of the entropy term; 0 switches it off.
+            entropy_temperature: temperature of its soft assignment, in squared code distance.
             entropy_positions: positions per item that it looks at (memory: B x this x K).
         """
 
@@ -120,7 +120,7 @@ class VectorQuantizer(Quantizer):
         """Return the quantized vector of every code.
 
         Args:
-            codes: in [0, codebook_size).
+            codes: integers in [0, codebook_size).
         Raises:
             CodesError: a code outside the codebook.
         """
@@ -185,7 +185,7 @@ class VectorQuantizer(Quantizer):
         More vectors than the first batch of training has make a better start.
 
         Args:
-            vectors: what the untrained acoustic encoder gives for many windows.
+            vectors: outputs of the untrained acoustic encoder for many windows.
             generator: chooses the first codes among them.
         """
         if self.config.code_width is not None:

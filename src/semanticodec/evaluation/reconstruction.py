@@ -43,7 +43,7 @@ class Settings:
 
     Attributes:
         metrics: names from `metrics.METRICS`; None: all that can be computed here.
-        recognizer: what writes down speech for `wer`; see `metrics.recognizers`.
+        recognizer: speech recognizer for `wer`; see `metrics.recognizers`.
         baselines: names of the systems that the others are compared with; empty: the first.
         jobs: number of worker processes.
         threads: CPU threads of each.
@@ -92,7 +92,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score every system on every clip, write the reports and return the results.
 
-    The same call goes on with a run that was stopped, and tries again what failed. Systems and
+    The same call resumes an interrupted run, and tries again what failed. Systems and
     clips may be added to a folder; whatever else changes needs another one. The work is done in
     processes that are started anew: scripts call this below `if __name__ == "__main__":`.
 
@@ -100,7 +100,7 @@ def evaluate(
         suite: the clips.
         specs: the systems, as `open_system` takes them.
         out: folder of the results.
-        settings: how to measure.
+        settings: settings of the measurement.
         open_system: opens a spec, with `threads` and `device`; picklable.
     Returns:
         The content of `results.json`; clips that failed are named there under their system.
@@ -165,7 +165,7 @@ def _packages() -> list[str]:
 
 
 def _warm_up(metrics: Metrics) -> None:
-    """Measure a second of noise: weights that are missing are told before hours of work."""
+    """Measure a second of noise, so that missing weights are reported before hours of work."""
     noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
     clip = Clip(name="noise", domain=SPEECH, path=Path("noise"), transcript="noise", language="en")
     metrics.score(noise, noise, clip)

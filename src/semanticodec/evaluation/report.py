@@ -27,7 +27,7 @@ Table II, in every domain; `visqol_audio` (audio mode, 48 kHz) is on another sca
 AVERAGE_NOTE = """\
 - The average is the mean of the domains {domains}; its interval draws clips inside each."""
 WER_NOTE = """\
-- WER is word errors per word of the transcripts, in percent, as `{recognizer}` hears them. \
+- WER is word errors per word of the transcripts, in percent, as `{recognizer}` finds them. \
 Compare it with the same recognizer's number on the original recordings (the system \
 `ground-truth`), not with numbers of another recognizer."""
 
@@ -92,7 +92,7 @@ def _columns(results: Results) -> list[str]:
 
 
 def _decimals(metric: str) -> int:
-    """Return how many digits are worth printing; rates stand in results in percent."""
+    """Return how many digits are worth printing; results hold rates in percent."""
     decimals = METRICS[metric].decimals
     return decimals if METRICS[metric].quotient is None else decimals - 2
 

@@ -29,8 +29,8 @@ class Task:
 
     Attributes:
         system: the system's name.
-        spec: what opens it.
-        clip: what it reconstructs.
+        spec: specification that opens it.
+        clip: clip that it reconstructs.
     """
 
     system: str
@@ -49,7 +49,7 @@ class Scorer:
     Args:
         open_metrics: called once.
         open_system: called with a task's spec whenever the system changes.
-        audio_folder: where to keep the reconstructions; None: nowhere.
+        audio_folder: folder for the reconstructions; None keeps none.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ def stratum(values: ArrayLike, weights: ArrayLike | None = None) -> Stratum:
     """Return the clips of a domain.
 
     Args:
-        values: at least one, finite.
+        values: values of the stratum, at least one, finite.
         weights: positive; None for the plain mean.
     """
     array = np.asarray(values, dtype=np.float64)

@@ -33,7 +33,7 @@ class Clip:
         name: its path below the suite without suffix, with `/` between folders.
         domain: kind of sound, such as `speech`.
         path: the sound file.
-        transcript: what is said in it.
+        transcript: words that are said in it.
         language: language of the transcript, such as `en`.
     """
 
@@ -55,9 +55,9 @@ class Suite:
     """Recordings to evaluate on, ordered by name.
 
     Attributes:
-        name: what reports call it.
+        name: name in reports.
         clips: the recordings.
-        problems: what does not fit together, one sentence each; reports list them.
+        problems: contradictions in the suite, one sentence each; reports list them.
     """
 
     name: str

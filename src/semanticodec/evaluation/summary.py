@@ -29,11 +29,11 @@ def summarize(
     """Return the `systems`, `differences` and `clips` of `results.json`.
 
     Args:
-        rows: of every system and clip, as the journal keeps them.
+        rows: rows of every system and clip, as the journal keeps them.
         systems: `name`, `spec` and `details` of each.
         baselines: names of those that the others are compared with.
         metrics: names, in the order of the reports.
-        domains: of the suite.
+        domains: domains of the suite.
     """
     measured = pd.DataFrame(_measured(rows, metrics), columns=pd.Index(COLUMNS))
     others = [system["name"] for system in systems if system["name"] not in baselines]

@@ -23,7 +23,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerCrash:
-    """What stands in place of a result when the process that worked on it died."""
+    """The result of a task whose process died."""
 
     reason: str
 

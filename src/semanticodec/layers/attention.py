@@ -8,9 +8,9 @@ A width of a head · E width of the context · C channels · T frames · F laten
 differs between layers.
 """
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.errors import ConfigError
 from semanticodec.layers.residual import PointwiseConv, group_norm, zero_init

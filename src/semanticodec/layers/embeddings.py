@@ -22,7 +22,7 @@ def position_code(
     Args:
         num_positions: number of positions L.
         width: columns of the code, even; 192 for the official condition.
-        device: where to build the code.
+        device: device of the result.
     Returns:
         Column 2i is sin, column 2i + 1 is cos of position / 10000^(2i / width).
     Raises:

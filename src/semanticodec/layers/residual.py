@@ -5,9 +5,9 @@ Shapes: B batch · C channels · T frames · F latent frequency · D width.
 
 from typing import TypeVar
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.errors import ConfigError
 

@@ -69,7 +69,7 @@ def undisturbed(device: torch.device) -> Iterator[None]:
     """Compute without gradients, autocast or another default device than the CPU.
 
     Args:
-        device: where the computation runs.
+        device: device of the computation.
     Raises:
         ConfigError: see `check_fork`.
     """

@@ -24,7 +24,7 @@ def use_runtime(codec: SemantiCodec, name: str) -> None:
     its device and in its precision.
 
     Args:
-        codec: as loaded.
+        codec: codec as loaded.
         name: "torch" (nothing changes), "compiled" (torch.compile; a minute or more at the first
             decode) or "onnx" (onnxruntime; CPU, float32; some seconds at once).
     Raises:

@@ -22,7 +22,7 @@ def use_compiled(codec: SemantiCodec) -> None:
     """Compile T-UNet, VAE decoder and vocoder at their next use.
 
     Args:
-        codec: on its final device, in its final precision.
+        codec: codec on its final device, in its final precision.
     Raises:
         MissingDependencyError: on a CPU without a C++ compiler.
     """

@@ -39,8 +39,8 @@ def export_decoder(codec: SemantiCodec, folder: str | os.PathLike[str]) -> Path:
     """Write the modules after the quantizers as ONNX graphs, each file whole or not at all.
 
     Args:
-        codec: on the CPU, in float32.
-        folder: created if missing; the files are replaced.
+        codec: codec on the CPU, in float32.
+        folder: output folder, created if missing; its files are overwritten.
     Raises:
         ConfigError: a codec elsewhere or in another precision.
         MissingDependencyError: without the package onnx.
@@ -77,8 +77,8 @@ def check_export(folder: str | os.PathLike[str], codec: SemantiCodec) -> dict[st
     ones and quarters.
 
     Args:
-        folder: from `export_decoder`.
-        codec: that was exported.
+        folder: folder that `export_decoder` wrote.
+        codec: codec that was exported.
     Raises:
         CheckpointError: the folder holds no export of this codec.
         MissingDependencyError: without onnxruntime.

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.decoder.decoder import SAMPLES_PER_MEL_FRAME, Decoder
 from semanticodec.decoder.unet import PreparedContext, TUNet
@@ -34,7 +34,7 @@ class Graph:
     """A module with what an exporter must know of it.
 
     Attributes:
-        module: what takes the inputs in their order.
+        module: module that takes the inputs in their order.
         inputs: names of the inputs, and examples.
         output: name of the result.
         dynamic_axes: axes of inputs and output that may have another size, by name.
@@ -145,8 +145,8 @@ def decoder_graphs(decoder: Decoder, num_positions: int) -> dict[str, Graph]:
     """Return the modules by name.
 
     Args:
-        decoder: on the CPU, in float32.
-        num_positions: of a whole window.
+        decoder: decoder on the CPU, in float32.
+        num_positions: positions of a whole window.
     """
     return {
         "unet": step_graph(decoder, num_positions),

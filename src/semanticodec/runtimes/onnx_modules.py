@@ -68,7 +68,7 @@ def use_onnxruntime(codec: SemantiCodec) -> None:
     """Let T-UNet, VAE decoder and vocoder of a codec run in onnxruntime from now on.
 
     Args:
-        codec: on the CPU, in float32; moved elsewhere, the modules would not follow.
+        codec: codec on the CPU, in float32; moved elsewhere, the modules would not follow.
     Raises:
         ConfigError: a codec elsewhere or in another precision.
         MissingDependencyError: without the packages of the extra `[onnx]`.

@@ -46,7 +46,7 @@ class CachedSource:
 
     Args:
         folder: the cache.
-        num_windows: as the cache was built with.
+        num_windows: number of windows that the cache was built with.
     """
 
     def __init__(self, folder: Path, num_windows: int) -> None:
@@ -113,16 +113,16 @@ def build_cache(
 
     Args:
         folder: the cache's own; all processes must see it.
-        source: where the windows come from.
+        source: source of the windows.
         compute: the frozen modules.
         num_windows: 1 or more.
         seed: random seed of places, gains and joins.
         batch_size: windows per call of `compute`.
-        device: where `compute` works.
+        device: device of `compute`.
         origin: JSON values that name modules and settings; a cache of another origin is refused.
         show_progress: draw a progress bar, where stderr is a terminal.
     Raises:
-        ConfigError: The folder holds a cache of another origin.
+        ConfigError: the folder holds a cache of another origin.
     """
     description = {
         "num_windows": num_windows,

@@ -32,11 +32,15 @@ INT16_SCALE = 32768.0
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What a stage gets for one step.
+    """The input of a stage for one step.
 
-    `generators` holds one CPU generator per item: the only source of randomness of a stage
-    (through `randn_per_item` and `rand_per_item`), so that results do not depend on how items
-    are spread over processes. `extra` holds what a source other than audio crops gives.
+    Attributes:
+        wav: crops of audio.
+        generators: one CPU generator per item: the only source of randomness of a stage (through
+            `randn_per_item` and `rand_per_item`), so that results do not depend on how items are
+            spread over processes.
+        step: number of the step.
+        extra: tensors of a source other than audio crops, by name.
     """
 
     wav: Float[Tensor, "B S"]
@@ -98,10 +102,10 @@ class CropConfig:
     """How crops are drawn.
 
     Attributes:
-        crop_samples: Length of a crop at 16 kHz; shorter recordings are padded with zeros.
-        domain_weights: Pairs (domain, weight); empty draws by duration over all domains.
-        gain_db: Lowest and highest random gain; equal values draw nothing.
-        cache_bytes: Memory for decoded audio (16 bits a sample), filled in listing order.
+        crop_samples: length of a crop at 16 kHz; shorter recordings are padded with zeros.
+        domain_weights: pairs (domain, weight); empty draws by duration over all domains.
+        gain_db: lowest and highest random gain; equal values draw nothing.
+        cache_bytes: memory for decoded audio (16 bits a sample), filled in listing order.
     """
 
     crop_samples: int = 163840

@@ -41,11 +41,11 @@ class DetailLoss(nn.Module):
         """How much the loss pays for what.
 
         Attributes:
-            level_weight: of the squared error of the level at variance 1.
-            detail_weight: of the squared error of the detail at variance 1.
-            level_std: of normalized energies smoothed over five bins.
-            detail_std: of normalized energies minus their smoothing.
-            loudness_power: of `loudness_weights`.
+            level_weight: weight of the squared error of the level at variance 1.
+            detail_weight: weight of the squared error of the detail at variance 1.
+            level_std: standard deviation of normalized energies smoothed over five bins.
+            detail_std: standard deviation of normalized energies minus their smoothing.
+            loudness_power: exponent of `loudness_weights`.
         """
 
         level_weight: float = 1.0
@@ -66,7 +66,7 @@ class DetailLoss(nn.Module):
         """Return the squared errors by name, not weighted by `level_weight` and `detail_weight`.
 
         Args:
-            features: of every patch.
+            features: features of every patch.
             fbank: normalized filter bank that they describe.
         """
         config = self.config

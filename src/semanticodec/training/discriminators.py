@@ -2,7 +2,7 @@
 
 None of them normalizes over the batch, so a logit depends on its own item only.
 
-Legend: B batch · S samples · T frames · M mel bins · C channels · F frequency lines · P period.
+Shapes: B batch · S samples · T frames · M mel bins · C channels · F frequency lines · P period.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 # Natural-log magnitudes of ordinary recordings lie around this mean with this spread; a fixed
@@ -26,8 +26,8 @@ class DiscriminatorOutput(NamedTuple):
     """What a set of discriminators says: one entry per discriminator.
 
     Attributes:
-        logits: Scores of patches of each item; high means "a recording".
-        features: Hidden activations, per discriminator and layer.
+        logits: scores of patches of each item; high means "a recording".
+        features: hidden activations, per discriminator and layer.
     """
 
     logits: list[Tensor]
@@ -45,8 +45,8 @@ class MultiPeriodDiscriminator(nn.Module):
         """Sizes; the defaults are HiFi-GAN's.
 
         Attributes:
-            periods: Samples between neighbors in a row, one per discriminator.
-            channels: Output channels of the layers; all but the last shorten time by 3.
+            periods: samples between neighbors in a row, one per discriminator.
+            channels: output channels of the layers; all but the last shorten time by 3.
         """
 
         periods: tuple[int, ...] = (2, 3, 5, 7, 11)
@@ -100,8 +100,8 @@ class MultiResolutionDiscriminator(nn.Module):
         """Sizes.
 
         Attributes:
-            window_lengths: Samples per window, one per discriminator; the hop is a quarter.
-            channels: Output channels of the layers. The first halves frequency, the others
+            window_lengths: samples per window, one per discriminator; the hop is a quarter.
+            channels: output channels of the layers. The first halves frequency, the others
                 halve both axes, and the last keeps both.
         """
 
@@ -166,9 +166,9 @@ class PatchDiscriminator(nn.Module):
         """Sizes.
 
         Attributes:
-            channels: Output channels of the first layer; each further one doubles them, up to
+            channels: output channels of the first layer; each further one doubles them, up to
                 eightfold.
-            num_layers: Layers that halve both axes.
+            num_layers: layers that halve both axes.
         """
 
         channels: int = 64

@@ -44,7 +44,7 @@ def local_device(name: str) -> torch.device:
     Args:
         name: torch's name of a device, or `auto` for a GPU where there is one.
     Raises:
-        ConfigError: There is no such device.
+        ConfigError: there is no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -12,8 +12,8 @@ class WeightAverage:
     """Exponential moving average of named parameters, kept in float32.
 
     Args:
-        parameters: The parameters by name.
-        decay: Weight of the old average in [0, 1); 0 keeps no memory.
+        parameters: the parameters by name.
+        decay: weight of the old average in [0, 1); 0 keeps no memory.
     """
 
     def __init__(self, parameters: dict[str, Parameter], decay: float):

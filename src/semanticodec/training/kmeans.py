@@ -35,7 +35,7 @@ def load_faiss() -> Any:
     """Import faiss.
 
     Raises:
-        MissingDependencyError: It is not installed.
+        MissingDependencyError: it is not installed.
     """
     try:
         return importlib.import_module("faiss")
@@ -62,7 +62,7 @@ def kmeans(
     Args:
         points: one row per point; read in chunks, so they need not fit into memory.
         num_centroids: K.
-        iterations: of Lloyd's algorithm.
+        iterations: number of iterations of Lloyd's algorithm.
         seed: the same seed gives the same centroids.
         on_iteration: called after every iteration (for a progress bar).
     Raises:

@@ -3,7 +3,7 @@
 Every loss is the mean over the batch of one value per item, so that it does not depend on how
 a batch is spread over processes. Spectra are computed in float32 whatever the autocast says.
 
-Legend: B batch · S samples · T frames · M mel bins · C channels.
+Shapes: B batch · S samples · T frames · M mel bins · C channels.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.audio.spectrogram import magnitude_spectrogram, slaney_filters
 from semanticodec.errors import ConfigError
@@ -38,10 +38,10 @@ class MultiResolutionMelLoss(nn.Module):
         """Analysis settings.
 
         Attributes:
-            window_lengths: Samples per window, one entry per scale; the hop is a quarter.
-            num_mel_bins: Mel bins of each scale.
+            window_lengths: samples per window, one entry per scale; the hop is a quarter.
+            num_mel_bins: mel bins of each scale.
             sample_rate: Hz.
-            floor: Smallest magnitude told apart from silence.
+            floor: smallest magnitude told apart from silence.
         """
 
         window_lengths: tuple[int, ...] = (32, 64, 128, 256, 512, 1024, 2048)
@@ -96,9 +96,9 @@ class MultiResolutionStftLoss(nn.Module):
         """Analysis settings.
 
         Attributes:
-            window_lengths: Samples per window, one entry per resolution; the hop is a quarter.
-            floor: Smallest normalized magnitude told apart from silence.
-            magnitude_weight: Weight of the linear term beside the logarithmic one.
+            window_lengths: samples per window, one entry per resolution; the hop is a quarter.
+            floor: smallest normalized magnitude told apart from silence.
+            magnitude_weight: weight of the linear term beside the logarithmic one.
         """
 
         window_lengths: tuple[int, ...] = (256, 512, 1024, 2048)
@@ -136,8 +136,8 @@ def kl_divergence(
     """Return KL(N(mean, exp(logvar)) || N(0, 1)) per latent element, in nats.
 
     Args:
-        mean: Means of the diagonal Gaussian.
-        logvar: Natural logarithms of its variances.
+        mean: means of the diagonal Gaussian.
+        logvar: natural logarithms of its variances.
     Source: Kingma and Welling (arXiv 1312.6114), Appendix B.
     """
     mean, logvar = mean.float(), logvar.float()
@@ -152,8 +152,8 @@ def discriminator_loss(
     """Return what a set of discriminators minimizes, averaged over the set.
 
     Args:
-        real: Logits for recordings, one tensor per discriminator.
-        generated: Logits for generated items (detached from the generator).
+        real: logits for recordings, one tensor per discriminator.
+        generated: logits for generated items (detached from the generator).
         kind: "least_squares" (targets 1 and 0) or "hinge" (margins +1 and -1).
     Source: LSGAN (arXiv 1611.04076) Eq. 9; hinge: Geometric GAN (arXiv 1705.02894) Sec. 3.
     """
@@ -171,7 +171,7 @@ def generator_loss(generated: Sequence[Float[Tensor, "B ..."]], kind: GanLoss) -
     """Return what the generator minimizes against a set of discriminators, averaged over it.
 
     Args:
-        generated: Logits for generated items, one tensor per discriminator.
+        generated: logits for generated items, one tensor per discriminator.
         kind: "least_squares" (target 1) or "hinge" (minus the mean logit).
     """
     if kind == "least_squares":
@@ -188,8 +188,8 @@ def feature_matching_loss(
     """Return the distance of hidden activations: summed over layers, averaged over discriminators.
 
     Args:
-        real: Hidden activations for recordings, per discriminator and layer; not differentiated.
-        generated: The same for generated items.
+        real: hidden activations for recordings, per discriminator and layer; not differentiated.
+        generated: the same for generated items.
     Source: HiFi-GAN (arXiv 2010.05646) Eq. 5.
     """
     distances = []

@@ -29,7 +29,7 @@ class Sample:
     """A spectrogram to look at, a waveform to listen to, or both.
 
     Attributes:
-        spectrogram: Rows are frames, columns bins, any scale; None when there is none.
+        spectrogram: frames by bins in any scale; None when there is none.
         wav: 16 kHz waveform in [-1, 1]; None when there is none.
     """
 
@@ -67,9 +67,9 @@ class Monitor:
     """Writes scalars and samples of one run; only the main process has one.
 
     Args:
-        folder: The run folder; `scalars.jsonl` and `tensorboard/` are added to.
-        first_step: Steps already done; total_steps: steps to do in all.
-        show_progress: Whether to draw the progress bar on stderr.
+        folder: the run folder; `scalars.jsonl` and `tensorboard/` are added to.
+        first_step: steps already done; total_steps: steps to do in all.
+        show_progress: whether to draw the progress bar on stderr.
     """
 
     def __init__(self, folder: Path, *, first_step: int, total_steps: int, show_progress: bool):

@@ -15,10 +15,13 @@ class OptimizerConfig:
     """AdamW and its learning-rate schedule for one group of parameters.
 
     Attributes:
-        lr: Learning rate after the linear warm-up of `warmup_steps`.
-        schedule: After the warm-up: stay, or follow a half cosine to lr * final_ratio.
-        weight_decay: For matrices and kernels only; biases, gains and tokens have none.
-        clip_norm: Largest gradient norm of the group.
+        lr: learning rate after the warm-up.
+        betas: decay of AdamW's averages of the gradient and its square.
+        weight_decay: weight decay of matrices and kernels; biases, gains and tokens have none.
+        warmup_steps: length of the linear warm-up from 0 to `lr`.
+        schedule: learning rate after the warm-up: constant, or a half cosine to lr * final_ratio.
+        final_ratio: last learning rate of the cosine, as a share of `lr`.
+        clip_norm: largest gradient norm of the group.
     """
 
     lr: float = 1e-4

@@ -90,7 +90,7 @@ class BrokenRecordings:
     """Recordings that could not be decoded: each is named once, and too many end the training.
 
     Args:
-        num_recordings: how many there are in all.
+        num_recordings: number of recordings in all.
     """
 
     def __init__(self, num_recordings: int) -> None:

@@ -51,7 +51,7 @@ def find_entries(sources: tuple[Path, ...]) -> list[AudioEntry]:
     """List every recording of the given sources in an order that depends on names only.
 
     Args:
-        sources: Folders (searched recursively), `.csv` or `.jsonl` manifests, `.tar` shards.
+        sources: folders (searched recursively), `.csv` or `.jsonl` manifests, `.tar` shards.
     Returns:
         Entries with known durations; unreadable recordings are left out with a warning.
     Raises:

@@ -35,7 +35,7 @@ POINTER = "latest.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Everything that a run needs to go on: tensors by name and a JSON description."""
+    """Everything that a run needs to resume: tensors by name and a JSON description."""
 
     step: int
     weights: Mapping[str, Tensor]
@@ -58,7 +58,7 @@ def make_run_folder(folder: Path) -> None:
     """Make the folder of a run, before any work is done for it.
 
     Raises:
-        ConfigError: Nothing can be written there.
+        ConfigError: nothing can be written there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
     Returns:
         The checkpoint's own folder.
     Raises:
-        OutputError: It cannot be written; the checkpoints before it are as they were.
+        OutputError: it cannot be written; the checkpoints before it are as they were.
     """
     final = folder / f"step_{snapshot.step:08d}"
     try:
@@ -103,7 +103,7 @@ def load_snapshot(folder: Path) -> Snapshot | None:
     """Read the newest checkpoint of `folder`; None when there is none.
 
     Raises:
-        CheckpointError: The checkpoint is damaged or incomplete.
+        CheckpointError: the checkpoint is damaged or incomplete.
     """
     if not (folder / POINTER).is_file():
         return None
@@ -141,7 +141,7 @@ def restore_optimizers(
     """Put the state of `optimizer_tensors` back.
 
     Raises:
-        CheckpointError: The saved state is of other parameters.
+        CheckpointError: the saved state is of other parameters.
     """
     slots_of: dict[tuple[str, str], dict[str, Tensor]] = {}
     for key, value in tensors.items():

@@ -34,20 +34,20 @@ class RunOptions:
     """What the command line says about a run; None keeps the recipe's value.
 
     Attributes:
-        data: Sources of audio: folders, manifests, shards.
-        out: Folder of the run.
-        modules: Export folders of finished modules by name, for stages that build on others.
-        init: Export folder of the initial weights.
-        steps: Number of optimizer steps of the whole run.
-        batch_size: Number of items per step and process.
-        lr: Learning rate of all groups after their warm-up.
-        seed: Seed of weights, crops and noise.
+        data: sources of audio: folders, manifests, shards.
+        out: folder of the run.
+        modules: export folders of finished modules by name, for stages that build on others.
+        init: export folder of the initial weights.
+        steps: number of optimizer steps of the whole run.
+        batch_size: number of items per step and process.
+        lr: learning rate of all groups after their warm-up.
+        seed: random seed of weights, crops and noise.
         device: torch's name of the device, or `auto`.
-        num_threads: Number of CPU threads of the model.
-        num_jobs: Number of threads that load audio.
-        minutes: Time after which the run stops, to be resumed by the next one.
-        is_half: Export floats in 16 bits.
-        show_progress: Draw a progress bar.
+        num_threads: number of CPU threads of the model.
+        num_jobs: number of threads that load audio.
+        minutes: time after which the run stops, to be resumed by the next one.
+        is_half: whether to export floats in 16 bits.
+        show_progress: whether to draw a progress bar.
     Raises:
         ConfigError: A number out of range.
     """
@@ -96,11 +96,11 @@ class Recipe:
     """A run of gradient descent.
 
     Attributes:
-        name: Recorded in checkpoints and exports, e.g. "audiomae/small".
-        stage: The Stage class; `stage_config` its Config.
-        crops: How audio is drawn.
-        train: Settings of the loop.
-        open_source: Turns the data folders into a source of items.
+        name: name in checkpoints and exports, e.g. "audiomae/small".
+        stage: class of the stage; `stage_config` is its Config.
+        crops: settings of drawing audio.
+        train: settings of the loop.
+        open_source: function that turns the data folders into a source of items.
     """
 
     name: str
@@ -143,14 +143,14 @@ def train(recipe: Recipe, options: RunOptions) -> Path | None:
     """Train a recipe's stage until its last step, the time limit or a signal.
 
     Args:
-        recipe: All settings, overrides already applied.
-        options: Where the data is and where the run goes; a run folder with a checkpoint is
+        recipe: all settings, overrides already applied.
+        options: folders of the data and of the run, and more; a run folder with a checkpoint is
             resumed exactly where it stopped. All processes must see it.
     Returns:
         The folder of the export; None in all processes but the main one, which writes it.
     Raises:
-        ConfigError: The run folder belongs to another recipe, or nothing can be written there.
-        DataError: The data cannot be used.
+        ConfigError: the run folder belongs to another recipe, or nothing can be written there.
+        DataError: the data cannot be used.
     """
     if options.num_threads is not None:
         torch.set_num_threads(options.num_threads)
@@ -251,7 +251,7 @@ def _monitor(recipe: Recipe, options: RunOptions, first_step: int) -> Monitor | 
 
 
 def _check_same_run(description: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
-    """Refuse to go on with other weights' settings; steps, rates and batches may change."""
+    """Refuse to resume with other weights' settings; steps, rates and batches may change."""
     recorded = {name: description.get(name, {}) for name in ("stage", "stage_config")}
     with suppress(ConfigError):  # settings of another stage, or of a newer version
         # Those that did not exist then have their defaults.

@@ -34,10 +34,17 @@ class TrainConfig:
     """Settings of the loop.
 
     Attributes:
-        steps: Optimizer steps of the whole run.
-        batch_size: Items per step and process; cut into `accumulation` micro-batches.
-        optimizers: Settings by group name; `default` serves groups that are not named.
-        averaged_groups: Groups whose weights are averaged and exported; empty = the first.
+        steps: optimizer steps of the whole run.
+        batch_size: items per step and process.
+        accumulation: number of micro-batches that a batch is cut into.
+        precision: precision of the forward pass, bf16 by autocast.
+        seed: random seed of weights, crops and noise.
+        optimizers: settings by group name; `default` serves groups that are not named.
+        averaged_groups: groups whose weights are averaged and exported; empty = the first.
+        ema_decay: decay of the weights' moving average, per step; 0 keeps none.
+        log_every: steps between records of the scalars.
+        sample_every: steps between samples to look at and listen to.
+        checkpoint_every: steps between checkpoints.
     """
 
     steps: int
@@ -103,7 +110,7 @@ class Trainer:
         """Go back to a snapshot exactly.
 
         Raises:
-            CheckpointError: The snapshot belongs to another stage or configuration.
+            CheckpointError: the snapshot belongs to another stage or configuration.
         """
         try:
             self.stage.load_state_dict(dict(snapshot.weights))
@@ -205,10 +212,11 @@ class Trainer:
         """Train until the configured step or until `should_stop` says so in any process.
 
         Args:
-            loader: Gives the batches of every step.
-            monitor: Takes scalars and samples; None on all processes but the main one.
-            save: Writes a checkpoint; called at the interval and at the end by every process.
-            should_stop: Asked after every step.
+            loader: loader of the batches of every step.
+            monitor: receiver of scalars and samples; None on all processes but the main one.
+            save: function that writes a checkpoint; every process calls it at the interval and at
+                the end.
+            should_stop: function that is asked after every step.
         """
         config = self.config
         saved_step = self.step

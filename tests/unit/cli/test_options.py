@@ -44,14 +44,16 @@ def roundtrip(model, recording, target, *options):
 
 
 def test_options_reach_the_sampler(model, recording, tmp_path):
-    def heard(*options):
+    def decoded(*options):
         return roundtrip(model, recording, tmp_path / "out.wav", *options)
 
-    standard, draft = heard(), heard("--quality", "draft")
-    assert np.array_equal(heard("--num-steps", "4", "--sampler", "unipc"), draft)
-    assert np.array_equal(heard("--quality", "best"), standard), "the model names no better"
-    unguided = heard("--guidance-interval", "0", "0.1")
-    assert np.array_equal(heard("--guidance-scale", "1"), unguided), "no step is that near to clean"
+    standard, draft = decoded(), decoded("--quality", "draft")
+    assert np.array_equal(decoded("--num-steps", "4", "--sampler", "unipc"), draft)
+    assert np.array_equal(decoded("--quality", "best"), standard), "the model names no better"
+    unguided = decoded("--guidance-interval", "0", "0.1")
+    assert np.array_equal(decoded("--guidance-scale", "1"), unguided), (
+        "no step is that near to clean"
+    )
     assert not np.array_equal(standard, draft)
     assert not np.array_equal(standard, unguided)
 

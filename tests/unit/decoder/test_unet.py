@@ -86,7 +86,7 @@ def test_a_context_prepared_once_serves_a_batch_without_a_copy():
 
 @pytest.mark.parametrize("options", [{}, {"aligned_condition": True, "frequency_positions": True}])
 def test_inference_computes_what_training_does(options):
-    unet = tiny(base_channels=48, **options)  # wide enough for the faster roads
+    unet = tiny(base_channels=48, **options)  # wide enough for the faster code paths
     latent, timestep, context = inputs(frames=16)
     expected = unet(latent, timestep, context)
     with torch.inference_mode():

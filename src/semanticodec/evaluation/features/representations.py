@@ -65,7 +65,7 @@ def code_representations(
     """Return what the quantizers make of a window, one row per position.
 
     Args:
-        encoder: with one semantic vocabulary, in evaluation mode.
+        encoder: encoder with one semantic vocabulary, in evaluation mode.
         fbank: normalized filter bank.
         features: stacked AudioMAE features of it.
     """

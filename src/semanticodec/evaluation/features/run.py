@@ -46,9 +46,9 @@ class Patches(NamedTuple):
     """A window's positions and what they describe; padded positions are left out.
 
     Attributes:
-        features: by representation.
+        features: features by representation.
         targets: energies and detail of the K patches of a position, by name.
-        bands: of the positions.
+        bands: frequency bands of the positions.
     """
 
     features: Mapping[str, Float[Tensor, "L _D"]]
@@ -60,8 +60,8 @@ class FeatureProbe:
     """Maps of every representation to every target, and how well they do.
 
     Args:
-        representations: what is probed.
-        settings: what is compared.
+        representations: representations to probe.
+        settings: settings of the comparison.
     """
 
     def __init__(self, representations: Representations, settings: FeatureSettings) -> None:
@@ -169,10 +169,10 @@ def evaluate_features(
     """Return how much of energies and detail a linear map finds again, for each representation.
 
     Args:
-        representations: what is probed.
+        representations: representations to probe.
         fit: recordings to fit the maps on; some ten minutes of them.
         test: other recordings, of the same kinds.
-        settings: what is compared.
+        settings: settings of the comparison.
         show_progress: whether to draw a bar.
     Raises:
         DataError: a recording that cannot be read.

@@ -52,7 +52,7 @@ class Metrics:
 
     Args:
         names: names from `METRICS`, in any order; None: all that can be computed here.
-        resources: what metrics may need besides packages.
+        resources: resources that metrics may need besides packages.
     Attributes:
         metrics: those that are computed, in the order of the table.
         opened: what each of them loaded, by its name.

@@ -42,7 +42,7 @@ class Resources:
     """What metrics may need besides packages.
 
     Attributes:
-        recognizer: specification of what writes down speech; see `open_recognizer`.
+        recognizer: specification of a speech recognizer; see `open_recognizer`.
         device: device where models compute.
     """
 
@@ -69,7 +69,7 @@ class Metric:
         decimals: digits after the point that are worth printing.
         is_speech_only: whether it means nothing for music and other sound.
         needs_transcript: whether it needs to know the words.
-        quotient: for a rate, what is stored of a clip instead: a count and what it is divided by.
+        quotient: keys that are stored of a clip instead of a rate: a count and its divisor.
             The rate of many clips is the sum of the former by the sum of the latter.
     """
 
@@ -91,7 +91,7 @@ class Metric:
         return self.quotient or (self.name,)
 
     def opened(self, resources: Resources) -> Any:
-        """Return what `measure` takes beside a pair.
+        """Return what `measure` takes in addition to a pair.
 
         Raises:
             MissingDependencyError: the package is not installed.
@@ -114,7 +114,7 @@ def needs(package: str, *, extra: str = "eval") -> Iterator[None]:
 
     Args:
         package: its name on the package index.
-        extra: which of our extras brings it.
+        extra: name of our extra that installs it.
     Raises:
         MissingDependencyError: an import inside the block failed.
     """
@@ -153,7 +153,7 @@ def check_audible(wav: Float[np.ndarray, " S"], name: str, measure: str) -> None
 
     Args:
         wav: the clip, not empty.
-        name: which clip this is, in a message: "reference" or "decoded".
+        name: name of the clip in a message, "reference" or "decoded".
         measure: what cannot be computed, in a message.
     Raises:
         AudioError: the clip is silent.

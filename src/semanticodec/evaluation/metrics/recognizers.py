@@ -27,7 +27,7 @@ class Recognizer(ABC):
     """Writes down what is said.
 
     Attributes:
-        name: what reports call it; no path.
+        name: name in reports; no path.
     """
 
     name: str
@@ -51,7 +51,7 @@ def open_recognizer(spec: str, *, device: str = "cpu") -> Recognizer:
     Args:
         spec: `pocketsphinx`; `whisper` for openai/whisper-large-v3 from the Hub's cache or the
             Hub; `whisper=` and a folder or a Hub id for another.
-        device: where Whisper runs, such as `cpu` or `cuda`.
+        device: device of Whisper, such as `cpu` or `cuda`.
     Raises:
         ConfigError: no such recognizer, or no such folder.
         MissingDependencyError: its package is not installed.
@@ -146,7 +146,7 @@ class Whisper(Recognizer):
                 "the model once, or give whisper=FOLDER with its safetensors and tokenizer files"
             ) from error
         model, loaded = loading
-        # transformers would go on with random numbers in their place.
+        # transformers would continue with random numbers in their place.
         if missing := sorted(loaded["missing_keys"]):
             raise CheckpointError(
                 f"{self._source} lacks {len(missing)} of Whisper's weights, such as {missing[0]}; "

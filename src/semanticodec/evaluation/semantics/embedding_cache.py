@@ -31,7 +31,7 @@ class TaskEmbeddings:
 
     Attributes:
         clips: those that have vectors, in the task's order.
-        vectors: for each feature's name one row per clip; empty where every clip failed.
+        vectors: one row per clip, by the feature's name; empty where every clip failed.
         failures: the other clips by name, and why.
     """
 

@@ -77,8 +77,8 @@ def open_embedder(specs: Sequence[FeatureSpec], device: str = "cpu") -> Embedder
     """Return what computes one group of `group_features`.
 
     Args:
-        specs: of one system.
-        device: where models compute, such as `cpu` or `cuda`.
+        specs: specifications of one system.
+        device: device of the models, such as `cpu` or `cuda`.
     Raises:
         CheckpointError: weights that are missing, damaged or of another model.
         ConfigError: a setting that the model does not have.

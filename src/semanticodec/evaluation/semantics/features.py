@@ -35,10 +35,10 @@ class Features:
     """One row of the results.
 
     Attributes:
-        name: what reports call it.
-        key: which of its embedder's features it is, whatever it is called.
+        name: name in reports.
+        key: key among its embedder's features, whatever its name.
         details: settings and fingerprints for reports.
-        bits_per_second: of the codes behind the features; None: not coded.
+        bits_per_second: bitrate of the codes behind the features; None: not coded.
     """
 
     name: str
@@ -67,9 +67,9 @@ class Embedder(ABC):
         specs: specifications of one system that differ in layers only.
         device: device where models compute, such as `cpu` or `cuda`.
     Attributes:
-        Options: what a specification may hold besides layers.
+        Options: settings that a specification may hold besides layers.
         LAYERS: layers to choose from, the first by default; empty if there are none.
-        features: what it gives, in the order of `embed`.
+        features: features that it gives, in the order of `embed`.
         fingerprint: changes whenever the vectors may.
     """
 
@@ -168,10 +168,10 @@ def coded(
     """Return the description of layers of codes.
 
     Args:
-        spec: what was asked for.
-        details: of the model.
+        spec: specification that was asked for.
+        details: description of the model.
         frame_rate: vectors per second.
-        vocab_sizes: of each code behind a vector; none for features before any quantizer.
+        vocab_sizes: vocabulary of each code behind a vector; none before any quantizer.
     """
     described = {**details, "layers": spec.layers}
     if not vocab_sizes:

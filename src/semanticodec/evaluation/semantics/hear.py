@@ -83,8 +83,8 @@ def load_model(
             nothing else on, so it may end with the layers: ":semantic", "folder:continuous".
         layers: "all" (default), "semantic", "acoustic" or "continuous"; see
             `SemantiCodec.features`.
-        token_rate: for models with several rates.
-        semantic_vocab_size: for models with several semantic codebooks.
+        token_rate: tokens per second of a model with several rates.
+        semantic_vocab_size: entries of the semantic codebook of a model with several.
     Raises:
         CheckpointError: no such model.
         ConfigError: no such layers, or a setting that the model does not offer.
@@ -105,7 +105,7 @@ def get_scene_embeddings(audio: Float[Tensor, "B S"], model: HearModel) -> Float
 
     Args:
         audio: [n_sounds, n_samples], mono, in [-1, 1], at 16 kHz.
-        model: from `load_model`.
+        model: result of `load_model`.
     Raises:
         AudioError: wrong shape, NaN, or shorter than 25 ms.
     """
@@ -122,7 +122,7 @@ def get_timestamp_embeddings(
 
     Args:
         audio: [n_sounds, n_samples], mono, in [-1, 1], at 16 kHz.
-        model: from `load_model`.
+        model: result of `load_model`.
     Raises:
         AudioError: wrong shape, NaN, or shorter than 25 ms.
     """

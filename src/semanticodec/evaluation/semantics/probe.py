@@ -30,7 +30,7 @@ class ProbeSettings:
         learning_rates: Adam's, to choose from.
         dropout: share of hidden values that training drops.
         batch_size: clips per step.
-        max_epochs: at most so many passes over the training part.
+        max_epochs: largest number of passes over the training part.
         patience: epochs without a better validation before it stops.
         num_seeds: networks per round.
     """
@@ -50,7 +50,7 @@ class ProbeRun:
 
     Attributes:
         round_name: fold, or "test".
-        seed: of its weights, order of clips and dropout.
+        seed: random seed of its weights, order of clips and dropout.
         hidden_size: chosen on the validation part.
         learning_rate: chosen on the validation part.
         valid_score: percent, at the epoch that was kept.
@@ -119,7 +119,7 @@ def probe(
     Args:
         features: one row per clip.
         targets: 1 for each class of a clip, else 0.
-        rounds: which clips are for training, validation and test.
+        rounds: clips for training, validation and test.
         metric: "accuracy" or "mAP"; it chooses the network and scores it.
         is_multilabel: sigmoid outputs instead of softmax.
         settings: grid and training.

@@ -17,7 +17,7 @@ CSV_COLUMNS = (
     "std",
     "num_runs",
 )
-MAX_TROUBLES = 30  # listed one by one
+MAX_PROBLEMS = 30  # listed one by one
 
 Json = Mapping[str, Any]
 
@@ -41,9 +41,9 @@ def markdown(results: Json) -> str:
         *(_task_line(task) for task in results["tasks"]),
         "",
     ]
-    found = troubles(results)
+    found = problems(results)
     if found:
-        lines += ["## Problems", "", *(f"- {trouble}" for trouble in found), ""]
+        lines += ["## Problems", "", *(f"- {problem}" for problem in found), ""]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     machine = results["machine"]
     lines += [f"{results['date']}, {machine['processor']} ({machine['cores']} cores); {versions}."]
@@ -113,7 +113,7 @@ def _task_line(task: Json) -> str:
     )
 
 
-def troubles(results: Json) -> list[str]:
+def problems(results: Json) -> list[str]:
     """Return a line for everything that is wrong with the tasks or failed, shortened if many."""
     lines = [
         f"{task['name']}: {problem}" for task in results["tasks"] for problem in task["problems"]
@@ -121,6 +121,6 @@ def troubles(results: Json) -> list[str]:
     for failure in results["failures"]:
         where = [failure[key] for key in ("features", "task", "clip") if key in failure]
         lines.append(f"{', '.join(where)}: {failure['error']}")
-    rest = len(lines) - MAX_TROUBLES
+    rest = len(lines) - MAX_PROBLEMS
     more = [f"and {rest} more, which results.json lists"] if rest > 0 else []
-    return [*lines[:MAX_TROUBLES], *more]
+    return [*lines[:MAX_PROBLEMS], *more]

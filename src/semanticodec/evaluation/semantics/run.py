@@ -63,8 +63,8 @@ class SemanticsSettings:
     Attributes:
         probe: grid, training and seeds.
         test_folds: folds to test on by the task's name, where not the task's own choice.
-        limit: at most so many clips of each class in each fold or split.
-        device: where models compute, such as `cpu` or `cuda`.
+        limit: largest number of clips of each class in each fold or split.
+        device: device of the models, such as `cpu` or `cuda`.
     """
 
     probe: ProbeSettings = field(default_factory=ProbeSettings)
@@ -83,13 +83,13 @@ def evaluate_semantics(
 ) -> Json:
     """Probe features on tasks (paper Table III) and write the results.
 
-    A task, model or clip that fails is named under "failures", and the others go on.
+    A task, model or clip that fails is named under "failures", and the others are measured.
 
     Args:
         tasks: task folders, or folders of such.
         features: specifications; see `embeddings`.
         out: folder of results and cache.
-        settings: how to probe.
+        settings: settings of the probe.
         show_progress: whether to draw bars.
     Returns:
         What results.json holds.

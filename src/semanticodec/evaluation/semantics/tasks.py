@@ -28,7 +28,7 @@ HEAR_METRICS = {"top1_acc": ACCURACY, "pitch_acc": ACCURACY, "mAP": MAP}
 SPLITS = ("train", "valid", "test")
 VALID_SHARE = 5  # one clip in so many of each class, where a set has no validation part
 ALL_FOLDS = ("all",)
-# The built-in model has heard sounds of the other three folds of ESC-50 (without their labels).
+# The built-in model was trained on sounds of the other folds of ESC-50 (without their labels).
 UNHEARD_FOLDS = {"esc": ("4", "5"), "esc50": ("fold03", "fold04")}
 LABELS_NAME, METADATA_NAME = "labels.csv", "task_metadata.json"
 
@@ -111,9 +111,9 @@ def open_task(
     """Return the task of a folder.
 
     Args:
-        folder: with labels.csv or task_metadata.json.
+        folder: folder with labels.csv or task_metadata.json.
         test_folds: folds to test on, or "all" alone (None: the task's own choice, usually all).
-        limit: at most so many clips of each class in each fold or split.
+        limit: largest number of clips of each class in each fold or split.
     Raises:
         DataError: files that are missing or not understood, or a task the probe cannot do.
         ConfigError: a test fold that the task does not have.

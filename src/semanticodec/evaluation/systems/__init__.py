@@ -55,7 +55,7 @@ def open_system(spec: str, *, threads: int = 1, device: str = "cpu") -> System:
         spec: specification; see `specs`.
         threads: CPU threads of torch, for this whole process; results are the same in every
             process that has as many.
-        device: where models compute, such as `cpu` or `cuda`.
+        device: device of the models, such as `cpu` or `cuda`.
     Raises:
         ConfigError: an unknown kind, option or value, or a folder that is not there.
         CheckpointError: weights that are missing, damaged or of another model.

@@ -49,9 +49,9 @@ class System(ABC):
     A kind of system is a class that is called with a specification and a device.
 
     Attributes:
-        Options: what its specification may hold.
-        name: what reports call it.
-        spec: what it was opened with, folders by their last name only.
+        Options: settings that its specification may hold.
+        name: name in reports.
+        spec: specification that it was opened with, folders by their last name only.
         details: settings, versions and fingerprints for reports.
     """
 
@@ -67,7 +67,7 @@ class System(ABC):
 
         Args:
             wav: float32, 16 kHz mono.
-            clip: where it comes from.
+            clip: clip that the samples come from.
         Raises:
             SemantiCodecError: this clip cannot be reconstructed; others may.
         """

@@ -47,8 +47,8 @@ class Model(System):
     """The codec with the settings that it decodes with.
 
     Args:
-        spec: of one of the kinds of this file.
-        device: where to compute.
+        spec: specification of one of the kinds of this file.
+        device: device of the model.
     Raises:
         CheckpointError: files missing, damaged or of another model.
         ConfigError: a setting that the model or its sampler does not offer.
@@ -144,7 +144,7 @@ class Model(System):
 
 
 class Oracle(Model):
-    """The decoder's best: the condition as it is before either quantizer rounds it.
+    """The decoder's upper bound: the condition before either quantizer rounds it.
 
     The paper's "w. GT AudioMAE" gives the decoder the unquantized AudioMAE features.
     """

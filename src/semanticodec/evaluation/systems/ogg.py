@@ -21,7 +21,7 @@ class Page(NamedTuple):
     """One page.
 
     Attributes:
-        serial: which logical stream it belongs to.
+        serial: number of the logical stream that it belongs to.
         segments: sizes in bytes; a packet ends at each that is smaller than 255.
     """
 

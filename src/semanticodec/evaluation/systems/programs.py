@@ -194,9 +194,9 @@ class Mode(NamedTuple):
     """A mode of Codec 2; samples are at 8 kHz.
 
     Attributes:
-        frame_samples: of one frame.
-        frame_bits: that a frame really has; files round it up to bytes.
-        delay: from input to output.
+        frame_samples: samples of one frame.
+        frame_bits: bits that a frame really has; files round them up to bytes.
+        delay: samples from input to output.
     """
 
     frame_samples: int

@@ -4,9 +4,9 @@ Shapes: B batch · N tokens · L positions · D width · H heads · A width of a
 """
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from semanticodec.layers.attention import DotProductAttention, GatedFeedForward
 from semanticodec.runtimes.onednn.products import activated_linear, linear, uses_onednn

@@ -73,7 +73,7 @@ def _advance(
     """Return the hidden states of a direction.
 
     Args:
-        gates: what the inputs contribute to the four gates, in torch's order.
+        gates: contribution of the inputs to the four gates, in torch's order.
         recurrent: weight [4 D, D] of the hidden state of the step before.
         is_reverse: whether to run from the last position to the first.
     """

@@ -9,9 +9,9 @@ Shapes: B batch · C channels · T frames · F frequency.
 """
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.layers.residual import PointwiseConv, Upsample
 from semanticodec.runtimes.onednn.products import is_cpu_inference, linear, uses_onednn
@@ -105,8 +105,8 @@ class FastGroupNorm(nn.GroupNorm):
     """torch.nn.GroupNorm that is exact with the channels last.
 
     In that order torch computes the variance on a CPU as the mean square less the squared mean.
-    Where the mean of a group is ten times its deviation, the result is off by 2e-4 (in the other
-    order by 6e-7). Without the mean, which the normalization removes anyway, it is exact.
+    Where the mean of a group is ten times its standard deviation, the result is off by 2e-4 (in
+    the other order by 6e-7). Without the mean, which the normalization removes anyway, it is exact.
     """
 
     def forward(self, input: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"]:

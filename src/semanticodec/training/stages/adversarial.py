@@ -121,7 +121,7 @@ class AdversarialStage(Stage):
         Args:
             batch: the batch that both belong to.
             real: recordings in the form that the discriminators take.
-            generated: what was generated for each of them.
+            generated: result generated for each of them.
         """
         self._pairs.put(batch, real, generated)
         judged = self.discriminate(generated)
@@ -165,9 +165,9 @@ def discriminator_output(logits: Sequence[Float[Tensor, "N ..."]], kind: GanLoss
     """Return the discriminators' loss and their mean logits, to be seen drifting apart.
 
     Args:
-        logits: One tensor per discriminator; the first half of its rows are for recordings, the
+        logits: one tensor per discriminator; the first half of its rows are for recordings, the
             second half for generated items.
-        kind: Which GAN loss.
+        kind: name of the GAN loss.
     """
     real = [both.float().chunk(2)[0] for both in logits]
     generated = [both.float().chunk(2)[1] for both in logits]
@@ -189,9 +189,9 @@ def adaptive_weight(
     weight does not depend on how a batch is spread.
 
     Args:
-        reconstruction: Loss whose gradient is the measure.
-        adversarial: Loss to be weighted.
-        last_weight: Kernel of the last layer.
+        reconstruction: loss whose gradient is the measure.
+        adversarial: loss to be weighted.
+        last_weight: kernel of the last layer.
     Source: VQGAN (arXiv 2012.09841) Eq. 7.
     """
     gradients = [

@@ -59,16 +59,21 @@ class AudioMAEStage(Stage):
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Config:
-        """Sizes, and the share of hidden patches.
+        """Sizes, and what the losses ask for.
 
-        `is_target_normalized`: predict patches of mean 0 and variance 1 (as MAE does).
-        `visible`: a second loss, on what the averaged features keep of their own patches when
-        all are visible, as the codec uses them; None leaves it out. The masked loss alone asks
-        for what is around a hidden patch, so features forget most of their own.
-        `visible_share`: of the items of a batch, for the second loss, which costs five times
-        as much as the first.
-        `encoder_start`: first step that trains the encoder. Where it starts from an export, a
-        decoder and a head that know nothing yet would undo what it knows.
+        Attributes:
+            audiomae: sizes of the encoder.
+            decoder: sizes of the decoder.
+            mask_ratio: share of the patches that are hidden.
+            is_target_normalized: whether predicted patches have mean 0 and variance 1 (as in MAE).
+            visible: settings of a second loss, on what the averaged features keep of their own
+                patches when all are visible, as the codec uses them; None leaves it out. The
+                masked loss alone asks for what is around a hidden patch, so features forget most
+                of their own.
+            visible_share: share of a batch's items for the second loss, which costs five times as
+                much as the first.
+            encoder_start: first step that trains the encoder. Where it starts from an export, an
+                untrained decoder and head would undo what it has learned.
         """
 
         audiomae: AudioMAE.Config = dataclasses.field(default_factory=AudioMAE.Config)

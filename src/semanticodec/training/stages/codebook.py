@@ -48,14 +48,14 @@ class CodebookRecipe:
     """A run that clusters instead of descending gradients.
 
     Attributes:
-        name: Recorded in the export.
+        name: name in the export.
         stack_factor: K, 1, 2 or 4.
-        vocab_sizes: Entries of each merged codebook.
-        shares: Share of every domain in the entries; empty = no domains, all audio together.
-        features_per_centroid: Most features per centroid of the largest codebook; the smaller
+        vocab_sizes: entries of each merged codebook.
+        shares: share of every domain in the entries; empty = no domains, all audio together.
+        features_per_centroid: most features per centroid of the largest codebook; the smaller
             ones see the same features.
-        iterations: Iterations of k-means.
-        seed: Random seed of the choice of features and centroids.
+        iterations: iterations of k-means.
+        seed: random seed of the choice of features and centroids.
     """
 
     name: str
@@ -72,7 +72,7 @@ class CodebookRecipe:
         Returns:
             The folder of the export.
         Raises:
-            ConfigError: An option that has no meaning here, or AudioMAE is missing.
+            ConfigError: an option that has no meaning here, or AudioMAE is missing.
             DataError: A domain is missing, or there is too little audio.
         """
         self._check(options)

@@ -73,11 +73,11 @@ class CodecStage(Stage):
         """Make the stage on the exports of AudioMAE, VAE, vocoder and codebooks.
 
         Args:
-            config: what is trained.
+            config: settings of the training.
             modules: export folders by name, see `load_modules`.
         Raises:
-            ConfigError: One of them is missing, or another was given.
-            CheckpointError: One cannot be read or does not fit the others.
+            ConfigError: one of them is missing, or another was given.
+            CheckpointError: one cannot be read or does not fit the others.
         """
         return cls(config, load_modules(modules, config.stack_factors))
 
@@ -185,7 +185,7 @@ class CodecStage(Stage):
 
         Args:
             windows: the cache, or recordings.
-            count: how many; fewer come where each costs the frozen modules' time.
+            count: number of examples; fewer come where each costs the frozen modules' time.
         """
         device = self.decoder.latent_scale.device
         is_cached = isinstance(windows, CachedSource)

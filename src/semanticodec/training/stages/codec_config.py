@@ -29,27 +29,29 @@ class CodecStageConfig:
     Attributes:
         stack_factors: K of every token rate, 1, 2 or 4 each. Several rates are trained together
             around one T-UNet: the first is then 1, and the exported model's default.
-        is_vocabulary_fixed: know the largest semantic codebook only, instead of drawing one
-            of all per batch (Sec. IV-D).
+        is_vocabulary_fixed: whether the largest semantic codebook is the only one, instead of one
+            drawn of all per batch (Sec. IV-D).
         acoustic_hidden: hidden width of the acoustic encoder; 0 = twice the features'.
-        is_acoustic_bidirectional: see `AcousticEncoder.Config`.
-        is_acoustic_residual: see `AcousticEncoder.Config`.
+        acoustic_layers: layers of the acoustic encoder's LSTM.
+        is_acoustic_bidirectional: whether the acoustic encoder's LSTM runs in both directions.
+        is_acoustic_residual: whether the acoustic encoder starts as features minus centroid.
         quantizer: sizes of one of the acoustic quantizers; its width is replaced.
         acoustic_start: first step that trains the acoustic encoder. Until then the T-UNet
             learns to use codes of the vectors that the encoder starts with (the codebook
             follows and revives as always); a network that does not yet use them leaves the
             encoder to the commitment loss, which is least where all vectors are alike.
-        is_code_space_fixed: do not train the quantizer's projections after their start. The
-            codes then have a space that does not move under them.
-        unstacks_condition: take the condition's positions apart into patches, see
+        is_code_space_fixed: whether the quantizer's projections stay as they start. The codes
+            then have a space that does not move under them.
+        unstacks_condition: whether the condition's positions are taken apart into patches, see
             `Condition.Config`; T-UNets of all stack factors are then alike. Several rates need it.
         unquantized_share: share of the items whose condition is what the quantizers would
-            give if every vector had a code of its own, so that the T-UNet knows it too.
+            give if every vector had a code of its own, so that the T-UNet meets it too.
         position_width: width of the condition's position codes.
-        unet: its context width and grid are replaced.
-        is_preconditioned: see `Preconditioning`.
-        pads_windows: written into the model, see `CodecConfig`.
-        sampling: written into the model as its defaults.
+        unet: sizes of the T-UNet; its context width and grid are replaced.
+        schedule: noise schedule of the diffusion.
+        is_preconditioned: whether the T-UNet is preconditioned; see `Preconditioning`.
+        pads_windows: whether the model pads windows to 10.24 s, see `CodecConfig`.
+        sampling: default sampling settings of the model.
         timestep_shift: shift of the timesteps drawn in training, see `shift_time`; 1 = uniform.
         condition_dropout: share of the items trained without condition (Eq. 10).
         cached_windows: windows at most for which the frozen modules' results are computed
@@ -99,7 +101,7 @@ def complete_config(
     """Return the configuration of a codec: the frozen modules', the stage's, and what follows.
 
     Args:
-        config: what is trained.
+        config: settings of the training.
         modules: the finished modules that the codec is built on.
         stack_factor: K of the codec's token rate.
     """

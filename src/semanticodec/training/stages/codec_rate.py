@@ -30,7 +30,7 @@ class CodecRate(nn.Module):
     """Semantic codebooks, acoustic encoder, acoustic quantizer and condition of a token rate.
 
     Args:
-        settings: what the stage trains.
+        settings: settings of the stage.
         config: the codec at this token rate.
         encoder: the codec's encoder. Its AudioMAE is taken out: all rates get their features
             from the stage's.

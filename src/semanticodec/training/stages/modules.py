@@ -51,8 +51,8 @@ def load_modules(
             and so on for several.
         stack_factors: K of every token rate.
     Raises:
-        ConfigError: One of them is missing, or another was given.
-        CheckpointError: One cannot be read, or does not fit the others.
+        ConfigError: one of them is missing, or another was given.
+        CheckpointError: one cannot be read, or does not fit the others.
     """
     names = _codebook_names(folders, stack_factors)
     needed = [*SHARED_MODULES, *names.values()]

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.audio.mel import Mel
 from semanticodec.checkpoints.trained_module import export_module, restore_module
@@ -51,10 +51,11 @@ class VAEStage(AdversarialStage):
         Attributes:
             vae: sizes of the autoencoder.
             discriminator: sizes of the discriminator.
-            kl_weight: weight of the KL divergence in nats per latent element, beside the mean
+            kl_weight: weight of the KL divergence in nats per latent element, added to the mean
                 absolute log-mel error. Small: it only keeps the latent's size near 1.
-            is_adaptive: multiply the adversarial weight by the ratio of gradient norms at the
-                last layer.
+            adversarial_weight: weight of the decoder's GAN loss; see `AdversarialStage.Config`.
+            is_adaptive: whether the adversarial weight is multiplied by the ratio of gradient
+                norms at the last layer.
         """
 
         vae: VAEConfig = VAEConfig()

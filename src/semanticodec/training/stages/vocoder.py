@@ -57,7 +57,7 @@ class VocoderStage(WaveformStage):
         """Make the stage; the modules it takes are a frozen `vae` and a finished `codec`.
 
         Raises:
-            ConfigError: Another module is given.
+            ConfigError: another module is given.
         """
         if set(modules) - {"vae", "codec"}:
             raise ConfigError(
@@ -121,7 +121,7 @@ class VocoderStage(WaveformStage):
         """Return what the vocoder makes of the mels.
 
         Raises:
-            ConfigError: The crops do not make whole frames.
+            ConfigError: the crops do not make whole frames.
         """
         frame = HOP_LENGTH * (VAE_STRIDE if self._vae else 1)
         num_samples = batch.wav.shape[-1]

@@ -43,6 +43,8 @@ class WaveformStage(AdversarialStage):
             stft: settings of the STFT loss.
             mel_weight: weight of the mel loss.
             stft_weight: weight of the STFT loss; 0 leaves it out.
+            adversarial_weight: weight of the generator's GAN loss.
+            feature_matching_weight: weight of the feature matching loss.
             excerpt_samples: length of the random excerpt of each item that the discriminators
                 judge, to save time; 0 = all of it.
         """

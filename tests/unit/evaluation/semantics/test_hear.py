@@ -39,7 +39,7 @@ def test_embeddings_have_the_sizes_that_the_model_states(
 
 
 @pytest.mark.parametrize("num_samples", [400, 2560, 2561, 16_000, 163_840, 163_841, 200_000])
-def test_timestamps_are_the_centres_of_the_steps_in_milliseconds(
+def test_timestamps_are_the_centers_of_the_steps_in_milliseconds(
     tiny_codec: SemantiCodec, num_samples: int
 ) -> None:
     embeddings, timestamps = get_timestamp_embeddings(noise(1, num_samples), HearModel(tiny_codec))

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-import torch.nn.functional as F
+from torch.nn import functional as F
 
 from semanticodec.runtimes.onednn.attention import (
     FEWEST_BLOCKED_QUERIES,

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
+from torch.nn import functional as F
 
 from semanticodec.layers.residual import PointwiseConv
 from semanticodec.runtimes.onednn import products, use_onednn
