@@ -139,7 +139,14 @@ def download_official(
         "decoder": f"{folder}/decoder.ckpt",
         "codebook": codebook_name(token_rate, semantic_vocab_size),
     }
-    return OfficialFiles(**{part: _download(name, access) for part, name in names.items()})
+    # Imported here: the package and its built-in model work without touching the Hub's client.
+    from huggingface_hub import hf_hub_download
+
+    paths = {}
+    for part, name in names.items():
+        with _hub_errors(name, REPOSITORY, access):
+            paths[part] = Path(hf_hub_download(REPOSITORY, name, **access.options()))
+    return OfficialFiles(**paths)
 
 
 def download_model(repository: str, access: HubAccess = ANY_ACCESS) -> Path:
@@ -158,15 +165,6 @@ def download_model(repository: str, access: HubAccess = ANY_ACCESS) -> Path:
             repository, allow_patterns=["config.json", "*.safetensors"], **access.options()
         )
     return Path(folder)
-
-
-def _download(name: str, access: HubAccess) -> Path:
-    # Imported here: the package and its built-in model work without touching the Hub's client.
-    from huggingface_hub import hf_hub_download
-
-    with _hub_errors(name, REPOSITORY, access):
-        path = hf_hub_download(REPOSITORY, name, **access.options())
-    return Path(path)
 
 
 @contextmanager

@@ -114,12 +114,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pictures(tasks: Sequence[Task], args: argparse.Namespace) -> dict[str, Path]:
-    """Return the pictures to draw, by the names of their inputs.
-
-    Raises:
-        ConfigError: a picture without a place, or in the place of another file.
-        MissingDependencyError: matplotlib is not installed.
-    """
+    """Return the pictures to draw, by the names of their inputs."""
     if not args.plot and args.plot_output is None:
         return {}
     from semanticodec.cli.plot import require_matplotlib
