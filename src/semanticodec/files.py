@@ -260,6 +260,11 @@ def write_json(target: PathLike, value: Any) -> None:
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_json(path: PathLike) -> Any:
+    """Return the content of a JSON file; a `ValueError` says that it holds none."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
 def file_digest(path: PathLike) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal, read block by block."""
     digest = hashlib.sha256()

@@ -62,13 +62,6 @@ def add_metric_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_device(group: argparse._ArgumentGroup) -> None:
-    """Add --device."""
-    group.add_argument(
-        "--device", default="auto", help="device where models compute (default: %(default)s)"
-    )
-
-
 def add_report_options(group: argparse._ArgumentGroup) -> None:
     """Add --json and --quiet."""
     group.add_argument("--json", action="store_true", help="print the content of results.json")
