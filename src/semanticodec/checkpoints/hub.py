@@ -3,7 +3,7 @@
     semanticodec_tokenrate_{25,50,100}/{encoder,decoder}.ckpt
     codebook_idx/combine_{128,256,512}_audioset_dominate/codebook_{half the vocabulary}_0.npy
 
-Official weights are never shipped with this package: they come under their authors' licences.
+Official weights are never shipped with this package: they come under their authors' licenses.
 """
 
 from __future__ import annotations

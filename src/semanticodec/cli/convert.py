@@ -27,7 +27,7 @@ RATES = (25, 50, 100)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FOLDER", help="model folder to write"
+        "-o", "--output", required=True, metavar="FOLDER", help="output folder of the model"
     )
     parser.add_argument(
         "--token-rate",
@@ -43,10 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of entries of the semantic codebook on the Hub: 4096, 8192, 16384 (default) "
         "or 32768",
     )
-    parser.add_argument("--revision", help="branch, tag or commit on the Hub")
+    parser.add_argument("--revision", metavar="NAME", help="branch, tag or commit on the Hub")
     parser.add_argument("--encoder", metavar="CKPT", help="path of encoder.ckpt")
     parser.add_argument("--decoder", metavar="CKPT", help="path of decoder.ckpt")
-    parser.add_argument("--codebook", metavar="NPY", help="path of the semantic codebook")
+    parser.add_argument(
+        "--codebook", metavar="NPY", help="path of the semantic codebook, a .npy file"
+    )
     parser.add_argument(
         "--half", action="store_true", help="store weights as float16, at half the size"
     )

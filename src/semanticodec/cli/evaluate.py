@@ -1,4 +1,4 @@
-"""`semanticodec evaluate ...`: quality of decoded audio, and what features know of sounds."""
+"""`semanticodec evaluate ...`: quality of decoded audio, and what features tell about sounds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from semanticodec.cli import evaluate_features, evaluate_reconstruction, evaluat
 from semanticodec.cli.options import add_commands
 from semanticodec.errors import ConfigError, MissingDependencyError
 
-HELP = "measure codecs as the paper does: quality and semantics"
-DESCRIPTION = "Measure codecs as the paper does: quality and semantics."
+HELP = "measure codecs as the paper does: quality, semantics and features"
+DESCRIPTION = "Measure codecs as the paper does: quality, semantics and features."
 EVALUATIONS: dict[str, ModuleType] = {
     "reconstruction": evaluate_reconstruction,
     "semantics": evaluate_semantics,

@@ -13,15 +13,15 @@ from semanticodec.cli.evaluate_options import (
     add_metric_options,
     add_output,
     add_report_options,
-    current_specs,
     measuring_settings,
 )
+from semanticodec.cli.old_specs import current_form, current_specs
 from semanticodec.cli.options import add_device_option, positive_int
 from semanticodec.cli.report import DONE
 from semanticodec.errors import ConfigError
 
 MOVED_SUITE = "paper"
-HELP = "quality of decoded audio (Table II)"
+HELP = "measure the quality of decoded audio (Table II)"
 DESCRIPTION = """\
 Reconstruct every clip of a suite with every system and measure what is left of it: MEL, STFT,
 ViSQOL, STOI, word errors and bits per second, per clip, per domain and on average, with bootstrap
@@ -99,10 +99,12 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--save-audio",
         type=Path,
         metavar="FOLDER",
-        help="directory for what systems made, as FOLDER/SYSTEM/CLIP.flac",
+        help="folder for the decoded audio, as FOLDER/SYSTEM/CLIP.flac",
     )
     group.add_argument(
-        "--overwrite", action="store_true", help="forget what the output directory holds"
+        "--overwrite",
+        action="store_true",
+        help="discard the results that the output directory holds",
     )
     add_report_options(group)
 
@@ -112,7 +114,6 @@ def run(args: argparse.Namespace) -> int:
     from semanticodec.evaluation import report
     from semanticodec.evaluation.reconstruction import evaluate, num_failures
     from semanticodec.evaluation.suites import open_suite
-    from semanticodec.evaluation.systems.specs import current_form
 
     settings = replace(
         measuring_settings(args),

@@ -29,7 +29,7 @@ LARGEST_ERROR = 1e-4  # relative; rounding alone stays below 1e-5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FOLDER", help="folder of the ONNX files"
+        "-o", "--output", required=True, metavar="FOLDER", help="output folder of the ONNX files"
     )
     parser.add_argument(
         "--check",

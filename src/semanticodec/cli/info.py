@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object per input, with its status: done or failed",
+        help="report one JSON object per input, with its status: done or failed",
     )
 
 

@@ -147,7 +147,10 @@ def add_model_options(parser: argparse.ArgumentParser, choose_rate: bool = True)
         )
     add_device_option(group)
     group.add_argument(
-        "--dtype", choices=DTYPES, default="float32", help="precision (default: %(default)s)"
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        help="precision of the model (default: %(default)s)",
     )
     group.add_argument(
         "--threads",

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "beside each output file with the suffix .png",
     )
     parser.add_argument(
-        "--plot-output", metavar="PNG", help="name of the picture, for a single input"
+        "--plot-output", metavar="PNG", help="path of the picture, for a single input"
     )
     add_decode_options(parser)
     add_model_options(parser)

@@ -31,7 +31,7 @@ from semanticodec.training import distributed
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
 SHARD_WINDOWS = 32
-# Gains, places and neighbours vary: further windows of the same audio soon teach nothing new.
+# Gains, places and neighbors vary: further windows of the same audio soon teach nothing new.
 WINDOWS_PER_10_S = 4
 INDEX_NAME = "index.json"
 

@@ -198,9 +198,9 @@ def _train(recipe: Recipe, options: RunOptions, device: torch.device, rank: Rank
         return time.monotonic() - started >= 60.0 * minutes
 
     monitor = _monitor(recipe, options, trainer.step)
-    with closing(monitor) if monitor else nullcontext(), _stop_signals() as is_signalled:
+    with closing(monitor) if monitor else nullcontext(), _stop_signals() as is_signaled:
         trainer.fit(
-            loader, monitor=monitor, save=save, should_stop=lambda: is_signalled() or is_over()
+            loader, monitor=monitor, save=save, should_stop=lambda: is_signaled() or is_over()
         )
     export = options.out / "export" if distributed.is_main() else None
     if export is not None:

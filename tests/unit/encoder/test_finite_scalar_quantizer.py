@@ -51,10 +51,14 @@ def test_every_code_is_reached_and_the_digits_are_in_mixed_radix(levels):
         vectors = torch.zeros(1, len(line), len(levels))
         vectors[0, :, axis] = line
         codes = module.encode(vectors)[0]
+        # Also far out, where rounding must not step over the last level.
+        torch.testing.assert_close(module(vectors).quantized[0], module.decode(codes[None])[0])
         digits = codes // math.prod(levels[:axis]) % levels[axis]
         assert (digits.diff() >= 0).all()
         per_axis.append(set(digits.tolist()))
     assert per_axis == [set(range(count)) for count in levels]
+    zero = torch.zeros(1, 1, len(levels))
+    torch.testing.assert_close(module.bypass(zero), zero)
 
 
 def test_encode_forward_and_decode_agree():
@@ -94,7 +98,7 @@ def test_rounding_moves_a_coordinate_by_half_a_level_at_most():
 
 
 def test_it_starts_on_the_principal_axes_and_uses_most_codes():
-    # A flat, off-centre cloud: what an untrained encoder emits.
+    # A flat, off-center cloud: what an untrained encoder emits.
     generator = torch.Generator().manual_seed(0)
     cloud = 3 + 0.05 * torch.randn(4000, 3, generator=generator) @ torch.randn(3, 8)
     used, errors = {}, {}

@@ -147,7 +147,7 @@ class CodecStage(Stage):
                 examples = self._examples(windows, CODE_WINDOWS * rate.stack_factor)
                 with tqdm(
                     examples,
-                    desc=f"windows that the acoustic codes{self._suffix(rate)} start from",
+                    desc=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
                     unit="window",
                     # None: no bar where stderr is no terminal.
                     disable=None if show_progress and distributed.is_main() else True,
@@ -189,7 +189,12 @@ class CodecStage(Stage):
         """
         device = self.decoder.latent_scale.device
         is_cached = isinstance(windows, CachedSource)
-        for draw in range(count if is_cached else UNCACHED_WINDOWS):
+        if not is_cached:
+            count = UNCACHED_WINDOWS
+        elif len(windows) < self.config.cached_windows:
+            # Little data: more draws would only repeat its windows.
+            count = min(count, len(windows))
+        for draw in range(count):
             rng = np.random.default_rng([self.config.cache_seed, draw])
             number = windows.choose(rng) if is_cached else draw
             item = windows.window(number) if is_cached else windows.draw(rng)
