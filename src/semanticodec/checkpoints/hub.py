@@ -54,11 +54,16 @@ class OfficialFiles(NamedTuple):
     codebook: Path
 
 
-def _check_setting(token_rate: int, semantic_vocab_size: int) -> None:
+def check_token_rate(token_rate: int) -> None:
+    """Raise ConfigError for a rate of which there is no official model."""
     if token_rate not in TOKEN_RATES:
         raise ConfigError(
             f"no official model has {token_rate} tokens per second; choose one of {TOKEN_RATES}"
         )
+
+
+def _check_setting(token_rate: int, semantic_vocab_size: int) -> None:
+    check_token_rate(token_rate)
     if semantic_vocab_size not in SEMANTIC_VOCAB_SIZES:
         raise ConfigError(
             f"no official semantic codebook has {semantic_vocab_size} entries; "

@@ -49,6 +49,12 @@ def export_module(
     write_json(folder / CONFIG_NAME, {"module": name, "config": dict(config)})
 
 
+def export_trained(folder: Path, name: str, module: nn.Module) -> None:
+    """Write a module that has a `config`, see `export_module`."""
+    config, weights = config_to_dict(module.config), module.state_dict()
+    export_module(folder, name=name, config=config, weights=weights)
+
+
 def read_module(path: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read what `export_module` wrote.
 
