@@ -5,8 +5,7 @@ import soundfile
 import torch
 
 from semanticodec.checkpoints.codebook_grid import round_to_grid
-from semanticodec.checkpoints.trained_module import export_module
-from semanticodec.config import config_to_dict
+from semanticodec.checkpoints.trained_module import export_module, export_trained
 from semanticodec.decoder.vae import VAE, VAEConfig
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.encoder.audiomae import AudioMAE
@@ -17,24 +16,21 @@ WIDTH = 16
 def export_audiomae(folder):
     torch.manual_seed(1)
     config = AudioMAE.Config(width=WIDTH, depth=3, num_heads=2)
-    weights = AudioMAE(config).state_dict()
-    export_module(folder, name="audiomae", config=config_to_dict(config), weights=weights)
+    export_trained(folder, "audiomae", AudioMAE(config))
     return folder
 
 
 def export_vae(folder):
     torch.manual_seed(2)
     config = VAEConfig(base_channels=8, num_res_blocks=1, num_groups=4)
-    weights = VAE(config).state_dict()
-    export_module(folder, name="vae", config=config_to_dict(config), weights=weights)
+    export_trained(folder, "vae", VAE(config))
     return folder
 
 
 def export_vocoder(folder):
     torch.manual_seed(3)
     config = Vocos.Config(width=16, hidden=16, num_layers=1)
-    weights = Vocos(config).state_dict()
-    export_module(folder, name="vocoder", config=config_to_dict(config), weights=weights)
+    export_trained(folder, "vocoder", Vocos(config))
     return folder
 
 

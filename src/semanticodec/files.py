@@ -18,7 +18,7 @@ import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -143,15 +143,9 @@ def atomic_path(target: PathLike, *, replace: bool = True) -> Iterator[Path]:
                 shutil.copyfileobj(finished, stream)
         return
     pending = PendingFile(target, replace=replace)
-    try:
+    with _discarding(target, pending.path, pending.discard):
         pending.create()
         yield pending.path
-    except BaseException as error:
-        problem = _storage_problem(pending.path, error)
-        pending.discard()
-        if problem is not None:
-            raise output_error(target, problem) from error
-        raise
     pending.publish()
 
 
@@ -168,21 +162,19 @@ def atomic_folder(target: PathLike) -> Iterator[Path]:
     """
     final = Path(os.path.realpath(target))
     partial = final.with_name(f".{final.name}.partial")
-    try:
+
+    def discard() -> None:
+        shutil.rmtree(partial, ignore_errors=True)
+
+    with _discarding(target, partial / "probe", discard):
         with output_errors(target):
-            shutil.rmtree(partial, ignore_errors=True)
+            discard()
             partial.mkdir(parents=True)
         yield partial
         with output_errors(target):
             if final.is_dir():
                 shutil.rmtree(final)
             os.replace(partial, final)
-    except BaseException as error:
-        problem = _storage_problem(partial / "probe", error)
-        shutil.rmtree(partial, ignore_errors=True)
-        if problem is not None:
-            raise output_error(target, problem) from error
-        raise
 
 
 def check_writable(target: PathLike) -> None:
@@ -268,6 +260,11 @@ def write_json(target: PathLike, value: Any) -> None:
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_json(path: PathLike) -> Any:
+    """Return the content of a JSON file; a `ValueError` says that it holds none."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
 def file_digest(path: PathLike) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal, read block by block."""
     digest = hashlib.sha256()
@@ -309,6 +306,19 @@ def _replaceable(target: PathLike, final: Path) -> os.stat_result | None:
             f"change its permissions, or {_ELSEWHERE}"
         )
     return found
+
+
+@contextmanager
+def _discarding(target: PathLike, path: Path, discard: Callable[[], object]) -> Iterator[None]:
+    """Call `discard` if the block fails, and name `target` where `path` could not be written."""
+    try:
+        yield
+    except BaseException as error:
+        problem = _storage_problem(path, error)
+        discard()
+        if problem is not None:
+            raise output_error(target, problem) from error
+        raise
 
 
 def _storage_problem(path: Path, error: BaseException) -> OSError | None:

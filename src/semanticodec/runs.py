@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from semanticodec.errors import ConfigError
-from semanticodec.files import write_json
+from semanticodec.files import read_json, write_json
 
 SETTINGS_NAME = "settings.json"
 MOST_CHARACTERS = 80
@@ -147,7 +147,7 @@ def read_claim(
     if not path.is_file():
         return None
     try:
-        recorded = json.loads(path.read_text(encoding="utf-8"))
+        recorded = read_json(path)
     except ValueError as error:
         raise ConfigError(f"{path} is damaged ({error}); {remedy}") from error
     if not isinstance(recorded, dict):

@@ -30,11 +30,6 @@ UNKNOWN_FRAMES = 1 << 62  # libsndfile says even more where it does not know
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO
 
 
-def _check_finite(block: np.ndarray, name: str) -> None:
-    if not np.isfinite(block).all():
-        raise AudioError(f"{name} holds NaN or infinite samples; replace them before encoding")
-
-
 def resample_blocks(
     blocks: Iterable[np.ndarray], source_rate: int, sample_rate: int = SAMPLE_RATE
 ) -> Iterator[np.ndarray]:
@@ -177,7 +172,8 @@ def _mono_blocks(sound: Sound, name: str) -> Iterator[np.ndarray]:
         if not len(block):
             return
         remaining -= len(block)
-        _check_finite(block, name)
+        if not np.isfinite(block).all():
+            raise AudioError(f"{name} holds NaN or infinite samples; replace them before encoding")
         yield block.mean(axis=1)
 
 

@@ -85,12 +85,9 @@ def _riff(file: BinaryIO, size: int) -> list[Piece]:
 
 
 def _true_length(told: int, rest: int, is_empty: bool) -> int:
-    """Return how many of the bytes behind a data chunk's header are samples.
+    """Return how many of the `rest` bytes behind a data chunk's header are samples.
 
-    Args:
-        told: what the header says.
-        rest: bytes from there to the end of the file.
-        is_empty: whether what follows is another chunk although `told` is 0.
+    `is_empty`: another chunk follows although `told` is 0.
     """
     if is_empty:
         return 0

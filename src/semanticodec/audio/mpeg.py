@@ -165,13 +165,7 @@ def _is_sure(file: BinaryIO, start: int) -> bool:
 
 
 def _count_frames(file: BinaryIO, start: int, size: int) -> tuple[int, int]:
-    """Return how many whole frames with sound follow one another from `start`, and where they end.
-
-    Args:
-        file: seekable.
-        start: byte at which the first frame stands.
-        size: bytes of the file.
-    """
+    """Return how many whole frames with sound follow one another from `start`, and their end."""
     kind, count, end = None, 0, start
     for position, head, frame in _frames(file, start):
         if (

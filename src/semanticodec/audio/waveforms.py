@@ -179,11 +179,7 @@ def _blocks(samples: np.ndarray, source_rate: int, name: str) -> Iterator[np.nda
 
 
 def _to_float(samples: np.ndarray, name: str) -> np.ndarray:
-    """Return samples in float32, integers scaled to [-1, 1).
-
-    Raises:
-        AudioError: a type that holds no samples, NaN, or values far beyond [-1, 1].
-    """
+    """Return samples in float32, integers scaled to [-1, 1); refuse what cannot be samples."""
     if samples.dtype == np.uint8:
         return (samples.astype(np.float32) - 128.0) / 128.0
     if samples.dtype.kind == "i" and samples.dtype.itemsize <= 4:

@@ -54,11 +54,16 @@ class OfficialFiles(NamedTuple):
     codebook: Path
 
 
-def _check_setting(token_rate: int, semantic_vocab_size: int) -> None:
+def check_token_rate(token_rate: int) -> None:
+    """Raise ConfigError for a rate of which there is no official model."""
     if token_rate not in TOKEN_RATES:
         raise ConfigError(
             f"no official model has {token_rate} tokens per second; choose one of {TOKEN_RATES}"
         )
+
+
+def _check_setting(token_rate: int, semantic_vocab_size: int) -> None:
+    check_token_rate(token_rate)
     if semantic_vocab_size not in SEMANTIC_VOCAB_SIZES:
         raise ConfigError(
             f"no official semantic codebook has {semantic_vocab_size} entries; "
@@ -139,7 +144,14 @@ def download_official(
         "decoder": f"{folder}/decoder.ckpt",
         "codebook": codebook_name(token_rate, semantic_vocab_size),
     }
-    return OfficialFiles(**{part: _download(name, access) for part, name in names.items()})
+    # Imported here: the package and its built-in model work without touching the Hub's client.
+    from huggingface_hub import hf_hub_download
+
+    paths = {}
+    for part, name in names.items():
+        with _hub_errors(name, REPOSITORY, access):
+            paths[part] = Path(hf_hub_download(REPOSITORY, name, **access.options()))
+    return OfficialFiles(**paths)
 
 
 def download_model(repository: str, access: HubAccess = ANY_ACCESS) -> Path:
@@ -158,15 +170,6 @@ def download_model(repository: str, access: HubAccess = ANY_ACCESS) -> Path:
             repository, allow_patterns=["config.json", "*.safetensors"], **access.options()
         )
     return Path(folder)
-
-
-def _download(name: str, access: HubAccess) -> Path:
-    # Imported here: the package and its built-in model work without touching the Hub's client.
-    from huggingface_hub import hf_hub_download
-
-    with _hub_errors(name, REPOSITORY, access):
-        path = hf_hub_download(REPOSITORY, name, **access.options())
-    return Path(path)
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from semanticodec.errors import CheckpointError
+from semanticodec.files import read_json
 
 FORMAT = 1
 CONFIG_NAME = "config.json"
@@ -19,8 +19,8 @@ def read_index(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder} has no {CONFIG_NAME}; is it a model folder?")
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+        index = read_json(path)
+    except ValueError as error:
         raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
     if not isinstance(index, dict) or not isinstance(index.get("token_rates"), dict):
         raise CheckpointError(f"{path} lists no token_rates; it is no model of this codec")

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from semanticodec.checkpoints.hub import check_token_rate
 from semanticodec.checkpoints.official_names import (
     UNUSED,
     UNUSED_AUDIOMAE_DECODER,
@@ -42,8 +43,8 @@ from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
-from semanticodec.errors import CheckpointError, ConfigError
-from semanticodec.token_format import TOKEN_RATES, TokenGrid
+from semanticodec.errors import CheckpointError
+from semanticodec.token_format import TokenGrid
 
 AUDIOMAE_WIDTH = 768
 LSTM_LAYERS = {25: 2, 50: 3, 100: 4}
@@ -68,10 +69,7 @@ def official_config(token_rate: int, semantic_vocab_size: int) -> CodecConfig:
     Raises:
         ConfigError: no such token rate.
     """
-    if token_rate not in TOKEN_RATES:
-        raise ConfigError(
-            f"no official model has {token_rate} tokens per second; choose one of {TOKEN_RATES}"
-        )
+    check_token_rate(token_rate)
     grid = TokenGrid(token_rate)
     width = grid.stack_factor * AUDIOMAE_WIDTH
     condition = Condition.Config(width=width, max_positions=grid.positions_per_window)

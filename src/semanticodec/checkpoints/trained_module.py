@@ -6,7 +6,6 @@ FOLDER/model.safetensors   weights in float32, or in float16 where the run asked
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +23,7 @@ from semanticodec.decoder.vocoders import VOCODERS, make_vocoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
 from semanticodec.errors import CheckpointError, ConfigError
-from semanticodec.files import file_digest, write_json
+from semanticodec.files import file_digest, read_json, write_json
 from semanticodec.runtimes.onednn import use_onednn
 
 CODEBOOK = "codebook"
@@ -50,6 +49,12 @@ def export_module(
     write_json(folder / CONFIG_NAME, {"module": name, "config": dict(config)})
 
 
+def export_trained(folder: Path, name: str, module: nn.Module) -> None:
+    """Write a module that has a `config`, see `export_module`."""
+    config, weights = config_to_dict(module.config), module.state_dict()
+    export_module(folder, name=name, config=config, weights=weights)
+
+
 def read_module(path: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read what `export_module` wrote.
 
@@ -63,7 +68,7 @@ def read_module(path: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor
     """
     folder = _folder(path)
     try:
-        description = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        description = read_json(folder / CONFIG_NAME)
         found, config = _named_config(description)
         weights = load_file(folder / WEIGHTS_NAME)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

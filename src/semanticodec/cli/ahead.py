@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from semanticodec.cli.outputs import Task
 from semanticodec.errors import SemantiCodecError
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from semanticodec import Codes, SemantiCodec
 
-ResultT = TypeVar("ResultT")
-
 FILES_AT_ONCE = 16
 # Larger files fill batches by themselves; a run that is stopped should lose little.
 LARGEST_BYTES = 2_000_000
@@ -23,23 +21,23 @@ LARGEST_BYTES = 2_000_000
 LARGEST_CODES = 12_000
 
 
-class Encoded(NamedTuple):
-    """An encoded file: its codes and its share of the time in seconds."""
+class Coded(NamedTuple):
+    """A recording that was encoded or decoded.
+
+    Attributes:
+        codes: its codes.
+        elapsed_s: its share of the time, in seconds.
+        num_bytes: size of its file of codes, where that was read.
+        wav: its decoded sound [1, S], None where it was encoded.
+    """
 
     codes: Codes
-    elapsed_s: float
+    elapsed_s: float = 0.0
+    num_bytes: int = 0
+    wav: Tensor | None = None
 
 
-class Decoded(NamedTuple):
-    """A decoded file: its codes, its bytes, its sound [1, S] and its share of the time."""
-
-    codes: Codes
-    num_bytes: int
-    wav: Tensor
-    elapsed_s: float
-
-
-class Ahead(Generic[ResultT]):
+class Ahead:
     """Results of small files, made for some at a time and asked for once each, in order.
 
     Args:
@@ -52,13 +50,13 @@ class Ahead(Generic[ResultT]):
         self,
         tasks: Sequence[Task],
         largest_bytes: int,
-        work: Callable[[Sequence[Task]], Sequence[ResultT]],
+        work: Callable[[Sequence[Task]], Sequence[Coded]],
     ) -> None:
         self._waiting = [task for task in tasks if _is_small(task, largest_bytes)]
         self._work = work
-        self._ready: dict[str, ResultT] = {}
+        self._ready: dict[str, Coded] = {}
 
-    def take(self, task: Task) -> ResultT | None:
+    def take(self, task: Task) -> Coded | None:
         """Return a file's result; None for a file that has to be done, or to fail, alone."""
         if task in self._waiting:
             start = self._waiting.index(task)
@@ -66,16 +64,19 @@ class Ahead(Generic[ResultT]):
             self._waiting = self._waiting[start + FILES_AT_ONCE :]
             if len(group) == 1:
                 return None
+            started = time.perf_counter()
             try:
                 results = self._work(group)
             except (SemantiCodecError, OSError):
                 return None  # whose fault it is shows when each is done alone
-            for member, result in zip(group, results, strict=True):
-                self._ready[member.item.name] = result
+            seconds = [result.codes.duration_s[0] for result in results]
+            share = (time.perf_counter() - started) / sum(seconds)
+            for member, result, length in zip(group, results, seconds, strict=True):
+                self._ready[member.item.name] = result._replace(elapsed_s=length * share)
         return self._ready.pop(task.item.name, None)
 
 
-def encode_ahead(codec: SemantiCodec, tasks: Sequence[Task]) -> Ahead[Encoded]:
+def encode_ahead(codec: SemantiCodec, tasks: Sequence[Task]) -> Ahead:
     """Return the codes of small sound files.
 
     Args:
@@ -83,20 +84,18 @@ def encode_ahead(codec: SemantiCodec, tasks: Sequence[Task]) -> Ahead[Encoded]:
         tasks: all tasks whose codes will be asked for.
     """
 
-    def encode(group: Sequence[Task]) -> list[Encoded]:
-        started = time.perf_counter()
+    def encode(group: Sequence[Task]) -> list[Coded]:
         codes = codec.encode([task.item.path for task in group])
-        shares = _shares(time.perf_counter() - started, codes.duration_s)
-        return [Encoded(codes[number], share) for number, share in enumerate(shares)]
+        return [Coded(codes[number]) for number in range(len(group))]
 
     return Ahead(tasks, LARGEST_BYTES, encode)
 
 
 def decode_ahead(
     tasks: Sequence[Task],
-    read: Callable[[Task], tuple[Codes, int]],
+    read: Callable[[Task], Coded],
     decode: Callable[[Codes], Tensor],
-) -> Ahead[Decoded]:
+) -> Ahead:
     """Return the sound of small files of codes; those that are decoded together share a setting.
 
     Args:
@@ -106,23 +105,15 @@ def decode_ahead(
     """
     from semanticodec import Codes
 
-    def decode_group(group: Sequence[Task]) -> list[Decoded]:
-        started = time.perf_counter()
-        contents = [read(task) for task in group]
-        batch = Codes.cat([codes for codes, _ in contents])
-        wavs = decode(batch)
-        shares = _shares(time.perf_counter() - started, batch.duration_s)
+    def decode_group(group: Sequence[Task]) -> list[Coded]:
+        read_codes = [read(task) for task in group]
+        wavs = decode(Codes.cat([coded.codes for coded in read_codes]))
         return [
-            Decoded(codes, num_bytes, wav[:, : codes.num_samples[0]], share)
-            for (codes, num_bytes), wav, share in zip(contents, wavs, shares, strict=True)
+            coded._replace(wav=wav[:, : coded.codes.num_samples[0]])
+            for coded, wav in zip(read_codes, wavs, strict=True)
         ]
 
     return Ahead(tasks, LARGEST_CODES, decode_group)
-
-
-def _shares(elapsed_s: float, durations_s: Sequence[float]) -> list[float]:
-    """Return each recording's share of the time, by its length."""
-    return [elapsed_s * duration_s / sum(durations_s) for duration_s in durations_s]
 
 
 def _is_small(task: Task, largest_bytes: int) -> bool:

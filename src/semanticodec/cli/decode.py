@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from semanticodec.cli.ahead import decode_ahead
+from semanticodec.cli.ahead import Coded, decode_ahead
 from semanticodec.cli.inputs import CODE_SUFFIXES, Input, expand
 from semanticodec.cli.options import (
     add_decode_options,
@@ -25,9 +25,9 @@ from semanticodec.cli.progress import is_watched, watched_blocks
 from semanticodec.cli.report import (
     Result,
     is_skipped,
+    outcome,
     print_warning,
     run_each,
-    sizes,
 )
 from semanticodec.cli.sound import FORMATS, add_format_option, sound_format, write_sound
 
@@ -85,13 +85,13 @@ def run(args: argparse.Namespace) -> int:
         started = time.perf_counter()
         kind = sound_format(task.target, args.format)
         done = ahead.take(task)
-        codes, num_bytes = done[:2] if done else _read_codes(task.item, args.conceal)
+        codes, _, num_bytes, wav = done or _read_codes(task.item, args.conceal)
         codec = codec_of(codes.token_rate, codes.semantic_vocab_size)
-        blocks = [done.wav] if done else decoded_blocks(codec, codes, args, task.item.name)
+        blocks = decoded_blocks(codec, codes, args, task.item.name) if wav is None else [wav]
         length, sample_rate = codes.num_samples[0], codec.sample_rate
         write_sound(task.target, blocks, length, sample_rate, kind, replace=args.overwrite)
         elapsed_s = done.elapsed_s if done else time.perf_counter() - started
-        return {**sizes(codes, num_bytes), "elapsed_s": round(elapsed_s, 3)}
+        return outcome(codes, num_bytes, elapsed_s)
 
     return run_each(tasks, work, args, "decoded")
 
@@ -110,7 +110,7 @@ def decoded_blocks(
     return watched_blocks(blocks, codes.num_samples[0], codec.sample_rate, label, shown)
 
 
-def _read_codes(item: Input, conceal: bool) -> tuple[Codes, int]:
+def _read_codes(item: Input, conceal: bool) -> Coded:
     """Return the codes of one input and its size in bytes; say what had to be concealed."""
     from semanticodec import Codes
 
@@ -120,4 +120,4 @@ def _read_codes(item: Input, conceal: bool) -> tuple[Codes, int]:
         num_bytes = file.seek(0, os.SEEK_END)
     for warning in caught:
         print_warning(str(warning.message), item.name)
-    return codes, num_bytes
+    return Coded(codes, num_bytes=num_bytes)

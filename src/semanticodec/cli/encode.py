@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from semanticodec.cli.ahead import Encoded, encode_ahead
+from semanticodec.cli.ahead import Coded, encode_ahead
 from semanticodec.cli.inputs import AUDIO_SUFFIXES, expand
 from semanticodec.cli.options import (
     add_inputs,
@@ -16,7 +16,7 @@ from semanticodec.cli.options import (
 )
 from semanticodec.cli.outputs import Task, plan, written_whole
 from semanticodec.cli.progress import is_watched, watched_source
-from semanticodec.cli.report import Result, is_skipped, run_each, sizes
+from semanticodec.cli.report import Result, is_skipped, outcome, run_each
 
 if TYPE_CHECKING:
     from semanticodec import SemantiCodec
@@ -47,18 +47,18 @@ def run(args: argparse.Namespace) -> int:
     ahead = encode_ahead(codec, [task for task in tasks if not is_skipped(task, args)])
 
     def work(task: Task) -> Result:
-        codes, elapsed_s = ahead.take(task) or _encode_alone(codec, task, is_watched(args.quiet))
+        coded = ahead.take(task) or _encode_alone(codec, task, is_watched(args.quiet))
         with written_whole(task.target, replace=args.overwrite) as partial:
             with partial.open("wb") as file:
-                codes.save(file)
+                coded.codes.save(file)
             num_bytes = partial.stat().st_size
-        return {**sizes(codes, num_bytes), "elapsed_s": round(elapsed_s, 3)}
+        return outcome(coded.codes, num_bytes, coded.elapsed_s)
 
     return run_each(tasks, work, args, "encoded")
 
 
-def _encode_alone(codec: SemantiCodec, task: Task, shown: bool) -> Encoded:
+def _encode_alone(codec: SemantiCodec, task: Task, shown: bool) -> Coded:
     started = time.perf_counter()
     with task.item.opened() as file, watched_source(task.item, file, shown) as source:
         codes = codec.encode(source)
-    return Encoded(codes, time.perf_counter() - started)
+    return Coded(codes, time.perf_counter() - started)

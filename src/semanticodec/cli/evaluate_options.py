@@ -60,16 +60,6 @@ def add_metric_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_device(group: argparse._ArgumentGroup) -> None:
-    """Add --device."""
-    group.add_argument(
-        "--device",
-        default="auto",
-        metavar="DEVICE",
-        help="cpu, cuda, cuda:1, mps, or auto for the fastest one present (default: %(default)s)",
-    )
-
-
 def add_report_options(group: argparse._ArgumentGroup) -> None:
     """Add --json and --quiet."""
     group.add_argument(

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from semanticodec.cli.evaluate_options import (
     SOME_FAILED,
-    add_device,
     add_metric_options,
     add_output,
     add_report_options,
     measuring_settings,
 )
 from semanticodec.cli.old_specs import current_form, current_specs
-from semanticodec.cli.options import positive_int
+from semanticodec.cli.options import add_device_option, positive_int
 from semanticodec.cli.report import DONE
 from semanticodec.errors import ConfigError
 
@@ -95,7 +94,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="number of CPU threads of each process (default: %(default)s)",
     )
-    add_device(group)
+    add_device_option(group)
     group.add_argument(
         "--save-audio",
         type=Path,

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from semanticodec.cli.evaluate_options import (
     SOME_FAILED,
-    add_device,
     add_output,
     add_report_options,
 )
 from semanticodec.cli.old_specs import current_form_of_features, current_specs
-from semanticodec.cli.options import checked_device, positive_int
+from semanticodec.cli.options import add_device_option, checked_device, positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.errors import ConfigError
@@ -80,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("running")
     group.add_argument("--threads", type=positive_int, metavar="N", help="number of CPU threads")
-    add_device(group)
+    add_device_option(group)
     add_report_options(group)
 
 

@@ -123,7 +123,8 @@ def _inside(
     left_out = None if output is None else os.path.realpath(output)
     files = sorted(walk(folder, suffixes))
     if left_out is not None and left_out != top:
-        files = [file for file in files if not _is_below(os.path.realpath(file), left_out)]
+        below = os.path.join(left_out, "")
+        files = [file for file in files if not os.path.realpath(file).startswith(below)]
     if not files:
         raise ConfigError(f"the folder {folder} holds no file of {', '.join(suffixes)}")
     # The folder itself, if it cannot be listed, has a name too.
@@ -133,10 +134,6 @@ def _inside(
     ]
     items = [Input(name=str(file), path=file, relative=place) for file, place in zip(files, places)]
     return _without_results(items, is_folder=True)
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(os.path.join(folder, ""))
 
 
 def _matches(pattern: str, suffixes: Sequence[str]) -> list[Path]:

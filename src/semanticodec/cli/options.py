@@ -18,7 +18,7 @@ from semanticodec.runtimes import RUNTIMES, use_runtime
 if TYPE_CHECKING:
     from semanticodec import SemantiCodec
 
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    Subparsers = argparse._SubParsersAction[Any]
 
 
 class Parser(argparse.ArgumentParser):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Iterator
@@ -13,48 +12,11 @@ from semanticodec.cli.inputs import Input
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from tqdm import tqdm
 
 
 def is_watched(quiet: bool) -> bool:
     """Return whether somebody sees a progress bar."""
     return not quiet and sys.stderr.isatty()
-
-
-class WatchedFile(io.RawIOBase):
-    """A file opened for reading that moves a bar to wherever its reader is."""
-
-    def __init__(self, file: BinaryIO, bar: tqdm) -> None:
-        self._file = file
-        self._bar = bar
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill `buffer` and return how many bytes came."""
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        self._bar.update(self._file.tell() - self._bar.n)
-        return len(data)
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a byte."""
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Return the current byte."""
-        return self._file.tell()
-
-    @property
-    def name(self) -> str:
-        """Return the file's name, which readers put into their messages."""
-        return str(self._file.name)
 
 
 @contextmanager
@@ -70,11 +32,13 @@ def watched_source(item: Input, file: BinaryIO, shown: bool) -> Iterator[BinaryI
         yield file
         return
     from tqdm import tqdm
+    from tqdm.utils import CallbackIOWrapper
 
     total = file.seek(0, os.SEEK_END)
     file.seek(0)
     with tqdm(total=total, desc=item.name, unit="B", unit_scale=True, leave=False) as bar:
-        yield WatchedFile(file, bar)  # type: ignore[misc]  # what soundfile needs of a BinaryIO
+        # To where the reader is, which may go back, instead of on by what it has read.
+        yield CallbackIOWrapper(lambda _: bar.update(file.tell() - bar.n), file)  # type: ignore[misc]
 
 
 def watched_blocks(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from semanticodec.cli.inputs import STDIO
 from semanticodec.cli.outputs import Task, check_free, is_taken
+from semanticodec.cli.progress import is_watched
 from semanticodec.cli.standard_streams import has_stdout, print_to_stderr
 from semanticodec.errors import OutputExistsError, SemantiCodecError
 from semanticodec.files import output_error
@@ -98,16 +99,19 @@ def run_each(
     """Work on every file; one that fails is reported, and processing continues with the rest.
 
     Args:
+<<<<<<< HEAD
         tasks: inputs to read and files to write.
         work: does one task and returns its `sizes` and what else is to be reported.
+=======
+        tasks: what to read and where to write.
+        work: does one task and returns its `outcome` and what else is to be reported.
+>>>>>>> slim
         args: `json`, `quiet`, `overwrite` and `skip_existing` as `add_output_options` defines them.
         verb: word for the closing line, such as "encoded".
     Returns:
         The exit status: 2 when a file failed.
     """
     from tqdm import tqdm
-
-    from semanticodec.cli.progress import is_watched
 
     report = Report(args, to_stderr=any(task.target is None for task in tasks))
     counts: Counter[str] = Counter()
@@ -162,14 +166,15 @@ def _closing_line(counts: Counter[str], verb: str) -> str:
     return ", ".join(parts)
 
 
-def sizes(codes: Codes, num_bytes: int) -> Result:
-    """Return how long one coded recording is, and how small.
+def outcome(codes: Codes, num_bytes: int, elapsed_s: float) -> Result:
+    """Return how long one coded recording is, how small, and how long it took.
 
     Args:
         codes: codes of one recording.
         num_bytes: size of its `.smtc` file.
+        elapsed_s: time of the work, in seconds.
     Returns:
-        Seconds, tokens, bytes, and the kilobits per second that they make.
+        Seconds, tokens, bytes, the kilobits per second that they make, and `elapsed_s`.
     """
     seconds = codes.duration_s[0]
     return {
@@ -177,6 +182,7 @@ def sizes(codes: Codes, num_bytes: int) -> Result:
         "tokens": codes.num_positions[0] * NUM_STREAMS,
         "bytes": num_bytes,
         "kbps": round(num_bytes * 8 / seconds / 1000, 4),
+        "elapsed_s": round(elapsed_s, 3),
     }
 
 

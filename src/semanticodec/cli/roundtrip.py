@@ -20,7 +20,7 @@ from semanticodec.cli.options import (
 )
 from semanticodec.cli.outputs import Task, check_free, check_no_input, is_taken, plan, written_whole
 from semanticodec.cli.progress import is_watched, watched_source
-from semanticodec.cli.report import Result, run_each, sizes
+from semanticodec.cli.report import Result, outcome, run_each
 from semanticodec.cli.sound import FORMATS, add_format_option, sound_format, write_sound
 from semanticodec.cli.standard_streams import print_to_stderr
 from semanticodec.errors import ConfigError
@@ -104,22 +104,14 @@ def run(args: argparse.Namespace) -> int:
                     draw_file(partial, file, codes, blocks.samples(), task.item.name)
         stream = io.BytesIO()
         codes.save(stream)
-        return {
-            **({} if picture is None else {"plot": str(picture)}),
-            **sizes(codes, stream.tell()),
-            "elapsed_s": round(time.perf_counter() - started, 3),
-        }
+        named = {} if picture is None else {"plot": str(picture)}
+        return {**named, **outcome(codes, stream.tell(), time.perf_counter() - started)}
 
     return run_each(tasks, work, args, "encoded and decoded")
 
 
 def _pictures(tasks: Sequence[Task], args: argparse.Namespace) -> dict[str, Path]:
-    """Return the pictures to draw, by the names of their inputs.
-
-    Raises:
-        ConfigError: a picture without a place, or in the place of another file.
-        MissingDependencyError: matplotlib is not installed.
-    """
+    """Return the pictures to draw, by the names of their inputs."""
     if not args.plot and args.plot_output is None:
         return {}
     from semanticodec.cli.plot import require_matplotlib

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 # What Ctrl-C sends; `kill`, `docker stop` and schedulers; a terminal that goes away.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -65,17 +64,11 @@ class _Stop:
             signal.setitimer(signal.ITIMER_REAL, RETRY_S)
             return
         self._raised_at = time.monotonic()
-        _raise(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
     def cancel(self) -> None:
         """Raise no more."""
         self._raised_at = float("inf")
-
-
-def _raise(number: int) -> NoReturn:
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise Terminated(number)
 
 
 def _is_in_callback(frame: FrameType | None) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import warnings
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 
 from semanticodec import __version__
 from semanticodec.errors import CheckpointError, ConfigError
-from semanticodec.files import write_bytes, write_json
+from semanticodec.files import read_json, write_bytes, write_json
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs, example
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
 
@@ -99,7 +98,7 @@ def read_index(folder: str | os.PathLike[str], codec: SemantiCodec) -> dict[str,
     """
     path = Path(folder) / INDEX_NAME
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index = read_json(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{folder} has no readable {INDEX_NAME} ({error}); "

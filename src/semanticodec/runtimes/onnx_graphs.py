@@ -148,10 +148,22 @@ def decoder_graphs(decoder: Decoder, num_positions: int) -> dict[str, Graph]:
         decoder: decoder on the CPU, in float32.
         num_positions: positions of a whole window.
     """
+    num_frames = MEL_FRAMES_PER_LATENT_FRAME * decoder.config.latent_shape[1]
+    mel_axes = {0: "batch", 1: "mel_frames"}
     return {
         "unet": step_graph(decoder, num_positions),
-        "vae": mel_graph(decoder),
-        "vocoder": waveform_graph(decoder),
+        "vae": Graph(
+            module=decoder.vae,
+            inputs={"latent": _example_latent(decoder)},
+            output="mel",
+            dynamic_axes={"latent": {0: "batch", 2: "frames"}, "mel": mel_axes},
+        ),
+        "vocoder": Graph(
+            module=WaveformGraph(decoder.vocoder),
+            inputs={"mel": torch.randn(1, num_frames, decoder.config.vocoder.num_mel_bins)},
+            output="wav",
+            dynamic_axes={"mel": mel_axes, "wav": {0: "batch", 1: "samples"}},
+        ),
     }
 
 
@@ -168,28 +180,6 @@ def step_graph(decoder: Decoder, num_positions: int) -> Graph:
     axes["latent"] = axes["velocity"] = {0: "batch", 2: "frames"}
     step = DiffusionStep(decoder.unet, len(prepared.keys_values))
     return Graph(module=step, inputs=inputs, output="velocity", dynamic_axes=axes)
-
-
-def mel_graph(decoder: Decoder) -> Graph:
-    """Return the VAE decoder."""
-    return Graph(
-        module=decoder.vae,
-        inputs={"latent": _example_latent(decoder)},
-        output="mel",
-        dynamic_axes={"latent": {0: "batch", 2: "frames"}, "mel": {0: "batch", 1: "mel_frames"}},
-    )
-
-
-def waveform_graph(decoder: Decoder) -> Graph:
-    """Return the vocoder."""
-    num_frames = MEL_FRAMES_PER_LATENT_FRAME * decoder.config.latent_shape[1]
-    mel = torch.randn(1, num_frames, decoder.config.vocoder.num_mel_bins)
-    return Graph(
-        module=WaveformGraph(decoder.vocoder),
-        inputs={"mel": mel},
-        output="wav",
-        dynamic_axes={"mel": {0: "batch", 1: "mel_frames"}, "wav": {0: "batch", 1: "samples"}},
-    )
 
 
 def example(graph: Graph, batch_size: int, num_parts: int) -> Sequence[Tensor]:

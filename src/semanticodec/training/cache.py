@@ -155,7 +155,10 @@ def build_cache(
                 for name, tensor in values.items():
                     parts.setdefault(name, []).append(_stored(tensor))
                 bar.update(len(indices))
-            _write_shard(_shard_folder(folder, windows.start // SHARD_WINDOWS), parts)
+            shard = _shard_folder(folder, windows.start // SHARD_WINDOWS)
+            with atomic_folder(shard) as partial:
+                for name, arrays in parts.items():
+                    np.save(partial / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
             logger.info("Cached %d of %d windows", windows.stop, num_windows)
     distributed.barrier()
     return CachedSource(folder, num_windows)
@@ -178,13 +181,6 @@ def _stored(tensor: Tensor) -> np.ndarray:
         return values.numpy()
     # Beyond float16's range only a broken module would come.
     return values.float().clamp(-6e4, 6e4).to(torch.float16).numpy()
-
-
-def _write_shard(folder: Path, parts: Mapping[str, list[np.ndarray]]) -> None:
-    """Write all arrays beside the final place, then move them there at once."""
-    with atomic_folder(folder) as partial:
-        for name, arrays in parts.items():
-            np.save(partial / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
 
 
 def _digest_of(source: WindowSource) -> str:

@@ -7,7 +7,7 @@ Shapes: B batch · S samples · T frames · M mel bins · C channels · F freque
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,8 +34,22 @@ class DiscriminatorOutput(NamedTuple):
     features: list[list[Tensor]]
 
 
-class MultiPeriodDiscriminator(nn.Module):
+class _Discriminators(nn.Module):
+    """Several discriminators of waveforms."""
+
+    def __init__(self, discriminators: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.discriminators = nn.ModuleList(discriminators)
+
+    def forward(self, wav: Float[Tensor, "B S"]) -> DiscriminatorOutput:
+        """Score waveforms."""
+        return _collect([discriminator(wav) for discriminator in self.discriminators])
+
+
+class MultiPeriodDiscriminator(_Discriminators):
     """Discriminators that each see every P-th sample, for several periods P.
+
+    Waveforms are longer than the largest period.
 
     Source: HiFi-GAN (arXiv 2010.05646) Sec. 2.3.
     """
@@ -53,15 +67,8 @@ class MultiPeriodDiscriminator(nn.Module):
         channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        super().__init__(_PeriodDiscriminator(period, config.channels) for period in config.periods)
         self.config = config
-        self.discriminators = nn.ModuleList(
-            _PeriodDiscriminator(period, config.channels) for period in config.periods
-        )
-
-    def forward(self, wav: Float[Tensor, "B S"]) -> DiscriminatorOutput:
-        """Score waveforms of any length above the largest period."""
-        return _collect([discriminator(wav) for discriminator in self.discriminators])
 
 
 class _PeriodDiscriminator(nn.Module):
@@ -85,8 +92,10 @@ class _PeriodDiscriminator(nn.Module):
         return _score(hidden, self.layers, self.head)
 
 
-class MultiResolutionDiscriminator(nn.Module):
+class MultiResolutionDiscriminator(_Discriminators):
     """Discriminators on complex spectrograms of several window lengths.
+
+    Waveforms are longer than half of the longest window.
 
     The magnitude is compressed to its square root (the phase kept), so that quiet and loud
     parts of a spectrum weigh alike.
@@ -109,15 +118,9 @@ class MultiResolutionDiscriminator(nn.Module):
         channels: tuple[int, ...] = (32, 64, 128, 128, 128)
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        sizes = config.window_lengths
+        super().__init__(_ResolutionDiscriminator(size, config.channels) for size in sizes)
         self.config = config
-        self.discriminators = nn.ModuleList(
-            _ResolutionDiscriminator(size, config.channels) for size in config.window_lengths
-        )
-
-    def forward(self, wav: Float[Tensor, "B S"]) -> DiscriminatorOutput:
-        """Score waveforms longer than half of the longest window."""
-        return _collect([discriminator(wav) for discriminator in self.discriminators])
 
 
 class _ResolutionDiscriminator(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,11 +86,6 @@ def kmeans(
     return Clusters(centroids=centroids, inertia=inertia)
 
 
-def _chunks(points: np.ndarray) -> Iterator[np.ndarray]:
-    for first in range(0, len(points), CHUNK_ROWS):
-        yield np.ascontiguousarray(points[first : first + CHUNK_ROWS], dtype=np.float32)
-
-
 def _index(centroids: np.ndarray) -> Any:
     index = load_faiss().IndexFlatL2(centroids.shape[1])
     index.add(centroids)
@@ -126,7 +121,8 @@ def _lloyd(
     sums = torch.zeros(centroids.shape, dtype=torch.float64)
     counts = np.zeros(len(centroids), dtype=np.int64)
     total = 0.0
-    for chunk in _chunks(points):
+    for first in range(0, len(points), CHUNK_ROWS):
+        chunk = np.ascontiguousarray(points[first : first + CHUNK_ROWS], dtype=np.float32)
         distances, codes = index.search(chunk, 1)
         total += float(distances.sum(dtype=np.float64))
         counts += np.bincount(codes[:, 0], minlength=len(centroids))

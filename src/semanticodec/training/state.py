@@ -10,7 +10,6 @@
 Nothing is ever pickled.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -26,7 +25,7 @@ from torch import Tensor
 
 from semanticodec.checkpoints.pretrained import write_weights
 from semanticodec.errors import CheckpointError, ConfigError, OutputError
-from semanticodec.files import atomic_folder, write_json
+from semanticodec.files import atomic_folder, read_json, write_json
 
 KEPT_CHECKPOINTS = 2
 PARTS = ("weights", "averages", "optimizer")
@@ -108,9 +107,9 @@ def load_snapshot(folder: Path) -> Snapshot | None:
     if not (folder / POINTER).is_file():
         return None
     try:
-        pointer = json.loads((folder / POINTER).read_text(encoding="utf-8"))
+        pointer = read_json(folder / POINTER)
         checkpoint = folder / pointer["folder"]
-        description = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+        description = read_json(checkpoint / "state.json")
         tensors = {part: load_file(checkpoint / f"{part}.safetensors") for part in PARTS}
         return Snapshot(step=int(description.pop("step")), description=description, **tensors)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
@@ -169,8 +168,7 @@ def restore_optimizers(
 def finish_export(folder: Path, training: Mapping[str, Any], *, half: bool) -> None:
     """Add the training record to every config.json below `folder`; halve floats on request."""
     for path in sorted(folder.rglob("config.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        write_json(path, {**content, "training": dict(training)})
+        write_json(path, {**read_json(path), "training": dict(training)})
     if not half:
         return
     for path in sorted(folder.rglob("*.safetensors")):

@@ -88,7 +88,9 @@ class WindowSource:
         position = (point - start_of_row) / max(self._ends[row] - start_of_row, 1e-12)
         for _ in range(MAX_FAILURES):
             try:
-                samples = self._samples(row, float(position), is_joined, speed)
+                samples = read_window(self.entries[row], position=float(position), speed=speed)
+                if is_joined:
+                    samples = self._joined(row, samples, speed)
             except AudioError as error:
                 self._broken.add(self.entries[row], error)
                 row = (row + 1) % len(self.entries)
@@ -98,12 +100,6 @@ class WindowSource:
         raise DataError(
             f"{MAX_FAILURES} recordings in a row could not be decoded; check the training data."
         )
-
-    def _samples(
-        self, row: int, position: float, is_joined: bool, speed: float
-    ) -> Float[np.ndarray, " S"]:
-        samples = read_window(self.entries[row], position=position, speed=speed)
-        return self._joined(row, samples, speed) if is_joined else samples
 
     def _joined(
         self, row: int, samples: Float[np.ndarray, " S"], speed: float

@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from semanticodec import Codes, SemantiCodec
-from semanticodec.cli.ahead import FILES_AT_ONCE, LARGEST_BYTES, decode_ahead, encode_ahead
+from semanticodec.cli.ahead import FILES_AT_ONCE, LARGEST_BYTES, Coded, decode_ahead, encode_ahead
 from semanticodec.cli.inputs import expand
 from semanticodec.cli.outputs import Task, plan
 
@@ -29,7 +29,7 @@ def test_codes_are_those_of_each_file_alone(folder: Path, tiny_codec: SemantiCod
     tasks = tasks_of(folder)
     ahead = encode_ahead(tiny_codec, tasks)
     for task in tasks:
-        codes, elapsed_s = ahead.take(task) or pytest.fail("not encoded together")
+        codes, elapsed_s, *_ = ahead.take(task) or pytest.fail("not encoded together")
         alone = tiny_codec.encode(task.item.path)
         assert torch.equal(codes.semantic, alone.semantic)
         assert torch.equal(codes.acoustic, alone.acoustic)
@@ -63,7 +63,7 @@ def test_sound_is_that_of_each_file_alone_but_for_rounding(
     tasks = plan(expand([str(folder)], (".smtc",)), str(folder / "sounds"), ".wav")
     ahead = decode_ahead(
         tasks,
-        lambda task: (Codes.load(task.item.path), 7),
+        lambda task: Coded(Codes.load(task.item.path), num_bytes=7),
         lambda batch: tiny_codec.decode(batch, num_steps=1, batch_size=4),
     )
     for task in tasks:

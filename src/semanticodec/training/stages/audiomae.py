@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from semanticodec.audio.fbank import Fbank, window_fbank
-from semanticodec.checkpoints.trained_module import export_module, restore_module
-from semanticodec.config import config_to_dict
+from semanticodec.checkpoints.trained_module import export_trained, restore_module
 from semanticodec.encoder.audiomae import AudioMAE, patchify
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
 from semanticodec.training.data import Batch, rand_per_item
@@ -157,9 +156,4 @@ class AudioMAEStage(Stage):
 
     def export(self, folder: Path) -> None:
         """Write the encoder."""
-        export_module(
-            folder,
-            name="audiomae",
-            config=config_to_dict(self.config.audiomae),
-            weights=self.audiomae.state_dict(),
-        )
+        export_trained(folder, "audiomae", self.audiomae)

@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.audio.mel import Mel
-from semanticodec.checkpoints.trained_module import export_module, restore_module
-from semanticodec.config import config_to_dict
+from semanticodec.checkpoints.trained_module import export_trained, restore_module
 from semanticodec.decoder.vae import VAE, VAEConfig, sample_latent
 from semanticodec.layers.processes import sum_over_processes, world_size
 from semanticodec.training.data import Batch, randn_per_item
@@ -135,12 +134,7 @@ class VAEStage(AdversarialStage):
 
     def export(self, folder: Path) -> None:
         """Write both halves."""
-        export_module(
-            folder,
-            name="vae",
-            config=config_to_dict(self.config.vae),
-            weights=self.vae.state_dict(),
-        )
+        export_trained(folder, "vae", self.vae)
 
 
 @torch.no_grad()

@@ -14,8 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from semanticodec.audio.mel import HOP_LENGTH, Mel
-from semanticodec.checkpoints.trained_module import export_module, load_vae, restore_module
-from semanticodec.config import config_to_dict
+from semanticodec.checkpoints.trained_module import export_trained, load_vae, restore_module
 from semanticodec.decoder.vae import VAE, sample_latent
 from semanticodec.decoder.vocoder import VocoderConfig
 from semanticodec.decoder.vocoders import make_vocoder
@@ -144,12 +143,7 @@ class VocoderStage(WaveformStage):
 
     def export(self, folder: Path) -> None:
         """Write the vocoder."""
-        export_module(
-            folder,
-            name="vocoder",
-            config=config_to_dict(self.config.vocoder),
-            weights=self.vocoder.state_dict(),
-        )
+        export_trained(folder, "vocoder", self.vocoder)
 
 
 def _chosen(batch: Batch, probability: float) -> list[int]:
