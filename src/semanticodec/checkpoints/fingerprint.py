@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from semanticodec.container.format import FINGERPRINT_SIZE
+
 PREFIX = "encoder."
 SAMPLED_VALUES = 64
 
@@ -26,7 +28,7 @@ def fingerprint(state: Mapping[str, Tensor]) -> bytes:
         if key.startswith(PREFIX):
             digest.update(f"{key}{tuple(state[key].shape)}".encode())
             digest.update(_samples(state[key]).float().cpu().contiguous().numpy().tobytes())
-    return digest.digest()[:8]
+    return digest.digest()[:FINGERPRINT_SIZE]
 
 
 def _samples(tensor: Tensor) -> Tensor:
@@ -52,7 +54,9 @@ class CurrentFingerprint:
         return {"_views": ([], None), "_known": self._known}
 
     def of(self, encoder: nn.Module) -> bytes:
-        """Return the fingerprint of the encoder's weights."""
+        """Return the fingerprint of the encoder's weights; zeros where they have no values."""
+        if any(tensor.is_meta for tensor in tensors_of(encoder)):
+            return bytes(FINGERPRINT_SIZE)
         values = self._values(encoder)
         known = self._known
         if known is None or known[0] != values:

@@ -99,13 +99,8 @@ def run_each(
     """Work on every file; one that fails is reported, and processing continues with the rest.
 
     Args:
-<<<<<<< HEAD
         tasks: inputs to read and files to write.
-        work: does one task and returns its `sizes` and what else is to be reported.
-=======
-        tasks: what to read and where to write.
         work: does one task and returns its `outcome` and what else is to be reported.
->>>>>>> slim
         args: `json`, `quiet`, `overwrite` and `skip_existing` as `add_output_options` defines them.
         verb: word for the closing line, such as "encoded".
     Returns:
