@@ -22,8 +22,8 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
 def test_a_failed_write_leaves_the_old_text(tmp_path):
     path = tmp_path / "report.md"
     write_text(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(path, "new \ud800")
+    with pytest.raises(TypeError):
+        write_json(path, {"new": object()})
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["report.md"]
 
