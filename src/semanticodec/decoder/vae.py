@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.layers.attention import DotProductAttention
+from semanticodec.layers.norm import GroupNorm
 from semanticodec.layers.residual import PointwiseConv, Upsample
 
 GROUP_NORM_EPS = 1e-6
@@ -70,9 +71,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, num_groups: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(num_groups, in_channels, eps=GROUP_NORM_EPS)
+        self.norm1 = GroupNorm(num_groups, in_channels, eps=GROUP_NORM_EPS)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.norm2 = nn.GroupNorm(num_groups, out_channels, eps=GROUP_NORM_EPS)
+        self.norm2 = GroupNorm(num_groups, out_channels, eps=GROUP_NORM_EPS)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         same = in_channels == out_channels
         self.shortcut = nn.Identity() if same else PointwiseConv(in_channels, out_channels)
@@ -89,7 +90,7 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, channels: int, num_groups: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(num_groups, channels, eps=GROUP_NORM_EPS)
+        self.norm = GroupNorm(num_groups, channels, eps=GROUP_NORM_EPS)
         self.query = PointwiseConv(channels, channels)
         self.key = PointwiseConv(channels, channels)
         self.value = PointwiseConv(channels, channels)
@@ -193,7 +194,7 @@ class VAEEncoder(nn.Module):
                 level.append(Downsample(width))
             self.levels.append(nn.Sequential(*level))
         self.middle = Middle(width, groups)
-        self.norm_out = nn.GroupNorm(groups, width, eps=GROUP_NORM_EPS)
+        self.norm_out = GroupNorm(groups, width, eps=GROUP_NORM_EPS)
         self.silu = nn.SiLU()
         self.conv_out = nn.Conv2d(width, 2 * config.latent_channels, 3, padding=1)
         self.moments = nn.Conv2d(2 * config.latent_channels, 2 * config.latent_channels, 1)
@@ -245,7 +246,7 @@ class VAEDecoder(nn.Module):
             if index > 0:
                 level.append(Upsample(width))
             self.levels.append(nn.Sequential(*level))
-        self.norm_out = nn.GroupNorm(groups, width, eps=GROUP_NORM_EPS)
+        self.norm_out = GroupNorm(groups, width, eps=GROUP_NORM_EPS)
         self.silu = nn.SiLU()
         self.conv_out = nn.Conv2d(width, 1, 3, padding=1)
         self.patch_shortcut = PatchSynthesis(config) if config.patch_shortcut else None

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.errors import ConfigError
+from semanticodec.layers.norm import GroupNorm
 
 LayerT = TypeVar("LayerT", bound=nn.Module)
 
@@ -25,7 +26,7 @@ def zero_init(layer: LayerT) -> LayerT:
     return layer
 
 
-def group_norm(channels: int, num_groups: int, eps: float) -> nn.GroupNorm:
+def group_norm(channels: int, num_groups: int, eps: float) -> GroupNorm:
     """Return a group normalization after checking that the groups divide the channels.
 
     Raises:
@@ -36,7 +37,7 @@ def group_norm(channels: int, num_groups: int, eps: float) -> nn.GroupNorm:
             f"{channels} channels cannot be split into {num_groups} groups: "
             "choose num_groups so that it divides the channels of every level."
         )
-    return nn.GroupNorm(num_groups, channels, eps=eps)
+    return GroupNorm(num_groups, channels, eps=eps)
 
 
 class PointwiseConv(nn.Conv2d):

@@ -15,6 +15,8 @@ from typing import TypeVar
 from torch import nn
 
 from semanticodec.decoder.condition import AlignedProjection
+from semanticodec.decoder.unet import TUNet
+from semanticodec.decoder.vae import VAEDecoder
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.nearest import NearestSearch
 from semanticodec.encoder.quantizer import Quantizer
@@ -25,10 +27,10 @@ from semanticodec.runtimes.onednn.linear import FastLinear, FastNearestSearch
 from semanticodec.runtimes.onednn.lstm import FastAcousticEncoder, FastLSTM
 from semanticodec.runtimes.onednn.maps import (
     FastConv2d,
-    FastGroupNorm,
     FastPointwiseConv,
     FastSiLU,
     FastUpsample,
+    FirstConv2d,
 )
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -39,7 +41,6 @@ FAST: dict[type[nn.Module], type[nn.Module]] = {
     nn.Linear: FastLinear,
     nn.LSTM: FastLSTM,
     nn.Conv2d: FastConv2d,
-    nn.GroupNorm: FastGroupNorm,
     nn.SiLU: FastSiLU,
     DotProductAttention: FastDotProductAttention,
     GatedFeedForward: FastGatedFeedForward,
@@ -48,6 +49,8 @@ FAST: dict[type[nn.Module], type[nn.Module]] = {
     AcousticEncoder: FastAcousticEncoder,
     NearestSearch: FastNearestSearch,
 }
+# Networks that gain from maps with the channels last: the names of their first convolutions.
+FIRST_CONVOLUTIONS: dict[type[nn.Module], str] = {TUNet: "input_conv", VAEDecoder: "unpack"}
 # Their linear maps stay torch's. A quantizer's are applied to whole batches, and codes must not
 # depend on those; an aligned projection runs once per decode.
 KEPT = (Quantizer, AlignedProjection)
@@ -66,8 +69,13 @@ def use_onednn(model: ModuleT) -> ModuleT:
         for child in owner.children()
         if isinstance(child, nn.Linear)
     }
+    firsts: list[nn.Module] = []
     for module in model.modules():
         if module not in kept:
             # As torch's own parametrizations do: the instance keeps its weights, hooks and place.
             module.__class__ = FAST.get(type(module), type(module))
+        if type(module) in FIRST_CONVOLUTIONS:
+            firsts.append(getattr(module, FIRST_CONVOLUTIONS[type(module)]))
+    for first in firsts:
+        first.__class__ = FirstConv2d
     return model

@@ -1,7 +1,7 @@
 """Layers over maps [B, C, T, F] with the channels last in memory, as oneDNN likes them.
 
-Every convolution asks for that order, so the first one of a network makes it and the others find
-it: 3 × 3 convolutions rise from 200 to 240 GFLOP/s (one AMD core), and the cells of a map are the
+The first convolution of a network asks for that order, and the other layers keep it: 3 × 3
+convolutions rise from 200 to 240 GFLOP/s (one AMD core), and the cells of a map are the
 rows of linear maps and transformers without being moved. With gradients it is slower (0.8 of the
 speed for a T-UNet in bfloat16), so training keeps its order.
 
@@ -28,7 +28,7 @@ def channels_last(features: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"
 
 
 class FastConv2d(nn.Conv2d):
-    """torch.nn.Conv2d with the channels last, also fast on maps of very few frequencies.
+    """torch.nn.Conv2d, also fast on maps of very few frequencies.
 
     oneDNN's convolution works along the last axis. On the two frequencies of the T-UNet's coarsest
     level it reaches 90 GFLOP/s of 240 (one AMD core); a linear map of every cell's neighborhood
@@ -37,11 +37,10 @@ class FastConv2d(nn.Conv2d):
 
     def forward(self, input: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C2 T2 F2"]:
         """Return the convolved map."""
-        features = channels_last(input)
-        is_narrow = features.shape[3] <= NARROW_BINS and self._keeps_size()
-        if is_narrow and uses_onednn(features):
-            return self._by_neighborhoods(features)
-        return super().forward(features)
+        is_narrow = input.shape[3] <= NARROW_BINS and self._keeps_size()
+        if is_narrow and uses_onednn(input):
+            return self._by_neighborhoods(input)
+        return super().forward(input)
 
     def _keeps_size(self) -> bool:
         sizes = self.kernel_size, self.stride, self.padding, self.dilation, self.groups
@@ -53,6 +52,14 @@ class FastConv2d(nn.Conv2d):
         neighborhoods = padded.unfold(1, 3, 1).unfold(2, 3, 1).permute(0, 1, 2, 4, 5, 3).flatten(3)
         cells = linear(neighborhoods, self.weight.permute(0, 2, 3, 1).flatten(1), self.bias)
         return cells.permute(0, 3, 1, 2)  # B T F C -> B C T F, channels last in memory
+
+
+class FirstConv2d(FastConv2d):
+    """The first convolution of a network: it turns the map channels last."""
+
+    def forward(self, input: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C2 T2 F2"]:
+        """Return the convolved map."""
+        return super().forward(channels_last(input))
 
 
 class FastPointwiseConv(PointwiseConv):
@@ -99,24 +106,6 @@ def _merged_weights(
     even = torch.stack([before, here + after], dim=axis)
     odd = torch.stack([before + here, after], dim=axis)
     return even, odd
-
-
-class FastGroupNorm(nn.GroupNorm):
-    """torch.nn.GroupNorm that is exact with the channels last.
-
-    In that order torch computes the variance on a CPU as the mean square less the squared mean.
-    Where the mean of a group is ten times its standard deviation, the result is off by 2e-4 (in
-    the other order by 6e-7). Without the mean, which the normalization removes anyway, it is exact.
-    """
-
-    def forward(self, input: Float[Tensor, "B C T F"]) -> Float[Tensor, "B C T F"]:
-        """Return the normalized map, in the order of the input."""
-        is_exact = not input.is_cpu or input.dtype != torch.float32 or input.is_contiguous()
-        if is_exact:
-            return super().forward(input)
-        groups = input.mean(dim=(2, 3)).unflatten(1, (self.num_groups, -1))
-        means = groups.mean(dim=2, keepdim=True).expand_as(groups).flatten(1)
-        return super().forward(input - means[:, :, None, None])
 
 
 class FastSiLU(nn.SiLU):

@@ -6,10 +6,10 @@ from torch.nn import functional as F
 
 from semanticodec.runtimes.onednn.maps import (
     FastConv2d,
-    FastGroupNorm,
     FastPointwiseConv,
     FastSiLU,
     FastUpsample,
+    FirstConv2d,
     channels_last,
 )
 
@@ -19,28 +19,6 @@ WIDTH = 192
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("mean", [0.0, 10.0, -50.0])
-def test_normalization_agrees_with_float64_wherever_the_mean_lies(mean, layout):
-    norm = FastGroupNorm(4, 16)
-    torch.nn.init.normal_(norm.weight)
-    # Groups of different means, and items too.
-    offsets = mean * torch.tensor([[1.0], [0.5]]) * torch.arange(4.0).repeat_interleave(4)
-    features = torch.randn(2, 16, 64, 16) + offsets[:, :, None, None]
-    given = features.contiguous(memory_format=layout).requires_grad_()
-    normed = norm(given)
-    assert normed.is_contiguous(memory_format=layout)
-    exact_input = features.double().requires_grad_()
-    exact = F.group_norm(exact_input, 4, norm.weight.double(), norm.bias.double(), norm.eps)
-    # float32 holds values around the mean to 6e-8 of it.
-    tolerance = 1e-6 * (5 + abs(mean))
-    assert (normed - exact).abs().max() < tolerance
-    direction = torch.randn(normed.shape)
-    (ours,) = torch.autograd.grad((normed * direction).sum(), given)
-    (theirs,) = torch.autograd.grad((exact * direction.double()).sum(), exact_input)
-    assert (ours - theirs).abs().max() < 5 * tolerance
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
@@ -60,7 +38,7 @@ def test_channels_come_last_without_a_change_of_values_and_not_in_training():
         moved = channels_last(features)
     assert torch.equal(moved, features)
     assert moved.is_contiguous(memory_format=torch.channels_last)
-    layer = FastConv2d(8, 8, 3, padding=1)
+    layer = FirstConv2d(8, 8, 3, padding=1)
     assert layer(features).is_contiguous()
     with torch.no_grad():
         assert layer(features).is_contiguous(memory_format=torch.channels_last)

@@ -15,6 +15,7 @@ from semanticodec.decoder.unet import TUNet
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.runtimes.onednn import FAST, use_onednn
+from semanticodec.runtimes.onednn.maps import FirstConv2d
 
 PACKAGE = Path(semanticodec.__file__).parent
 UNET = TUNet.Config(
@@ -116,13 +117,18 @@ def test_a_lone_layer_may_be_replaced():
     assert isinstance(use_onednn(encoder).lstm, nn.LSTM)
 
 
-def test_no_layer_chooses_its_algorithm_itself():
+def test_maps_turn_channels_last_at_the_entrance():
+    assert type(use_onednn(unet()).input_conv) is FirstConv2d
+
+
+def test_no_module_chooses_its_algorithm_by_gradients():
     chosen = []
-    for path in sorted((PACKAGE / "layers").rglob("*.py")):
+    folders = (PACKAGE / name for name in ("layers", "encoder", "decoder"))
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         names = {
             node.attr if isinstance(node, ast.Attribute) else node.id
             for node in ast.walk(ast.parse(path.read_text("utf-8")))
             if isinstance(node, (ast.Attribute, ast.Name))
         }
-        chosen += [f"{path.name}: {name}" for name in names & {"is_grad_enabled", "is_cpu"}]
+        chosen += [f"{path.name}: {name}" for name in names & {"is_grad_enabled"}]
     assert chosen == []
