@@ -128,7 +128,7 @@ def test_sigterm_stops_with_a_checkpoint_and_an_export(data, tmp_path):
         (("--module", "vae"), "write NAME=FOLDER"),
         (("--module", "vae=folder"), "builds on no other module"),
         (("--init", "nowhere"), "not an exported module"),
-        (("--device", "abacus"), "There is no device 'abacus'"),
+        (("--device", "abacus"), "'abacus' is not a device; choose cpu, cuda, cuda:N, mps or auto"),
         (("--seed", "-1"), "seed of -1"),
         (("--batch-size", "0"), "batch size of 0"),
         (("--data", "nowhere"), "does not exist"),

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import Parameter
 
-from semanticodec.errors import ConfigError
+from semanticodec.device import checked_device
 from semanticodec.layers.processes import sum_over_processes, world_size
 from semanticodec.training.data import Rank
 
@@ -42,27 +42,17 @@ def local_device(name: str) -> torch.device:
     """Return the device of this process: `cuda` means the torchrun local rank's GPU.
 
     Args:
-        name: torch's name of a device, or `auto` for a GPU where there is one.
+        name: name of a device, or `auto`, as everywhere (see `checked_device`).
     Raises:
         ConfigError: there is no such device.
     """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"There is no device {name!r}; give auto, cpu or cuda:1.") from error
+    device = torch.device(checked_device(name))
     if device.type != "cuda":
         return device
-    if not torch.cuda.is_available():
-        raise ConfigError(f"Device {name!r} was asked for, but torch sees no GPU; give cpu.")
-    index = int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
-    if index >= torch.cuda.device_count():
-        raise ConfigError(
-            f"Device cuda:{index} was asked for, but torch sees {torch.cuda.device_count()} GPUs."
-        )
-    torch.cuda.set_device(index)
-    return torch.device("cuda", index)
+    if device.index is None:
+        device = torch.device(checked_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}"))
+    torch.cuda.set_device(device)
+    return device
 
 
 def is_main() -> bool:
