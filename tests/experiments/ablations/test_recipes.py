@@ -38,7 +38,7 @@ def test_variants_differ_in_one_setting(name, size):
 @pytest.mark.parametrize("token_rate", TOKEN_RATES)
 def test_every_size_has_every_rate(size, token_rate):
     stack_factor = 100 // token_rate
-    assert ablations.base(size, token_rate).stage_config.stack_factor == stack_factor
+    assert ablations.base(size, token_rate).stage_config.stack_factors == (stack_factor,)
     for recipe in (ablations.clustering(size, token_rate), ablations.centroids(size, token_rate)):
         assert recipe.stack_factor == stack_factor
         assert str(size) in recipe.name
