@@ -4,17 +4,28 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from semanticodec.cli.options import renamed
+
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Add --model, --threads and --json."""
-    parser.add_argument("--model", metavar="FOLDER|HUB_ID", help="default: the built-in model")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all)")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the numbers there")
+    """Add --model, --threads and --output."""
+    parser.add_argument(
+        "--model",
+        metavar="FOLDER|HUB_ID",
+        help="model folder or Hub repository (default: the built-in model)",
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="number of CPU threads (default: all)"
+    )
+    output = parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="file for the numbers, as JSON"
+    )
+    renamed(parser, output, "--json")
 
 
 def written_json(args: argparse.Namespace, benchmark: str, results: dict[str, Any]) -> None:
-    """Write the numbers, with what they were measured on, if --json was given."""
-    if args.json is None:
+    """Write the numbers, with what they were measured on, if --output was given."""
+    if args.output is None:
         return
     # Only here: it loads torch, and a process that starts others had better be light.
     from semanticodec.files import write_json
@@ -22,4 +33,4 @@ def written_json(args: argparse.Namespace, benchmark: str, results: dict[str, An
 
     settings = {"model": args.model or "built-in model", "threads": args.threads}
     report = {"benchmark": benchmark, **provenance(), "settings": settings, **results}
-    write_json(args.json, report)
+    write_json(args.output, report)

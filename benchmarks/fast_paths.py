@@ -157,11 +157,23 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "modules", nargs="*", metavar="MODULE", help=", ".join([*ENCODER, *DECODER])
+        "modules",
+        nargs="*",
+        metavar="MODULE",
+        help=f"modules to compare: {', '.join([*ENCODER, *DECODER])} (default: all of them)",
     )
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument(
-        "--repeats", type=int, default=3, help="number of runs of each code path (default: 3)"
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="precision of the modules (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=3,
+        metavar="N",
+        help="number of runs of each code path (default: %(default)s)",
     )
     args = parser.parse_args()
     dtype = getattr(torch, args.dtype)

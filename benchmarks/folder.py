@@ -16,7 +16,7 @@ from benchmarks.common import add_common_options, written_json
 from benchmarks.process import Finished, run_command
 from benchmarks.sound import write_sound
 from benchmarks.tables import seconds_text
-from semanticodec.benchmark.sound import synthesise
+from semanticodec.benchmark.sound import synthesize
 from semanticodec.evaluation.tables import plain_table
 from semanticodec.token_format import SAMPLE_RATE
 
@@ -27,7 +27,7 @@ GOAL = 0.8  # throughput of the folder over that of the file
 
 def write_clips(folder: Path, num_clips: int, seconds: float) -> None:
     """Write clips/*.wav, and all of them as one.wav."""
-    clips = [synthesise(round(seconds * SAMPLE_RATE), seed) for seed in range(num_clips)]
+    clips = [synthesize(round(seconds * SAMPLE_RATE), seed) for seed in range(num_clips)]
     (folder / "clips").mkdir()
     for number, clip in enumerate(clips):
         write_sound(folder / "clips" / f"{number:04}.wav", [clip])
@@ -95,9 +95,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--clips", type=int, default=NUM_CLIPS, help="default: %(default)s")
     parser.add_argument(
-        "--seconds", type=float, nargs="+", default=SECONDS, help="of a clip: 10.24 5 2"
+        "--clips",
+        type=int,
+        default=NUM_CLIPS,
+        metavar="N",
+        help="number of clips (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        nargs="+",
+        default=SECONDS,
+        metavar="S",
+        help="lengths of the clips in seconds (default: 10.24 5 2)",
     )
     add_common_options(parser)
     args = parser.parse_args()

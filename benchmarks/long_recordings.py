@@ -62,7 +62,7 @@ def line_through(rows: list[dict[str, Any]], measured: str) -> dict[str, float]:
     }
 
 
-def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the fits of every command, and how much memory grows with length."""
     summary = {}
     for command in COMMANDS:
@@ -131,10 +131,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--minutes", type=float, nargs="+", default=MINUTES, metavar="M", help="default: 1 10 60"
+        "--minutes",
+        type=float,
+        nargs="+",
+        default=MINUTES,
+        metavar="M",
+        help="lengths of the recordings in minutes (default: 1 10 60)",
     )
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="also draw the curves, as .png or .svg"
+        "--picture", type=Path, metavar="FILE", help="picture of the curves, .png or .svg"
     )
     add_common_options(parser)
     args = parser.parse_args()
@@ -145,7 +150,7 @@ def main() -> None:
         rows = [row for minutes in lengths for row in measure(minutes, args, Path(folder))]
     header = ("command", "minutes", "seconds", "CPU seconds", "× real time", "memory MB")
     sys.stdout.write("\n".join(plain_table(header, [table_row(row) for row in rows])) + "\n\n")
-    summary = summarise(rows)
+    summary = summarize(rows)
     for command, fit in summary.items():
         sys.stdout.write(describe(command, fit) + "\n")
     written_json(args, "long_recordings", {"runs": rows, "summary": summary})

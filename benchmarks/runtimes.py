@@ -86,12 +86,35 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "modules", nargs="*", default=MODULES, metavar="MODULE", help=", ".join(MODULES)
+        "modules",
+        nargs="*",
+        default=MODULES,
+        metavar="MODULE",
+        help=f"modules to compare: {', '.join(MODULES)} (default: all of them)",
     )
-    parser.add_argument("--official", action="store_true", help="official size, random weights")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--only", nargs="+", choices=RUNTIMES, default=RUNTIMES)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--official", action="store_true", help="use the official sizes with random weights"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="precision of the modules (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=RUNTIMES,
+        default=RUNTIMES,
+        help="runtimes to compare with torch (default: all of them)",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=5,
+        metavar="N",
+        help="number of runs of each module and runtime (default: %(default)s)",
+    )
     args = parser.parse_args()
     if args.dtype != "float32":
         args.only = [runtime for runtime in args.only if runtime != "onnx"]

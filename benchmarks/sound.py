@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import Float
 
-from semanticodec.benchmark.sound import synthesise
+from semanticodec.benchmark.sound import synthesize
 from semanticodec.token_format import SAMPLE_RATE
 
 BLOCK_S = 10.0
@@ -18,7 +18,7 @@ def sound_blocks(seconds: float) -> Iterator[Float[np.ndarray, " S"]]:
     """Yield a long sound in blocks, so that its length costs no memory."""
     left, seed = round(seconds * SAMPLE_RATE), 0
     while left:
-        block = synthesise(min(left, round(BLOCK_S * SAMPLE_RATE)), seed)
+        block = synthesize(min(left, round(BLOCK_S * SAMPLE_RATE)), seed)
         yield block
         left, seed = left - len(block), seed + 1
 

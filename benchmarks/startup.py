@@ -1,7 +1,7 @@
 """How long the commands take from a cold start: help, info, encode and decode of a short clip.
 
     python -m benchmarks.startup                  five runs of each: about a minute
-    python -m benchmarks.startup --runs 9 --json startup.json
+    python -m benchmarks.startup --runs 9 -o startup.json
 
 Every run is a process of its own. Help and info have to answer without loading torch.
 """
@@ -17,7 +17,7 @@ from benchmarks.common import add_common_options, written_json
 from benchmarks.process import run_command, run_python
 from benchmarks.sound import write_sound
 from benchmarks.tables import seconds_text
-from semanticodec.benchmark.sound import synthesise
+from semanticodec.benchmark.sound import synthesize
 from semanticodec.evaluation.tables import plain_table
 from semanticodec.token_format import SAMPLE_RATE
 
@@ -29,7 +29,7 @@ GOALS = {"--help": 0.3, "info": 0.3, "encode": 4.0, "decode": None}
 def commands(folder: Path) -> dict[str, list[str]]:
     """Return the arguments of every command, in an order in which inputs are there."""
     clip, codes, decoded = (str(folder / name) for name in ("clip.wav", "clip.smtc", "out.wav"))
-    write_sound(clip, [synthesise(round(CLIP_S * SAMPLE_RATE))])
+    write_sound(clip, [synthesize(round(CLIP_S * SAMPLE_RATE))])
     return {
         "encode": ["encode", clip, "-o", codes, "--overwrite", "-q"],
         "decode": ["decode", codes, "-o", decoded, "--overwrite", "-q"],
@@ -83,7 +83,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=5, help="of each command (default: 5)")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=5,
+        metavar="N",
+        help="number of runs of each command (default: %(default)s)",
+    )
     add_common_options(parser)
     args = parser.parse_args()
     model = [] if args.model is None else ["--model", args.model]

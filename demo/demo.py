@@ -53,7 +53,9 @@ def main() -> int:
     """Run the demo and return the exit status: 2 when a recording failed."""
     parser = argparse.ArgumentParser(description="Hear what the codec keeps of a recording.")
     parser.add_argument("input", help="sound file, folder or quoted pattern")
-    parser.add_argument("--output", default="demo-output", help="output folder")
+    parser.add_argument(
+        "-o", "--output", default="demo-output", help="output folder (default: %(default)s)"
+    )
     args = parser.parse_args()
     status = 0
     try:

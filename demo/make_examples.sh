@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the three recordings of demo/examples from nothing but this folder and three programs:
 #   apt-get install espeak-ng fluidsynth fluid-soundfont-gm sox
-# Each is 16 kHz mono FLAC of at most 10 s. See demo/examples/README.md for their licence.
+# Each is 16 kHz mono FLAC of at most 10 s. See demo/examples/README.md for their license.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 SOUND_FONT="${SOUND_FONT:-/usr/share/sounds/sf2/FluidR3_GM.sf2}"

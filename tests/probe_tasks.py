@@ -1,4 +1,4 @@
-"""Labelled sets whose classes can be heard: tones of several pitches, noise of several colours."""
+"""Labeled sets whose classes can be heard: tones of several pitches, noise of several colors."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 PITCHES_HZ = (220, 440, 880, 1760)
-COLOURS = {"white": 0, "brown": -1, "violet": 1}  # power of the frequency
+COLORS = {"white": 0, "brown": -1, "violet": 1}  # power of the frequency
 
 
 def tone(pitch_hz: float, seed: int, num_samples: int = 4800) -> np.ndarray:
@@ -20,13 +20,13 @@ def tone(pitch_hz: float, seed: int, num_samples: int = 4800) -> np.ndarray:
     return (level * (np.sin(phase) + 0.3 * np.sin(2 * phase)) + noise).astype(np.float32)
 
 
-def noise(colour: str, seed: int, num_samples: int = 9600) -> np.ndarray:
+def noise(color: str, seed: int, num_samples: int = 9600) -> np.ndarray:
     """Noise whose spectrum is flat, falls or rises with the frequency, of random level."""
     generator = np.random.default_rng(seed)
     spectrum = np.fft.rfft(generator.normal(size=num_samples))
-    tilt = np.linspace(0.01, 1, len(spectrum)) ** COLOURS[colour]
-    coloured = np.fft.irfft(spectrum * tilt, num_samples)
-    return (generator.uniform(0.01, 0.2) * coloured / coloured.std()).astype(np.float32)
+    tilt = np.linspace(0.01, 1, len(spectrum)) ** COLORS[color]
+    colored = np.fft.irfft(spectrum * tilt, num_samples)
+    return (generator.uniform(0.01, 0.2) * colored / colored.std()).astype(np.float32)
 
 
 def write_pitches(folder: Path, *, num_folds: int = 3, per_class: int = 6) -> Path:
@@ -46,7 +46,7 @@ def write_pitches(folder: Path, *, num_folds: int = 3, per_class: int = 6) -> Pa
     return folder
 
 
-def write_colours(folder: Path, *, rate_hz: int = 48_000, per_class: int = 8) -> Path:
+def write_colors(folder: Path, *, rate_hz: int = 48_000, per_class: int = 8) -> Path:
     """Write noise as a HEAR task with splits, its sounds at one rate."""
     folder.mkdir(parents=True)
     metadata = {
@@ -57,17 +57,17 @@ def write_colours(folder: Path, *, rate_hz: int = 48_000, per_class: int = 8) ->
         "evaluation": ["top1_acc"],
     }
     (folder / "task_metadata.json").write_text(json.dumps(metadata))
-    vocabulary = "".join(f"{index},{colour}\n" for index, colour in enumerate(COLOURS))
+    vocabulary = "".join(f"{index},{color}\n" for index, color in enumerate(COLORS))
     (folder / "labelvocabulary.csv").write_text("idx,label\n" + vocabulary)
     for number, split in enumerate(("train", "valid", "test")):
         sounds = folder / str(rate_hz) / split
         sounds.mkdir(parents=True)
         labels = {}
-        for index in range(per_class * len(COLOURS)):
-            colour = list(COLOURS)[index % len(COLOURS)]
+        for index in range(per_class * len(COLORS)):
+            color = list(COLORS)[index % len(COLORS)]
             soundfile.write(
-                sounds / f"{index}.wav", noise(colour, seed=1000 * number + index), rate_hz
+                sounds / f"{index}.wav", noise(color, seed=1000 * number + index), rate_hz
             )
-            labels[f"{index}.wav"] = [colour]
+            labels[f"{index}.wav"] = [color]
         (folder / f"{split}.json").write_text(json.dumps(labels))
     return folder

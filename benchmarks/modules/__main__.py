@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--official",
         action="store_true",
-        help="the official sizes with random weights instead of a model "
+        help="measure the official sizes with random weights instead of a model "
         f"(--token-rate {OFFICIAL_RATE} and --semantic-vocab-size {OFFICIAL_VOCABULARY} unless "
         "given; at 25 tokens per second the encoder alone takes 6 GB)",
     )
@@ -88,7 +88,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=float,
         default=10.24,
         metavar="S",
-        help="length of the sound to encode and decode as a whole (default: %(default)s)",
+        help="length of the sound to encode and decode as a whole, in seconds "
+        "(default: %(default)s)",
     )
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -97,9 +98,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="output directory for benchmark.json, .md, .png and .svg",
     )
-    output.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    output.add_argument("--overwrite", action="store_true", help="overwrite existing files")
     output.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    output.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+    output.add_argument("-q", "--quiet", action="store_true", help="report errors only")
     add_decode_options(parser)
     add_model_options(parser)
     return parser

@@ -46,7 +46,7 @@ class Inputs:
         return (self.random(self.num_items, self.scaled(WINDOW_SAMPLES) + LOOKAHEAD_SAMPLES),)
 
     def fbank(self) -> tuple[Any, ...]:
-        """Return a normalised filter bank."""
+        """Return a normalized filter bank."""
         config = self.codec.config.encoder.audiomae
         return (self.random(self.num_items, self.scaled(config.num_frames), config.num_mel_bins),)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind people tell apart too.
+# Okabe and Ito's colors, which color-blind people tell apart too.
 COLORS = {
     "fbank": "#E69F00",
     "audiomae": "#0072B2",
@@ -29,7 +29,7 @@ COLORS = {
     REST: "#999999",
 }
 TITLES = {**NAMES, "unet": "T-UNet", "sampler": "sampler's own", REST: "everything else"}
-SMALLEST_LABELLED = 0.07  # share of a bar that holds its seconds
+SMALLEST_LABELED = 0.07  # share of a bar that holds its seconds
 LEGEND_COLUMNS = 3
 WIDTH, HEIGHT, TITLE_HEIGHT = 9.5, 2.3, 0.4  # inches
 DPI = 110
@@ -91,7 +91,7 @@ def _draw_bar(panel: Axes, below: Axes, row: dict[str, Any]) -> None:
         share = seconds / total
         label = f"{TITLES[name]}: {seconds_text(seconds)} s, {100 * share:.1f} %"
         panel.barh(0, seconds, left=start, color=COLORS[name], edgecolor="white", label=label)
-        if share >= SMALLEST_LABELLED:
+        if share >= SMALLEST_LABELED:
             text = f"{seconds_text(seconds)} s"
             color = "black" if name in ("sampler", "context", "fbank") else "white"
             panel.text(start + seconds / 2, 0, text, ha="center", va="center", color=color)

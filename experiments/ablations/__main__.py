@@ -39,7 +39,7 @@ _TRAINING = ("data", "module", "recipe", "steps", "token_rate")
 _QUALITY = ("suite", "limit", "metrics", "recognizer")
 # The options of each ablation, beside those that all have.
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "guidance-steps": ("model", "token_rate", "guidance", "num_steps", *_QUALITY),
+    "guidance-steps": ("model", "token_rate", "guidance_scale", "num_steps", *_QUALITY),
     "vocabulary": ("model", "token_rate", *_QUALITY, "tasks"),
     **dict.fromkeys(TRAINED, (*_TRAINING, *_QUALITY, "tasks")),
     "centroids": ("data", "module", "recipe", "token_rate", "tasks"),
@@ -66,20 +66,22 @@ Variants, trained into OUT/VARIANT_RATE with --data and the frozen modules of --
   lstm-direction        bidirectional or unidirectional acoustic encoder (Table VI)
   learnable-semantic    k-means centroids, or a codebook learned with the codec (Table VII)
 
-  python -m experiments.ablations guidance-steps --suite clips/ -o grid/ --guidance 1,2,3
+  python -m experiments.ablations guidance-steps --suite clips/ -o grid/ --guidance-scale 1,2,3
   python -m experiments.ablations lstm-direction --data train/ --suite clips/ --tasks probe/ \\
       --module audiomae=A/export --module vae=B/export --module vocoder=C/export -o lstm/
 
-OUT gets results.json, results.csv and report.md. The same command goes on with a run that was
-stopped; what is finished is not done again. Exit status: 0; 1 where a variant or clip failed (the
-report names it, the others are there); 2 where the command cannot be run as given.
+OUT gets results.json, results.csv and report.md. The same command resumes an interrupted run; what
+is finished is not done again. Exit status: 0; 1 where a variant or clip failed (the report names
+it, the others are there); 2 where the command cannot be run as given.
 """
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
     parser = experiment_parser("ablations", DESCRIPTION)
-    parser.add_argument("name", choices=OPTIONS, metavar="NAME", help="one of the above")
+    parser.add_argument(
+        "name", choices=OPTIONS, metavar="NAME", help="name of the comparison, one of those above"
+    )
     output = parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT", help="output directory"
     )
@@ -105,9 +107,13 @@ def _add_sweeping(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER|HUB_ID",
         help="model folder or Hub repository (default: the built-in model)",
     )
-    group.add_argument(
-        "--guidance", type=_scales, metavar="W,...", help="guidance scales (default: 1,2,3,5)"
+    scales = group.add_argument(
+        "--guidance-scale",
+        type=_scales,
+        metavar="W,...",
+        help="classifier-free guidance scales (default: 1,2,3,5)",
     )
+    renamed(group, scales, "--guidance")
     num_steps = group.add_argument(
         "--num-steps",
         type=_counts,
@@ -126,20 +132,21 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         "--module",
         action="append",
         metavar="NAME=FOLDER",
-        help="exports of audiomae, vae and vocoder; of codebook, which is clustered from --data "
+        help="export folder of audiomae, vae, vocoder, or codebook, which is clustered from --data "
         "where it is left out or of another token rate",
     )
     renamed(group, modules, "--box")
     group.add_argument(
         "--recipe",
         metavar="SIZE",
-        help="tiny (seconds, for tests), small (minutes on a CPU; default) or paper (GPUs)",
+        help="size of the recipes: tiny (seconds, for tests), small (minutes on a CPU; default) "
+        "or paper (GPUs)",
     )
     group.add_argument(
         "--steps",
         type=positive_int,
         metavar="N",
-        help="optimizer steps of each variant (default: the recipe's)",
+        help="number of optimizer steps of each variant (default: the recipe's)",
     )
 
 
@@ -148,7 +155,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--suite",
         metavar="FOLDER",
-        help="clips to reconstruct, as `evaluate reconstruction` takes them",
+        help="folder of clips to reconstruct, as `evaluate reconstruction` takes them",
     )
     add_metric_options(group)
     group.add_argument(
@@ -156,8 +163,8 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FOLDER",
-        help="tasks of the semantic probe, as `evaluate semantics` takes them, for the first "
-        "layer's accuracy",
+        help="folders of tasks of the semantic probe, as `evaluate semantics` takes them, for the "
+        "first layer's accuracy",
     )
 
 
@@ -177,7 +184,10 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "measures (default: 1)",
     )
     group.add_argument(
-        "--device", default="auto", help="device where models train and compute (default: auto)"
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1, or auto for a GPU where there is one (default: %(default)s)",
     )
     add_report_options(group)
 
@@ -276,7 +286,7 @@ def _variants(args: argparse.Namespace, training: Training | None) -> Outcome:
         return sweeps.guidance_steps(
             args.model,
             token_rate=args.token_rate,
-            guidances=args.guidance or sweeps.DEFAULT_GUIDANCES,
+            guidances=args.guidance_scale or sweeps.DEFAULT_GUIDANCES,
             steps=args.num_steps or sweeps.DEFAULT_STEPS,
         )
     if args.token_rate is not None:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from experiments.ablations.learned_semantic import LearnedSemanticStage
 from semanticodec.recipes import codebook, codec
 from semanticodec.token_format import TokenGrid
 from semanticodec.training.stages.codebook import CodebookRecipe
-from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 from semanticodec.training.train import Recipe
 
 SIZES = ("tiny", "small", "paper")

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.ablations import recipes as ablations
+from experiments.ablations.learned_semantic import LearnedSemanticStage
 from experiments.ablations.training import Training, read_inertia
 from experiments.ablations.variant import EXPECTED_ERRORS, Failure, Outcome, Variant
-from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 from semanticodec.training.train import Recipe
 
 Tell = Callable[[str], object]

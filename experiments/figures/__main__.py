@@ -16,7 +16,7 @@ from experiments.figures.code_use import draw_code_use, measure_code_use
 from experiments.figures.pictures import add_matches, drawn, picture_path, save
 from experiments.results.reader import ABLATIONS, CODE_USE, Result, read_result, read_results
 from semanticodec.cli import run_command
-from semanticodec.cli.evaluate_options import current_specs
+from semanticodec.cli.old_specs import current_form, current_specs
 from semanticodec.cli.options import (
     add_model_options,
     load_codec,
@@ -30,7 +30,7 @@ from semanticodec.errors import ConfigError, DataError
 from semanticodec.evaluation.suites import Clip, Suite, open_suite
 from semanticodec.evaluation.systems import open_system
 from semanticodec.evaluation.systems.model import BUILT_IN
-from semanticodec.evaluation.systems.specs import current_form, folder_name
+from semanticodec.evaluation.systems.specs import folder_name
 from semanticodec.files import write_json
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=picture_path,
         metavar="PICTURE",
-        help="picture to write (.png or .svg); an existing one is replaced",
+        help="output picture (.png or .svg); an existing one is overwritten",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="report errors only")
 
@@ -87,7 +87,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _add_quality(pictures: Subparsers) -> None:
     parser = _added(
-        pictures, "quality", "quality over semantic accuracy, bubbles as large as bitrates (Fig. 1)"
+        pictures,
+        "quality",
+        "draw quality over semantic accuracy, with bitrates as bubbles (Fig. 1)",
     )
     parser.add_argument(
         "results",
@@ -120,7 +122,9 @@ def _draw_quality(args: argparse.Namespace) -> Figure:
 
 
 def _add_spectrograms(pictures: Subparsers) -> None:
-    parser = _added(pictures, "spectrograms", "originals and what systems make of them (Fig. 5)")
+    parser = _added(
+        pictures, "spectrograms", "draw spectrograms of originals and decoded clips (Fig. 5)"
+    )
     parser.add_argument("--suite", required=True, metavar="FOLDER", help="folder of recordings")
     parser.add_argument(
         "--clip",
@@ -128,7 +132,8 @@ def _add_spectrograms(pictures: Subparsers) -> None:
         action="extend",
         default=[],
         metavar="NAME",
-        help="path below the suite without suffix (default: the first clip of every domain)",
+        help="paths of clips below the suite, without suffix (default: the first clip of every "
+        "domain)",
     )
     parser.add_argument(
         "--system",
@@ -136,17 +141,20 @@ def _add_spectrograms(pictures: Subparsers) -> None:
         action="extend",
         required=True,
         metavar="SPEC",
-        help="systems as `semanticodec evaluate reconstruction` takes them",
+        help="systems to draw, as `semanticodec evaluate reconstruction` takes them",
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=10.24,
         metavar="S",
-        help="part of each clip that is drawn, in seconds (default: %(default)s)",
+        help="length of each clip's drawn part, in seconds (default: %(default)s)",
     )
     parser.add_argument(
-        "--device", default="auto", help="device where models compute (default: %(default)s)"
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1, mps, or auto for the fastest one present (default: %(default)s)",
     )
     parser.add_argument(
         "--threads",
@@ -200,7 +208,9 @@ def _chosen(suite: Suite, names: Sequence[str]) -> list[Clip]:
 
 
 def _add_sweep(pictures: Subparsers) -> None:
-    parser = _added(pictures, "sweep", "guidance and steps (Fig. 6), or vocabularies (Fig. 7)")
+    parser = _added(
+        pictures, "sweep", "draw quality over guidance and steps (Fig. 6), or vocabularies (Fig. 7)"
+    )
     parser.add_argument(
         "results", type=Path, metavar="RESULTS", help="results file of the kind ablations"
     )
@@ -228,7 +238,7 @@ def _result_of(path: Path, kind: str) -> Result:
 
 
 def _add_code_use(pictures: Subparsers) -> None:
-    parser = _added(pictures, "code-use", "how much of its codebooks and bits a codec uses")
+    parser = _added(pictures, "code-use", "draw how much of its codebooks and bits a codec uses")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "results",
@@ -241,10 +251,10 @@ def _add_code_use(pictures: Subparsers) -> None:
         "--suite", metavar="FOLDER", help="folder of recordings to encode and count"
     )
     parser.add_argument(
-        "--limit", type=positive_int, metavar="N", help="the first N clips of every domain"
+        "--limit", type=positive_int, metavar="N", help="use only the first N clips of each domain"
     )
     counts = parser.add_argument(
-        "--counts", type=Path, metavar="FILE", help="results file for what was counted"
+        "--counts", type=Path, metavar="FILE", help="results file for the counts"
     )
     renamed(parser, counts, "--json")
     add_model_options(parser)

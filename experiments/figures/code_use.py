@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Integer
 
-from experiments.figures.style import GREY, PALETTE, new_figure, tidy
+from experiments.figures.style import GRAY, PALETTE, new_figure, tidy
 from experiments.results.reader import CODE_USE
 from semanticodec.errors import DataError, SemantiCodecError
 from semanticodec.evaluation.suites import ALL
@@ -216,13 +216,13 @@ def _draw_ranks(axes: Axes, stream: str, uses: Mapping[str, Mapping[str, Any]]) 
         ranks, counts = np.array(use["rank_counts"]).T
         axes.plot(ranks, counts / use["num_codes"], color=_color(domain, index), label=domain)
     size = next(iter(uses.values()))["codebook_size"]
-    axes.axhline(1 / size, color=GREY, linewidth=1, linestyle=":")
+    axes.axhline(1 / size, color=GRAY, linewidth=1, linestyle=":")
     axes.annotate(
         f"all {size} entries alike",
         (1, 1 / size),
         xytext=(2, 3),
         textcoords="offset points",
-        color=GREY,
+        color=GRAY,
         fontsize="small",
     )
     axes.set(xscale="log", yscale="log", xlabel="Rank of the codebook entry")
@@ -250,9 +250,9 @@ def _draw_bits(axes: Axes, uses: Mapping[str, Mapping[str, Any]]) -> None:
         axes.plot(bound, row, "|", color=color, markersize=14)
     for label, marker in (*BITS.values(), ("most that so many codes can show", "|")):
         size = 14 if marker == "|" else 6
-        axes.plot([], [], marker, color=GREY, markersize=size, label=label)
+        axes.plot([], [], marker, color=GRAY, markersize=size, label=label)
     nominal = next(iter(uses.values()))["nominal_bits"]
-    axes.axvline(nominal, color=GREY, linestyle=":", label="as stored")
+    axes.axvline(nominal, color=GRAY, linestyle=":", label="as stored")
     names = [f"{domain}\n{use['num_codes']} codes" for domain, use in uses.items()]
     axes.set_yticks(range(len(uses)), names, fontsize="small")
     axes.invert_yaxis()

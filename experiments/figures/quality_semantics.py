@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.figures.style import GREY, PALETTE, new_figure, tidy
+from experiments.figures.style import GRAY, PALETTE, new_figure, tidy
 from experiments.paper.numbers import paper_table
 from experiments.results.reader import (
     RECONSTRUCTION,
@@ -238,12 +238,12 @@ def draw_quality_semantics(points: Sequence[Point], *, note: str = "") -> Figure
     axes.set_ylabel("ViSQOL, speech mode, mean over the domains")
     _add_legend(figure, axes, points)
     if note:
-        figure.supxlabel(note, fontsize="small", color=GREY)
+        figure.supxlabel(note, fontsize="small", color=GRAY)
     return figure
 
 
 def _label_side(point: Point, points: Sequence[Point], room: float) -> int:
-    """Return 1 to write right of a bubble, or -1: left, where only the right has a neighbour."""
+    """Return 1 to write right of a bubble, or -1: left, where only the right has a neighbor."""
     visqols = [other.visqol for other in points]
     near = LABEL_HEIGHT * (max(visqols) - min(visqols))
     beside = [
@@ -280,10 +280,10 @@ def _draw_point(axes: Axes, point: Point, side: int) -> None:
 
 
 def _colors(point: Point) -> tuple[str, str]:
-    """Return the colours of a bubble's edge and inside."""
+    """Return the colors of a bubble's edge and inside."""
     if point.paper_codec is None:
         return OUR_COLOR, OUR_COLOR
-    return PAPER_COLORS.get(point.paper_codec, GREY), "none"
+    return PAPER_COLORS.get(point.paper_codec, GRAY), "none"
 
 
 def _add_legend(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
@@ -291,9 +291,9 @@ def _add_legend(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
     if any(point.paper_codec is None for point in points):
         entries.append((60.0, OUR_COLOR, OUR_COLOR, "measured here"))
     if any(point.paper_codec is not None for point in points):
-        entries.append((60.0, GREY, "none", "printed in the paper"))
+        entries.append((60.0, GRAY, "none", "printed in the paper"))
     entries += [
-        (POINTS2_PER_KBPS * kbps, GREY, "none", f"area of {kbps:g} kbps") for kbps in LEGEND_KBPS
+        (POINTS2_PER_KBPS * kbps, GRAY, "none", f"area of {kbps:g} kbps") for kbps in LEGEND_KBPS
     ]
     handles = [
         axes.scatter([], [], s=area, facecolors=face, edgecolors=edge, label=label)

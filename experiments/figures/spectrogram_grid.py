@@ -1,7 +1,7 @@
 """The paper's Figure 5: log-STFT spectrograms of recordings and of what systems make of them.
 
               original   system 1   system 2
-    clip 1      [..]       [..]       [..]          seconds to the right, kHz upwards, one colour
+    clip 1      [..]       [..]       [..]          seconds to the right, kHz upwards, one color
     clip 2      [..]       [..]       [..]          scale: dB below the loudest of the original
 
 A single clip takes as many rows as its systems need.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from experiments.figures.style import GREY, new_figure
+from experiments.figures.style import GRAY, new_figure
 from semanticodec.audio.io import load_audio
 from semanticodec.errors import AudioError, SemantiCodecError
 from semanticodec.token_format import SAMPLE_RATE
@@ -167,7 +167,7 @@ def log_stft(
 
 
 def _pooled(values: Float[np.ndarray, "N M"], num_rows: int) -> Float[np.ndarray, "rows M"]:
-    """Return means of neighbouring rows, as equal in number as whole rows can be."""
+    """Return means of neighboring rows, as equal in number as whole rows can be."""
     starts = np.arange(num_rows) * len(values) // num_rows
     sizes = np.diff(np.append(starts, len(values)))
     return np.add.reduceat(values, starts, axis=0) / sizes[:, None]
@@ -186,7 +186,7 @@ def _draw_panel(axes: Axes, panel: Panel, loudest: float, cells: tuple[int, int]
             ha="center",
             va="center",
             fontsize="x-small",
-            color=GREY,
+            color=GRAY,
             wrap=True,
         )
         return None

@@ -1,4 +1,4 @@
-"""What all pictures share: figures without global state, colours, and files that never drift."""
+"""What all pictures share: figures without global state, colors, and files that never drift."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 DPI = 110
 PICTURE_KINDS = ("png", "svg")
-# Okabe and Ito's colours, which colour-blind people tell apart too, without the pale yellow.
+# Okabe and Ito's colors, which color-blind people tell apart too, without the pale yellow.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-GREY = "#6E6E6E"  # for what is not ours, and for second axes
+GRAY = "#6E6E6E"  # for what is not ours, and for second axes
 PALE = "#D9D9D9"
 SVG_SALT = "semanticodec"  # of ids inside SVG files, which are random otherwise
 NUM_COLORS = 256
@@ -63,7 +63,7 @@ def picture_bytes(figure: Figure, kind: str) -> bytes:
 
     Args:
         figure: from `new_figure`.
-        kind: "png" (of at most 256 colours, to be small) or "svg".
+        kind: "png" (of at most 256 colors, to be small) or "svg".
     """
     import matplotlib
 

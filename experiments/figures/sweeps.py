@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from experiments.figures.style import (
-    GREY,
+    GRAY,
     MARKERS,
     PALE,
     PALETTE,
@@ -112,8 +112,8 @@ def _second_axis(axes: Axes) -> Axes:
     tidy(axes)
     bitrates: Any = axes.twinx()
     bitrates.spines[["top", "left"]].set_visible(False)
-    bitrates.set_ylabel("Bitrate (kbps)", color=GREY)
-    bitrates.tick_params(colors=GREY)
+    bitrates.set_ylabel("Bitrate (kbps)", color=GRAY)
+    bitrates.tick_params(colors=GRAY)
     axes.set_zorder(bitrates.get_zorder() + 1)
     axes.patch.set_visible(False)
     return bitrates

@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         type=_domain,
         metavar="NAME=FOLDER",
-        help="folders of the record by the domains of their recordings",
+        help="folders of the record, by the domain of their recordings",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="report errors only")
     return parser

@@ -38,13 +38,13 @@ def build_parser() -> argparse.ArgumentParser:
         required=True,
         type=Path,
         metavar="PAGE.md",
-        help="page to write; an existing one is replaced",
+        help="output page; an existing one is overwritten",
     )
     parser.add_argument(
         "--figures",
         type=Path,
         metavar="FOLDER",
-        help="folder that gets the files' pictures, which the page shows with any "
+        help="folder for the files' pictures, which the page shows with any "
         "spectrograms*.png that are there",
     )
     add_matches(parser)

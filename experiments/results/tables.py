@@ -27,7 +27,7 @@ def metric_title(name: str) -> str:
 
 
 def _titles(metrics: Sequence[str]) -> list[str]:
-    """Return titles with arrows towards what is better."""
+    """Return titles with arrows toward what is better."""
     arrows = ["↑" if METRICS[name].is_higher_better else "↓" for name in metrics]
     return [f"{metric_title(name)} {arrow}" for name, arrow in zip(metrics, arrows)]
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semanticodec.codec import SemantiCodec
     from semanticodec.codes import Codes
+    from semanticodec.decoder.sampling import SamplingConfig
+    from semanticodec.token_format import TokenFormat
 
 __version__ = "0.1.0"
-__all__ = ["Codes", "SemantiCodec", "__version__"]
+__all__ = ["Codes", "SamplingConfig", "SemantiCodec", "TokenFormat", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,4 +31,12 @@ def __getattr__(name: str) -> Any:
         from semanticodec.codes import Codes
 
         return Codes
+    if name == "SamplingConfig":
+        from semanticodec.decoder.sampling import SamplingConfig
+
+        return SamplingConfig
+    if name == "TokenFormat":
+        from semanticodec.token_format import TokenFormat
+
+        return TokenFormat
     raise AttributeError(f"module 'semanticodec' has no attribute {name!r}")

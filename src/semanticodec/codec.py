@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.audio.waveforms import Audio, recordings
+from semanticodec.checkpoints.fingerprint import tensors_of
 from semanticodec.codec_base import CodecBase
 from semanticodec.codes import UNKNOWN_FINGERPRINT, Codes
 from semanticodec.decoder.noise import WindowNoise, seeded_noise
@@ -170,11 +171,11 @@ class SemantiCodec(CodecBase):
         )
 
     def _recording_encoder(self) -> RecordingEncoder:
-        for parameter in self.encoder.parameters():
-            if parameter.dtype != torch.float32:
+        for weight in tensors_of(self.encoder):
+            if weight.dtype != torch.float32 and weight.is_floating_point():
                 raise ConfigError(
-                    f"the encoder has weights in {parameter.dtype}, in which codes would be "
-                    "others; keep it in float32 and reduce the decoder alone, as codec.half() does"
+                    f"the encoder has weights in {weight.dtype}, in which codes would be others; "
+                    "keep it in float32 and reduce the decoder alone, as codec.half() does"
                 )
         return RecordingEncoder(
             fbank=self.fbank,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from semanticodec.audio.fbank import Fbank
 from semanticodec.checkpoints.fingerprint import CurrentFingerprint
-from semanticodec.checkpoints.hub import download_official
+from semanticodec.checkpoints.hub import HubAccess, download_official
 from semanticodec.checkpoints.official import load_official
 from semanticodec.checkpoints.pretrained import (
     choose_vocabulary,
@@ -106,13 +106,10 @@ class CodecBase(Formatted, nn.Module):
             CheckpointError: files missing, damaged or of another model.
             ConfigError: a setting that the model does not offer, or no such device.
         """
-        folder = model_folder(
-            source,
-            revision,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            token=token,
+        access = HubAccess(
+            revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token
         )
+        folder = model_folder(source, access)
         config, files = read_setting(folder, token_rate)
         config = choose_vocabulary(config, semantic_vocab_size)
         return cls._from_state(config, lambda: read_weights(files, config), device, dtype)
@@ -163,14 +160,13 @@ class CodecBase(Formatted, nn.Module):
         if given:
             files = [Path(path) for path in given]
         else:
-            files = download_official(
-                token_rate,
-                semantic_vocab_size,
+            access = HubAccess(
                 revision=revision,
                 cache_dir=cache_dir,
                 local_files_only=local_files_only,
                 token=token,
             )
+            files = download_official(token_rate, semantic_vocab_size, access)
         config, state = load_official(*files, token_rate=token_rate)
         return cls._from_state(config, lambda: state, device, dtype)
 

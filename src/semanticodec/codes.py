@@ -215,6 +215,8 @@ class Codes(Formatted):
                     f"codes on {first.device} and {item.device} cannot share a batch: "
                     "move them to one device with .to(device)"
                 )
+        if len(items) == 1:
+            return first
         longest = max(item.semantic.shape[1] for item in items)
         padded = [F.pad(item.stacked(), (0, longest - item.semantic.shape[1])) for item in items]
         semantic, acoustic = torch.cat(padded).unbind(1)  # B 2 L -> B L, B L

@@ -1,7 +1,7 @@
 """Drop-in for the official class: its lengths, windows, noise and resampling, as they are.
 
 Everything here differs on purpose from `codec`, which does the right thing instead. Weights and
-boxes are the same; only the rules around them are the release's.
+modules are the same; only the rules around them are the release's.
 
     path -> channel 0 -> sinc resampling -> padding, mean -> windows -> Encoder -> tokens, cut
     tokens -> windows -> Decoder (eta 1, no seed) -> 163 872 samples each -> overlap-add -> cut
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, window_fbank
 from semanticodec.audio.io import seekable_sound
 from semanticodec.audio.windows import OVERLAP_SAMPLES, decode_ranges, overlap_add
-from semanticodec.checkpoints.hub import download_official, find_official
+from semanticodec.checkpoints.hub import HubAccess, download_official, find_official
 from semanticodec.codec import SemantiCodec as Codec
 from semanticodec.decoder.noise import WindowNoise
 from semanticodec.decoder.sampler import ddim, release_timesteps
@@ -55,7 +55,7 @@ class SemantiCodec:
     """The official class with its constructor, `encode` and `decode` (upstream `SemantiCodec`).
 
     Attributes:
-        codec: the codec whose boxes compute; reach the rest of this package through it.
+        codec: the codec whose modules compute; reach the rest of this package through it.
         ddim_sample_step: requested steps; counts that do not divide 1000 run more, as upstream.
         cfg_scale: guidance scale.
     """
@@ -87,7 +87,8 @@ class SemantiCodec:
         """
         release_timesteps(ddim_sample_step)
         if checkpoint_path is None:
-            files = download_official(token_rate, semantic_vocab_size, cache_dir=str(cache_path))
+            access = HubAccess(cache_dir=str(cache_path))
+            files = download_official(token_rate, semantic_vocab_size, access)
         else:
             files = find_official(checkpoint_path, token_rate, semantic_vocab_size)
         self.codec = Codec.from_official(
@@ -132,11 +133,11 @@ def encode_file(codec: Codec, path: str | os.PathLike[str]) -> Int[Tensor, "1 L 
     length = num_tokens(len(wav), codec.format.stack_factor)
     # Always some padding: a whole number of windows gains a silent one.
     padded = F.pad(wav, (0, WINDOW_SAMPLES - len(wav) % WINDOW_SAMPLES))
-    centred = (padded - padded.mean()).to(codec.device)
+    centered = (padded - padded.mean()).to(codec.device)
     num_windows = math.ceil(length / codec.format.positions_per_window)
     tokens = []
     for start in range(0, num_windows * WINDOW_SAMPLES, WINDOW_SAMPLES):
-        window = centred[start : start + WINDOW_SAMPLES + LOOKAHEAD_SAMPLES]
+        window = centered[start : start + WINDOW_SAMPLES + LOOKAHEAD_SAMPLES]
         fbank = window_fbank(codec.fbank, window.unsqueeze(0))
         codes = codec.encoder.encode(fbank, codec.semantic_vocab_size)
         tokens.append(torch.stack(codes, dim=-1))

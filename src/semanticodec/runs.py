@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from semanticodec.files import write_json
 
 SETTINGS_NAME = "settings.json"
 MOST_CHARACTERS = 80
+MOST_NAMED = 3
 
 Settings = Mapping[str, Any]
 
@@ -94,11 +95,14 @@ def check_same_run(
     """
     found = differences(recorded, wanted, may_grow=may_grow)
     if found:
-        named = "; ".join(
-            f"{name} was {_short(theirs)}, now {_short(mine)}" for name, theirs, mine in found[:3]
-        )
-        more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
-        raise ConfigError(f"{folder} holds a run of other settings ({named}{more}); {remedy}")
+        raise ConfigError(f"{folder} holds a run of other settings ({described(found)}); {remedy}")
+
+
+def described(found: Sequence[Difference]) -> str:
+    """Return differences as text: the first of them with both values, the number of the rest."""
+    named = [f"{name} was {_short(theirs)}, now {_short(mine)}" for name, theirs, mine in found]
+    more = [f"and {len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
+    return "; ".join(named[:MOST_NAMED] + more)
 
 
 def claim(

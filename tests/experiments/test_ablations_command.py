@@ -38,10 +38,10 @@ LABELS = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Boxes, audio, a suite of one clip, and a task of two classes."""
+    """Modules, audio, a suite of one clip, and a task of two classes."""
     place = tmp_path_factory.mktemp("place")
     for name, make in MAKERS.items():
-        make(place / "boxes" / name)
+        make(place / "modules" / name)
     write_audio(place / "data", seconds=(3.0,))
     write_clip(place / "suite" / "1.wav")
     lines = ["path,label,split"]
@@ -67,13 +67,9 @@ def measured(monkeypatch):
     return noted
 
 
-def boxes(place, *names):
-    folders = ((name, place / "boxes" / name) for name in names or MAKERS)
-    return [f"--module={name}={folder}" for name, folder in folders]
-
-
 def modules(place, *names):
-    return [word.replace("--module", "--module") for word in boxes(place, *names)]
+    folders = ((name, place / "modules" / name) for name in names or MAKERS)
+    return [f"--module={name}={folder}" for name, folder in folders]
 
 
 def command(name, out, *words):
@@ -118,8 +114,8 @@ def trained(place, tmp_path_factory):
 def model(place, tmp_path_factory):
     """A model of two vocabularies."""
     out = tmp_path_factory.mktemp("model")
-    words = ["train", "codec", "--recipe", "tiny", "--steps", "1", "--quiet", "--out", str(out)]
-    assert main([*words, "--data", str(place / "data"), *boxes(place)]) == 0
+    words = ["train", "codec", "--recipe", "tiny", "--steps", "1", "--quiet", "-o", str(out)]
+    assert main([*words, "--data", str(place / "data"), *modules(place)]) == 0
     return out / "export"
 
 
@@ -245,7 +241,7 @@ def test_a_grid_grows_without_measuring_twice(place, model, tmp_path, capfd, mea
     words = ["--model", model, "--suite", place / "suite", "--metrics", "mel"]
     steps = ("--num-steps", "1,2")
     status, results, errors = run(
-        capfd, "guidance-steps", tmp_path, *words, *steps, "--guidance", 1
+        capfd, "guidance-steps", tmp_path, *words, *steps, "--guidance-scale", 1
     )
     assert (status, errors) == (0, "")
     assert [row["settings"] for row in results["rows"]] == [
@@ -254,7 +250,7 @@ def test_a_grid_grows_without_measuring_twice(place, model, tmp_path, capfd, mea
     ]
     assert [row["details"]["num_steps"] for row in results["rows"]] == [1, 2]
     assert len(measured) == 2
-    more = ("--guidance", "1,2.5")
+    more = ("--guidance-scale", "1,2.5")
     status, results, _ = run(capfd, "guidance-steps", tmp_path, *words, *steps, *more)
     assert status == 0 and len(results["rows"]) == 4 and len(measured) == 4
     rows = list(csv.DictReader((tmp_path / "results.csv").open()))
@@ -267,7 +263,16 @@ def test_a_grid_grows_without_measuring_twice(place, model, tmp_path, capfd, mea
 def test_a_setting_that_the_model_lacks_is_named_and_the_others_go_on(
     place, model, tmp_path, capfd
 ):
-    words = ["--model", model, "--suite", place / "suite", "--metrics", "mel", "--guidance", 1]
+    words = [
+        "--model",
+        model,
+        "--suite",
+        place / "suite",
+        "--metrics",
+        "mel",
+        "--guidance-scale",
+        1,
+    ]
     words += ["--num-steps", "1,2000"]
     status, results, errors = run(capfd, "guidance-steps", tmp_path, *words)
     assert status == 1
@@ -344,7 +349,9 @@ def test_mistakes_are_explained(name, words, message, tmp_path, capfd):
     assert message in errors and errors.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["--guidance", "1,x"], ["--guidance", "-1"], ["--steps", "0"]])
+@pytest.mark.parametrize(
+    "words", [["--guidance-scale", "1,x"], ["--guidance", "-1"], ["--steps", "0"]]
+)
 def test_lists_that_are_none_are_refused(words, tmp_path, capfd):
     with pytest.raises(SystemExit) as stopped:
         run(capfd, "guidance-steps", tmp_path, *words)

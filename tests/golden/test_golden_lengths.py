@@ -1,4 +1,4 @@
-"""The release's rules for lengths and windows, and compat's behaviour around the weights."""
+"""The release's rules for lengths and windows, and compat's behavior around the weights."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.results.reader import read_result
-from probe_tasks import write_colours, write_pitches
+from probe_tasks import write_colors, write_pitches
 from semanticodec.cli import main
 from semanticodec.evaluation.semantics import run as semantics_run
 from semanticodec.evaluation.semantics.probe import ProbeSettings
@@ -24,7 +24,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tones in folds, and noise as a HEAR task at 48 kHz."""
     folder = tmp_path_factory.mktemp("tasks")
     write_pitches(folder / "pitches")
-    write_colours(folder / "colours-v1-full")
+    write_colors(folder / "colors-v1-full")
     return folder
 
 
@@ -50,8 +50,8 @@ def test_what_can_be_heard_is_told_apart(tasks: Path, tmp_path: Path) -> None:
         [tasks], ["log-mel", "log-mel-stats"], out=tmp_path, settings=QUICK
     )
     assert results["failures"] == []
-    assert [task["name"] for task in results["tasks"]] == ["colours-v1-full", "pitches"]
-    for task, num_runs in (("colours-v1-full", 2), ("pitches", 6)):
+    assert [task["name"] for task in results["tasks"]] == ["colors-v1-full", "pitches"]
+    for task, num_runs in (("colors-v1-full", 2), ("pitches", 6)):
         for features in ("log-mel", "log-mel-stats"):
             found = score(results, features, task)
             assert found["mean"] > 95, found
@@ -98,7 +98,7 @@ def test_the_command_writes_and_prints_what_it_measured(
 
 
 def test_a_part_without_labels_is_a_failure_and_no_score(tmp_path: Path) -> None:
-    folder = write_colours(tmp_path / "colours", per_class=1)
+    folder = write_colors(tmp_path / "colors", per_class=1)
     metadata = json.loads((folder / "task_metadata.json").read_text())
     metadata["prediction_type"] = "multilabel"
     (folder / "task_metadata.json").write_text(json.dumps(metadata))
@@ -133,7 +133,7 @@ def test_what_fails_is_named_and_the_rest_is_measured(
     pitches = write_pitches(tasks / "pitches", per_class=3)
     (pitches / "0_00.wav").write_bytes(b"no sound")
     (pitches / "0_01.wav").unlink()
-    events = write_colours(tasks / "events", per_class=1)
+    events = write_colors(tasks / "events", per_class=1)
     metadata = json.loads((events / "task_metadata.json").read_text())
     (events / "task_metadata.json").write_text(json.dumps({**metadata, "embedding_type": "event"}))
 

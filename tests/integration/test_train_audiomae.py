@@ -49,7 +49,7 @@ def whole_run(data, tmp_path_factory):
     return out
 
 
-def test_a_run_leaves_checkpoints_curves_and_a_box(whole_run):
+def test_a_run_leaves_checkpoints_curves_and_a_module(whole_run):
     assert sorted(losses(whole_run)) == [1, 2, 3, 4]
     assert all(np.isfinite(list(losses(whole_run).values())))
     names = sorted(path.name for path in (whole_run / "checkpoints").iterdir())

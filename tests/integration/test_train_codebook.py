@@ -20,7 +20,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def audiomae(tmp_path_factory):
-    return export_audiomae(tmp_path_factory.mktemp("boxes") / "audiomae")
+    return export_audiomae(tmp_path_factory.mktemp("modules") / "audiomae")
 
 
 def arguments(data, out, audiomae, *more, recipe="tiny"):
@@ -137,7 +137,7 @@ def test_too_little_audio_is_refused(audiomae, tmp_path, capsys):
     assert "features are too few for" in capsys.readouterr().err
 
 
-def test_options_and_boxes_without_a_meaning_are_refused(data, audiomae, tmp_path, capsys):
+def test_options_and_modules_without_a_meaning_are_refused(data, audiomae, tmp_path, capsys):
     assert main(arguments(data, tmp_path, audiomae, "--batch-size", "4")) == 2
     assert "no use for --batch-size" in capsys.readouterr().err
     assert main(arguments(data, tmp_path, audiomae, "--module", f"vae={audiomae}")) == 2

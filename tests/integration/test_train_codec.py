@@ -43,13 +43,13 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def boxes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("boxes")
+def modules(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("modules")
     return {name: make(folder / name) for name, make in MAKERS.items()}
 
 
-def arguments(data, out, boxes, *more, recipe="tiny"):
-    named = [f"--module={name}={folder}" for name, folder in boxes.items()]
+def arguments(data, out, modules, *more, recipe="tiny"):
+    named = [f"--module={name}={folder}" for name, folder in modules.items()]
     return [
         *("train", "codec", "--recipe", recipe, "--quiet"),
         *("--data", str(data), "--output", str(out), *named, *more),
@@ -65,9 +65,9 @@ def losses(out):
 
 
 @pytest.fixture(scope="module")
-def whole_run(data, boxes, tmp_path_factory):
+def whole_run(data, modules, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "whole"
-    assert main(arguments(data, out, boxes)) == 0
+    assert main(arguments(data, out, modules)) == 0
     return out
 
 
@@ -82,17 +82,17 @@ def test_a_run_records_losses_and_code_use(whole_run):
     assert b"sample_0" in events.read_bytes()
 
 
-def test_the_export_is_a_codec_with_the_frozen_boxes_as_they_were(whole_run, boxes):
+def test_the_export_is_a_codec_with_the_frozen_modules_as_they_were(whole_run, modules):
     codec = SemantiCodec.from_pretrained(whole_run / "export", semantic_vocab_size=8)
     assert codec.token_rate == 100
     assert SemantiCodec.from_pretrained(whole_run / "export").semantic_vocab_size == 16
     state = codec.state_dict()
-    for box, prefix in (
+    for module, prefix in (
         ("audiomae", "encoder.audiomae."),
         ("vocoder", "decoder.vocoder."),
         ("codebook", "encoder.semantic."),
     ):
-        weights = load_file(boxes[box] / "model.safetensors")
+        weights = load_file(modules[module] / "model.safetensors")
         kept = [name for name in weights if prefix + name in state]
         assert kept
         assert all(torch.equal(weights[name], state[prefix + name]) for name in kept)
@@ -101,9 +101,9 @@ def test_the_export_is_a_codec_with_the_frozen_boxes_as_they_were(whole_run, box
     assert codec.decode(codes).shape == (1, 1, 20_000)
 
 
-def test_a_run_stopped_after_every_step_is_the_same_run(whole_run, data, boxes, tmp_path):
+def test_a_run_stopped_after_every_step_is_the_same_run(whole_run, data, modules, tmp_path):
     for _ in range(4):
-        assert main(arguments(data, tmp_path, boxes, "--minutes", "0")) == 0
+        assert main(arguments(data, tmp_path, modules, "--minutes", "0")) == 0
     assert losses(tmp_path) == losses(whole_run)
     stopped, whole = (
         load_file(run / "export" / "model.safetensors") for run in (tmp_path, whole_run)
@@ -111,35 +111,35 @@ def test_a_run_stopped_after_every_step_is_the_same_run(whole_run, data, boxes, 
     assert all(torch.equal(stopped[name], whole[name]) for name in whole)
 
 
-def test_a_run_can_start_from_an_earlier_codec(whole_run, data, boxes, tmp_path):
+def test_a_run_can_start_from_an_earlier_codec(whole_run, data, modules, tmp_path):
     init = ("--init", str(whole_run / "export"), "--steps", "0")
-    assert main(arguments(data, tmp_path, boxes, *init)) == 0
+    assert main(arguments(data, tmp_path, modules, *init)) == 0
     started, earlier = (
         load_file(run / "export" / "model.safetensors") for run in (tmp_path, whole_run)
     )
     assert all(torch.equal(started[name], earlier[name]) for name in earlier)
 
 
-def test_an_earlier_codec_of_another_rate_is_refused(whole_run, data, boxes, tmp_path, capsys):
-    other = dict(boxes, codebook=export_codebook(tmp_path / "codebook", stack_factor=2))
+def test_an_earlier_codec_of_another_rate_is_refused(whole_run, data, modules, tmp_path, capsys):
+    other = dict(modules, codebook=export_codebook(tmp_path / "codebook", stack_factor=2))
     init = ("--init", str(whole_run / "export"), "--steps", "0")
     assert main(arguments(data, tmp_path, other, *init, recipe="tiny_50")) == 2
     assert "has no 50 tokens per second; it offers 100" in capsys.readouterr().err
 
 
-def test_an_earlier_codec_of_other_sizes_is_refused(whole_run, data, boxes, tmp_path, capsys):
+def test_an_earlier_codec_of_other_sizes_is_refused(whole_run, data, modules, tmp_path, capsys):
     earlier = shutil.copytree(whole_run / "export", tmp_path / "earlier")
     weights = load_file(earlier / "model.safetensors")
     name = "decoder.unet.input_conv.weight"
     save_file({**weights, name: weights[name][:-1].clone()}, earlier / "model.safetensors")
     init = ("--init", str(earlier), "--steps", "0")
-    assert main(arguments(data, tmp_path / "run", boxes, *init)) == 2
+    assert main(arguments(data, tmp_path / "run", modules, *init)) == 2
     error = capsys.readouterr().err
     assert "a codec of other sizes than the recipe's: 1 tensors" in error and name in error
 
 
-def test_the_frozen_boxes_may_run_inside_the_step(data, boxes, tmp_path):
-    other = dict(boxes, codebook=export_codebook(tmp_path / "codebook", stack_factor=2))
+def test_the_frozen_modules_may_run_inside_the_step(data, modules, tmp_path):
+    other = dict(modules, codebook=export_codebook(tmp_path / "codebook", stack_factor=2))
     run = tmp_path / "run"
     assert main(arguments(data, run, other, "--steps", "2", recipe="tiny_50")) == 0
     assert not (run / "cache").exists()
@@ -150,9 +150,9 @@ def test_the_frozen_boxes_may_run_inside_the_step(data, boxes, tmp_path):
     assert codec.decode(codes).shape == (1, 1, 3000)
 
 
-def test_a_codec_may_have_another_quantizer(data, boxes, tmp_path, capsys):
+def test_a_codec_may_have_another_quantizer(data, modules, tmp_path, capsys):
     run = tmp_path / "run"
-    assert main(arguments(data, run, boxes, "--steps", "2", recipe="tiny_fsq")) == 0
+    assert main(arguments(data, run, modules, "--steps", "2", recipe="tiny_fsq")) == 0
     for record in records(run):
         assert record["loss"] == record["reconstruction"]
         assert 1 <= record["perplexity"] <= record["num_used_codes"] <= 4 * 3 * 2
@@ -176,28 +176,28 @@ def test_a_codec_may_have_another_quantizer(data, boxes, tmp_path, capsys):
     [setting] = json.loads(capsys.readouterr().out)["settings"]
     assert setting["acoustic_vocab_size"] == 32
     again = ("--init", str(run / "export"), "--steps", "0")
-    assert main(arguments(data, tmp_path / "again", boxes, *again, recipe="tiny_fsq")) == 0
+    assert main(arguments(data, tmp_path / "again", modules, *again, recipe="tiny_fsq")) == 0
     started, earlier = (
         load_file(folder / "export" / "model.safetensors") for folder in (tmp_path / "again", run)
     )
     assert all(torch.equal(started[name], earlier[name]) for name in earlier)
 
 
-def test_missing_boxes_are_named(data, boxes, tmp_path, capsys):
-    some = {name: boxes[name] for name in ("audiomae", "vae")}
+def test_missing_modules_are_named(data, modules, tmp_path, capsys):
+    some = {name: modules[name] for name in ("audiomae", "vae")}
     assert main(arguments(data, tmp_path, some)) == 2
     assert "missing: vocoder, codebook" in capsys.readouterr().err
-    assert main(arguments(data, tmp_path, dict(boxes, vocoder=boxes["vae"]))) == 2
+    assert main(arguments(data, tmp_path, dict(modules, vocoder=modules["vae"]))) == 2
     assert "holds the module 'vae', not 'vocoder'" in capsys.readouterr().err
 
 
-def test_two_processes_are_one_process_at_twice_the_batch(data, boxes, tmp_path):
+def test_two_processes_are_one_process_at_twice_the_batch(data, modules, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
-    assert main(arguments(data, one, boxes, "--batch-size", "4", "--steps", "3")) == 0
+    assert main(arguments(data, one, modules, "--batch-size", "4", "--steps", "3")) == 0
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     result = subprocess.run(
         [sys.executable, *torchrun, "--no-python", sys.executable, "-c", COMMAND]
-        + arguments(data, two, boxes, "--batch-size", "2", "--steps", "3"),
+        + arguments(data, two, modules, "--batch-size", "2", "--steps", "3"),
         capture_output=True,
         text=True,
         timeout=280,
@@ -208,11 +208,11 @@ def test_two_processes_are_one_process_at_twice_the_batch(data, boxes, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def stage_and_batches(data, boxes, tmp_path_factory):
+def stage_and_batches(data, modules, tmp_path_factory):
     """Return the stage in evaluation mode and one batch of windows, cached and not."""
     recipe = recipes.tiny()
     torch.manual_seed(0)
-    stage = recipe.stage.build(recipe.stage_config, boxes)
+    stage = recipe.stage.build(recipe.stage_config, modules)
     audio = recipe.open_source((data,), recipe.crops)
     cached = stage.prepare(audio, folder=tmp_path_factory.mktemp("run"), is_resumed=False)
     windows = audio.varied(recipe.stage_config.joined_share)
@@ -309,7 +309,7 @@ def test_all_vocabularies_take_turns(stage_and_batches):
     assert 60 < drawn.count(8) < 140 and 60 < drawn.count(16) < 140
 
 
-def test_only_the_three_trained_boxes_move(stage_and_batches):
+def test_only_the_three_trained_modules_move(stage_and_batches):
     stage, cached, _ = stage_and_batches
     groups = stage.optimizer_groups()
     trained = {id(parameter) for parameter in groups["codec"]}

@@ -24,8 +24,8 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def boxes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("boxes")
+def modules(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("modules")
     makers = {"audiomae": export_audiomae, "vae": export_vae, "vocoder": export_vocoder}
     made = {name: make(folder / name) for name, make in makers.items()}
     for rate in RATES:
@@ -34,8 +34,8 @@ def boxes(tmp_path_factory):
     return made
 
 
-def train(data, out, boxes, *more):
-    named = [f"--module={name}={folder}" for name, folder in boxes.items()]
+def train(data, out, modules, *more):
+    named = [f"--module={name}={folder}" for name, folder in modules.items()]
     command = ("train", "codec", "--recipe", "tiny_rates", "--quiet", "--steps", "9")
     return main([*command, "--data", str(data), "--output", str(out), *named, *more])
 
@@ -45,9 +45,9 @@ def records(out):
 
 
 @pytest.fixture(scope="module")
-def whole_run(data, boxes, tmp_path_factory):
+def whole_run(data, modules, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "whole"
-    assert train(data, out, boxes) == 0
+    assert train(data, out, modules) == 0
     return out
 
 
@@ -63,7 +63,7 @@ def test_every_rate_has_its_turn_and_its_own_curves(whole_run):
 def test_the_export_is_one_model_whose_rates_share_what_is_alike(whole_run):
     export = whole_run / "export"
     names = {path.name for path in export.glob("*.safetensors")}
-    own = {f"{box}_{rate}.safetensors" for box in ("semantic", "acoustic") for rate in RATES}
+    own = {f"{module}_{rate}.safetensors" for module in ("semantic", "acoustic") for rate in RATES}
     assert names == {"audiomae.safetensors", "decoder.safetensors", *own}
     wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
     codecs = [SemantiCodec.from_pretrained(export, token_rate=rate) for rate in RATES]
@@ -76,25 +76,25 @@ def test_the_export_is_one_model_whose_rates_share_what_is_alike(whole_run):
     assert SemantiCodec.from_pretrained(export).token_rate == 100
 
 
-def test_a_run_stopped_and_resumed_is_the_same_run(whole_run, data, boxes, tmp_path):
+def test_a_run_stopped_and_resumed_is_the_same_run(whole_run, data, modules, tmp_path):
     for _ in range(9):
-        assert train(data, tmp_path, boxes, "--minutes", "0") == 0
+        assert train(data, tmp_path, modules, "--minutes", "0") == 0
     for path in (whole_run / "export").glob("*.safetensors"):
         whole, resumed = load_file(path), load_file(tmp_path / "export" / path.name)
         assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_a_run_can_start_from_an_earlier_model(whole_run, data, boxes, tmp_path):
+def test_a_run_can_start_from_an_earlier_model(whole_run, data, modules, tmp_path):
     init = ("--init", str(whole_run / "export"), "--steps", "0")
-    assert train(data, tmp_path, boxes, *init) == 0
+    assert train(data, tmp_path, modules, *init) == 0
     for path in (whole_run / "export").glob("*.safetensors"):
         earlier, started = load_file(path), load_file(tmp_path / "export" / path.name)
         assert all(torch.equal(earlier[name], started[name]) for name in earlier)
 
 
-def test_a_small_export_keeps_the_codes(whole_run, data, boxes, tmp_path):
+def test_a_small_export_keeps_the_codes(whole_run, data, modules, tmp_path):
     init = ("--init", str(whole_run / "export"), "--steps", "0", "--half")
-    assert train(data, tmp_path, boxes, *init) == 0
+    assert train(data, tmp_path, modules, *init) == 0
     for rate in RATES:
         full = load_file(whole_run / "export" / f"semantic_{rate}.safetensors")
         small = load_file(tmp_path / "export" / f"semantic_{rate}.safetensors")
@@ -104,10 +104,10 @@ def test_a_small_export_keeps_the_codes(whole_run, data, boxes, tmp_path):
         assert torch.equal(codebook, full["encoder.semantic.codebook_16"])
 
 
-def test_one_rate_can_start_from_a_model_of_several(whole_run, boxes):
-    common = {name: boxes[name] for name in ("audiomae", "vae", "vocoder")}
+def test_one_rate_can_start_from_a_model_of_several(whole_run, modules):
+    common = {name: modules[name] for name in ("audiomae", "vae", "vocoder")}
     config = replace(recipes.tiny_rates().stage_config, stack_factors=(2,))
-    stage = CodecStage.build(config, {**common, "codebook": boxes["codebook_50"]})
+    stage = CodecStage.build(config, {**common, "codebook": modules["codebook_50"]})
     stage.initialize(whole_run / "export")
     own, model = (
         stage.codec_state(stage.rates[0]),
@@ -116,27 +116,27 @@ def test_one_rate_can_start_from_a_model_of_several(whole_run, boxes):
     assert all(torch.equal(own[name], model[name]) for name in model)
 
 
-def test_a_codebook_without_a_rate_is_refused(data, boxes, tmp_path, capsys):
-    assert train(data, tmp_path, {**boxes, "codebook": boxes["codebook_50"]}) == 2
+def test_a_codebook_without_a_rate_is_refused(data, modules, tmp_path, capsys):
+    assert train(data, tmp_path, {**modules, "codebook": modules["codebook_50"]}) == 2
     assert "in place of --module codebook give codebook_100, codebook_50" in capsys.readouterr().err
 
 
-def test_all_rates_may_know_their_largest_vocabulary_only(boxes):
+def test_all_rates_may_know_their_largest_vocabulary_only(modules):
     recipe = recipes.tiny_rates()
     fixed = replace(recipe.stage_config, is_vocabulary_fixed=True)
-    stage = recipe.stage.build(fixed, boxes)
+    stage = recipe.stage.build(fixed, modules)
     assert [rate.vocab_sizes for rate in stage.rates] == [(16,)] * 3
 
 
-def test_a_missing_codebook_is_named(data, boxes, tmp_path, capsys):
-    some = {name: folder for name, folder in boxes.items() if name != "codebook_50"}
+def test_a_missing_codebook_is_named(data, modules, tmp_path, capsys):
+    some = {name: folder for name, folder in modules.items() if name != "codebook_50"}
     assert train(data, tmp_path, some) == 2
     assert "missing: codebook_50" in capsys.readouterr().err
 
 
-def test_the_boxes_in_common_are_one_object_and_trained_once(data, boxes, tmp_path):
+def test_the_modules_in_common_are_one_object_and_trained_once(data, modules, tmp_path):
     recipe = recipes.tiny_rates()
-    stage = recipe.stage.build(recipe.stage_config, boxes)
+    stage = recipe.stage.build(recipe.stage_config, modules)
     state = stage.state_dict()
     assert not [name for name in state if name.startswith("rates.") and "audiomae" in name]
     assert len([name for name in state if name.endswith("unet.input_conv.weight")]) == 1
@@ -147,9 +147,9 @@ def test_the_boxes_in_common_are_one_object_and_trained_once(data, boxes, tmp_pa
     assert len({id(parameter) for parameter in group}) == len(group)
 
 
-def test_unquantized_features_reach_the_t_unet_for_their_share(data, boxes, tmp_path):
+def test_unquantized_features_reach_the_t_unet_for_their_share(data, modules, tmp_path):
     recipe = recipes.tiny_rates()
-    stage = recipe.stage.build(recipe.stage_config, boxes)
+    stage = recipe.stage.build(recipe.stage_config, modules)
     source = stage.prepare(
         recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False
     )
@@ -167,9 +167,9 @@ def test_unquantized_features_reach_the_t_unet_for_their_share(data, boxes, tmp_
     assert 3 <= is_exact.sum() <= 13
 
 
-def test_the_acoustic_encoder_rests_until_its_start(data, boxes, tmp_path):
+def test_the_acoustic_encoder_rests_until_its_start(data, modules, tmp_path):
     recipe = recipes.tiny_rates()
-    stage = recipe.stage.build(recipe.stage_config, boxes)
+    stage = recipe.stage.build(recipe.stage_config, modules)
     source = stage.prepare(
         recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False
     )
@@ -185,9 +185,9 @@ def test_the_acoustic_encoder_rests_until_its_start(data, boxes, tmp_path):
         assert all(p.grad is not None for p in stage.decoder.unet.parameters())
 
 
-def test_codes_start_on_the_principal_axes(data, boxes, tmp_path):
+def test_codes_start_on_the_principal_axes(data, modules, tmp_path):
     recipe = recipes.tiny_rates()
-    stage = recipe.stage.build(recipe.stage_config, boxes)
+    stage = recipe.stage.build(recipe.stage_config, modules)
     stage.prepare(recipe.open_source((data,), recipe.crops), folder=tmp_path, is_resumed=False)
     for rate in stage.rates:
         quantizer = rate.encoder.quantizer

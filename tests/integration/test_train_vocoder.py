@@ -42,8 +42,8 @@ def whole_run(data, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize(("recipe", "box"), [("tiny", "vocos"), ("tiny_hifigan", "hifigan")])
-def test_a_run_trains_both_groups_and_leaves_a_module(data, tmp_path, recipe, box):
+@pytest.mark.parametrize(("recipe", "module"), [("tiny", "vocos"), ("tiny_hifigan", "hifigan")])
+def test_a_run_trains_both_groups_and_leaves_a_module(data, tmp_path, recipe, module):
     assert train("vocoder", recipe, data, tmp_path) == 0
     values = records(tmp_path)
     assert sorted(values) == [1, 2, 3, 4]
@@ -65,8 +65,8 @@ def test_a_run_stopped_after_every_step_is_the_same_run(whole_run, data, tmp_pat
 
 def test_a_vae_changes_what_the_vocoder_hears(whole_run, data, tmp_path):
     assert train("vae", "tiny", data, tmp_path / "vae", "--steps", "1") == 0
-    box = f"vae={tmp_path / 'vae' / 'export'}"
-    assert train("vocoder", "tiny", data, tmp_path / "run", "--module", box) == 0
+    module = f"vae={tmp_path / 'vae' / 'export'}"
+    assert train("vocoder", "tiny", data, tmp_path / "run", "--module", module) == 0
     assert records(tmp_path / "run")[1]["mel"] != records(whole_run)[1]["mel"]
 
 

@@ -179,9 +179,9 @@ def test_the_default_dtype_changes_nothing(tiny_folder, tiny_codec, undisturbed_
 def test_the_default_device_changes_nothing(tiny_folder, tiny_codec, undisturbed_results) -> None:
     with torch.device("meta"):
         found = results_of(tiny_codec)
-        again = results_of(SemantiCodec.from_pretrained(tiny_folder))
+        codes = SemantiCodec.from_pretrained(tiny_folder).encode(noise(6000))
     assert_same(found, undisturbed_results)
-    assert_same(again, undisturbed_results)
+    assert codes == tiny_codec.encode(noise(6000))
 
 
 def test_threads_may_share_a_codec(tiny_codec: SemantiCodec) -> None:
@@ -191,7 +191,7 @@ def test_threads_may_share_a_codec(tiny_codec: SemantiCodec) -> None:
     wrong: list[object] = []
 
     def work(number: int) -> None:
-        for _ in range(8):
+        for _ in range(4):
             try:
                 if not torch.equal(tiny_codec.decode(items[number], **options), expected[number]):
                     wrong.append(number)

@@ -323,8 +323,8 @@ def test_a_data_loader_gives_batches() -> None:
     items = [random_codes((1000 * number,), seed=number) for number in range(1, 5)]
     (batch,) = DataLoader(items, batch_size=4, collate_fn=Codes.collate)
     assert batch == Codes.cat(items)
-    labelled = [{"codes": item, "pair": (item, number)} for number, item in enumerate(items)]
-    loader = DataLoader(labelled, batch_size=4, collate_fn=Codes.collate, num_workers=1)
+    labeled = [{"codes": item, "pair": (item, number)} for number, item in enumerate(items)]
+    loader = DataLoader(labeled, batch_size=4, collate_fn=Codes.collate, num_workers=1)
     (found,) = loader
     assert found["codes"] == found["pair"][0] == batch
     assert found["pair"][1].tolist() == [0, 1, 2, 3]

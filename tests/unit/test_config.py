@@ -70,7 +70,7 @@ def test_nested_lists_become_tuples_again():
         ({"kind": "c"}, r"config\.kind is 'c'; choose one of \('a', 'b'\)"),
         ({"range": 1.0}, r"config\.range is 1\.0; a list is needed"),
         ({"size": "3"}, r"config\.size is '3'; a value of type int is needed"),
-        ({"colour": 1}, r"config has unknown settings \['colour'\]"),
+        ({"color": 1}, r"config has unknown settings \['color'\]"),
         ([], "config is list, not an object"),
     ],
 )

@@ -63,3 +63,7 @@ def test_the_command_is_installed():
         if entry.name == "semanticodec"
     ]
     assert callable(script.load())
+
+
+def test_type_checkers_may_use_the_annotations():
+    assert (Path(semanticodec.__file__).parent / "py.typed").is_file()

@@ -26,7 +26,6 @@ TABLE_DEVICE = "cpu"
 LOG_FLOOR = 1.1920928955078125e-07  # float32 epsilon, Kaldi's floor under the logarithm
 FBANK_MEAN = -4.2677393  # AudioSet statistics that AudioMAE was trained with
 FBANK_STD = 4.5689974
-WINDOW_FRAMES = 1024
 # Samples of the next window that the last two frames of a window reach into.
 LOOKAHEAD_SAMPLES = FRAME_LENGTH - HOP_LENGTH
 
@@ -44,12 +43,12 @@ def mel_triangles(num_mel_bins: int) -> Float[Tensor, "257 M"]:
     lowest, highest = _mel_scale(LOWEST_HZ), _mel_scale(SAMPLE_RATE / 2)
     spacing = (highest - lowest) / (num_mel_bins + 1)
     bins = torch.arange(num_mel_bins, dtype=torch.float32, device=TABLE_DEVICE)
-    left, centre, right = (lowest + (bins + edge) * spacing for edge in (0.0, 1.0, 2.0))
+    left, center, right = (lowest + (bins + edge) * spacing for edge in (0.0, 1.0, 2.0))
     lines = torch.arange(FFT_SIZE // 2, dtype=torch.float32, device=TABLE_DEVICE)
     lines_hz = lines * (SAMPLE_RATE / FFT_SIZE)
     line_mels = (1127.0 * (1.0 + lines_hz / 700.0).log())[:, None]
-    rising = (line_mels - left) / (centre - left)
-    falling = (right - line_mels) / (right - centre)
+    rising = (line_mels - left) / (center - left)
+    falling = (right - line_mels) / (right - center)
     triangles = torch.minimum(rising, falling).clamp_min(0)
     # The Nyquist line takes no part in Kaldi's bank.
     return F.pad(triangles, (0, 0, 0, 1))
@@ -84,7 +83,7 @@ class Fbank(nn.Module):
             )
         frames = wav.unfold(-1, FRAME_LENGTH, HOP_LENGTH)  # B S -> B T 400
         frames = frames - frames.mean(dim=-1, keepdim=True)
-        # Kaldi emphasises the first sample against itself.
+        # Kaldi emphasizes the first sample against itself.
         previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
         shaped = (frames - PREEMPHASIS * previous) * self.window
         spectrum = torch.fft.rfft(shaped, n=FFT_SIZE)
@@ -98,11 +97,11 @@ def normalize_fbank(fbank: Float[Tensor, " ..."]) -> Float[Tensor, " ..."]:
 
 
 def window_fbank(fbank: Fbank, wav: Float[Tensor, "B S"]) -> Float[Tensor, "B T M"]:
-    """Return the normalised filter bank of a window, T rounded up to whole patches.
+    """Return the normalized filter bank of a window, T rounded up to whole patches.
 
     A window that the recording fills comes with its `LOOKAHEAD_SAMPLES`, and every row is real.
     The last, zero-padded window (S = 163 840) has two rows that no frame reaches; they are 0
-    before normalising, the convention that official weights were trained with.
+    before normalizing, the convention that official weights were trained with.
 
     Args:
         fbank: the filter bank module.

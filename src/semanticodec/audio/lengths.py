@@ -11,16 +11,18 @@ it can hold. And 32-bit sizes begin anew after 4 GiB.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
+from semanticodec.audio.mpeg import ID3V1_BYTES
 from semanticodec.reading import Piece, size_of
 
+_RIFF_CHUNK, _CAF_CHUNK = struct.Struct("<4sI"), struct.Struct(">4sq")
 MAX_CHUNKS = 1000  # before the samples
 WRAP = 1 << 32
 UNKNOWN = WRAP - 1
 RIFF_START = 12
 CAF_START = 8
-ID3V1_BYTES = 128
 
 
 def with_true_length(file: BinaryIO) -> list[Piece]:
@@ -43,31 +45,40 @@ def with_true_length(file: BinaryIO) -> list[Piece]:
     return [range(size)]
 
 
-def _riff(file: BinaryIO, size: int) -> list[Piece]:
-    position = body = RIFF_START
-    long_length = 0
+def _chunks(
+    file: BinaryIO, position: int, header: struct.Struct, alignment: int = 1
+) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, told size and first byte of the chunks; one of negative size is the last."""
+    told = 0
     for _ in range(MAX_CHUNKS):
         file.seek(position)
-        chunk = file.read(24)
-        if len(chunk) < 8:
-            return [range(size)]
-        name, told = struct.unpack_from("<4sI", chunk)
+        head = file.read(header.size)
+        if len(head) < header.size or told < 0:
+            return
+        name, told = header.unpack(head)
+        start = position + header.size
+        yield name, told, start
+        position = start + told + told % alignment
+
+
+def _riff(file: BinaryIO, size: int) -> list[Piece]:
+    body, long_length = RIFF_START, 0
+    for name, told, start in _chunks(file, RIFF_START, _RIFF_CHUNK, alignment=2):
         if name == b"data":
             break
-        position += 8 + told + told % 2
-        if name == b"ds64" and len(chunk) == 24:
-            body, long_length = position, int.from_bytes(chunk[16:24], "little")
+        if name == b"ds64":
+            file.seek(start + 8)
+            body, long_length = start + told + told % 2, int.from_bytes(file.read(8), "little")
     else:
         return [range(size)]
-    start = position + 8
-    is_long = body > RIFF_START and told == UNKNOWN
-    told = long_length if is_long else told
-    true = _true_length(told, size - start, is_empty=not told and _is_chunk(chunk[8:16]))
+    told = long_length if body > RIFF_START and told == UNKNOWN else told
+    file.seek(start)
+    true = _true_length(told, size - start, is_empty=not told and _is_chunk(file.read(8)))
     if true == told or (told == UNKNOWN and true < WRAP):  # libsndfile knows that one
         return [range(size)]
     return [
         *_riff_start(true, size),
-        range(body, position),
+        range(body, start - _RIFF_CHUNK.size),
         b"data" + struct.pack("<I", min(true, UNKNOWN)),
         range(start, size),
     ]
@@ -111,19 +122,9 @@ def _au(file: BinaryIO, size: int) -> list[Piece]:
 
 def _caf(file: BinaryIO, size: int) -> list[Piece]:
     """CAF: -1 is the length of samples that go on to the end of the file."""
-    position = CAF_START
-    for _ in range(MAX_CHUNKS):
-        file.seek(position)
-        chunk = file.read(12)
-        if len(chunk) < 12:
-            break
-        name, told = struct.unpack(">4sq", chunk)
-        start = position + 12
+    for name, told, start in _chunks(file, CAF_START, _CAF_CHUNK):
         if name == b"data" and told == -1:
-            return [range(position + 4), struct.pack(">q", size - start), range(start, size)]
-        if told < 0:
-            break
-        position = start + told
+            return [range(start - 8), struct.pack(">q", size - start), range(start, size)]
     return [range(size)]
 
 

@@ -14,6 +14,7 @@ import io
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from semanticodec.reading import Gap, Piece, Pieces, size_of
@@ -89,6 +90,18 @@ def after_id3(file: BinaryIO) -> int:
         position += ID3_BYTES * (1 + has_footer) + size
 
 
+def _frames(file: BinaryIO, position: int) -> Iterator[tuple[int, bytes, Frame]]:
+    """Yield byte, first bytes and header of the frames that follow one another."""
+    while True:
+        file.seek(position)
+        head = file.read(HEAD_BYTES)
+        frame = parse_header(head[:HEADER_BYTES])
+        if frame is None:
+            return
+        yield position, head, frame
+        position += frame.num_bytes
+
+
 def tells_length(file: BinaryIO) -> bool:
     """Return whether a decoder knows the length of MPEG audio without reading all of it.
 
@@ -98,15 +111,11 @@ def tells_length(file: BinaryIO) -> bool:
         file: seekable; its position stays.
     """
     before = file.tell()
-    position, bitrates = after_id3(file), set()
-    for _ in range(COMPARED_FRAMES):
-        file.seek(position)
-        head = file.read(HEAD_BYTES)
-        frame = parse_header(head[:HEADER_BYTES])
-        if frame is None or _is_info(head, frame):
+    bitrates = set()
+    for _, head, frame in islice(_frames(file, after_id3(file)), COMPARED_FRAMES):
+        if _is_info(head, frame):
             break
         bitrates.add(head[2] >> 4)
-        position += frame.num_bytes
     file.seek(before)
     return len(bitrates) < 2
 
@@ -146,16 +155,13 @@ def _find_frames(file: BinaryIO, position: int, limit: int) -> int | None:
 
 
 def _is_sure(file: BinaryIO, start: int) -> bool:
-    kinds = set()
-    for number in range(SURE_FRAMES):
-        file.seek(start)
-        header = file.read(HEADER_BYTES)
-        frame = parse_header(header)
-        if frame is None:
-            return number > 0 and not header  # a short file that ends with its last frame
+    kinds, count, end = set(), 0, start
+    for position, _, frame in islice(_frames(file, start), SURE_FRAMES):
         kinds.add(frame.kind)
-        start += frame.num_bytes
-    return len(kinds) == 1
+        count, end = count + 1, position + frame.num_bytes
+    file.seek(end)
+    is_whole = count == SURE_FRAMES or not file.read(1)  # a short file ends with its last frame
+    return len(kinds) == 1 and is_whole
 
 
 def _count_frames(file: BinaryIO, start: int, size: int) -> tuple[int, int]:
@@ -166,22 +172,18 @@ def _count_frames(file: BinaryIO, start: int, size: int) -> tuple[int, int]:
         start: byte at which the first frame stands.
         size: bytes of the file.
     """
-    kind = None
-    count, position = 0, start
-    while True:
-        file.seek(position)
-        head = file.read(HEAD_BYTES)
-        frame = parse_header(head[:HEADER_BYTES])
+    kind, count, end = None, 0, start
+    for position, head, frame in _frames(file, start):
         if (
-            frame is None
-            or kind not in (None, frame.kind)
+            kind not in (None, frame.kind)
             or position + frame.num_bytes > size
             or (position > start and _is_info(head, frame))
         ):
-            return count, position
+            break
         kind = frame.kind
         count += not _is_info(head, frame)
-        position += frame.num_bytes
+        end = position + frame.num_bytes
+    return count, end
 
 
 def _is_info(head: bytes, frame: Frame) -> bool:

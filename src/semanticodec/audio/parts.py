@@ -20,6 +20,7 @@ from jaxtyping import Float
 
 from semanticodec.audio.lengths import with_true_length
 from semanticodec.audio.mpeg import mpeg_parts
+from semanticodec.audio.sound_file import KeptErrors
 from semanticodec.reading import Pieces, size_of
 
 MPEG = "MP3"
@@ -36,26 +37,6 @@ _STARTS = re.compile(
 )
 
 
-class _Source:
-    """A file for libsndfile, whose callbacks cannot raise: the first error is kept for later."""
-
-    def __init__(self, file: Pieces) -> None:
-        buffered = io.BufferedReader(file, BUFFER_BYTES)
-        self.error: BaseException | None = None
-        self.seek = buffered.seek
-        self.tell = buffered.tell
-        self.read = buffered.read
-        self._readinto = buffered.readinto
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill `buffer` and return how many bytes came: none after an error."""
-        try:
-            return 0 if self.error is not None else self._readinto(buffer)
-        except BaseException as error:  # such as Ctrl-C
-            self.error = error
-            return 0
-
-
 class Sound(soundfile.SoundFile):
     """A sound file that is read once, from front to back, to where the decoder ends.
 
@@ -70,7 +51,7 @@ class Sound(soundfile.SoundFile):
     """
 
     def __init__(self, part: Pieces) -> None:
-        self._source = _Source(part)
+        self._source = KeptErrors(io.BufferedReader(part, BUFFER_BYTES))
         try:
             super().__init__(cast(BinaryIO, self._source))  # as much of one as soundfile needs
         except soundfile.SoundFileError:

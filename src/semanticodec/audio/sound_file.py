@@ -1,4 +1,4 @@
-"""Sound files written so that a full disk is never missed.
+"""libsndfile on files that fail: no error is lost, and a full disk is never missed.
 
 libsndfile alone loses what an encoder still holds when the disk fills up at the end: it closes a
 shortened FLAC without a word.
@@ -7,11 +7,49 @@ shortened FLAC without a word.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import soundfile
+
+
+class KeptErrors:
+    """A file for libsndfile, whose callbacks cannot raise: the first error is kept for later.
+
+    Args:
+        file: open for reading or writing.
+    Attributes:
+        error: what reading or writing raised; from then on no more bytes come or are taken.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: BaseException | None = None
+        self.seek = file.seek
+        self.tell = file.tell
+        self.read = file.read
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill `buffer` and return how many bytes came."""
+        return self._tried(lambda: self._file.readinto(buffer))  # type: ignore[attr-defined]
+
+    def write(self, data: bytes) -> int:
+        """Write `data` through to the disk and return how many bytes were taken."""
+        return self._tried(lambda: self._written(data))
+
+    def _written(self, data: bytes) -> int:
+        count = self._file.write(data)
+        self._file.flush()
+        return count
+
+    def _tried(self, action: Callable[[], int]) -> int:
+        if self.error is None:
+            try:
+                return action()
+            except BaseException as error:  # such as Ctrl-C
+                self.error = error
+        return 0
 
 
 @contextmanager
@@ -30,7 +68,7 @@ def open_sound_file(
     """
     subtype = "PCM_16" if sound_format in ("WAV", "FLAC") else None
     with open(path, "w+b") as file:
-        sink: Any = _Sink(file)  # all that libsndfile needs of a file
+        sink: Any = KeptErrors(file)  # all that libsndfile needs of a file
         try:
             with soundfile.SoundFile(
                 sink,  # type: ignore[arg-type]
@@ -46,25 +84,3 @@ def open_sound_file(
                 raise
         if sink.error is not None:
             raise sink.error
-
-
-class _Sink:
-    """A file for libsndfile, whose callbacks cannot raise: the first error is kept for later."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-        self.seek = file.seek
-        self.tell = file.tell
-        self.read = file.read
-
-    def write(self, data: bytes) -> int:
-        """Write `data` and return how many bytes were taken: none after an error."""
-        if self.error is None:
-            try:
-                written = self._file.write(data)
-                self._file.flush()
-                return written
-            except OSError as error:
-                self.error = error
-        return 0

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.audio.io import AudioSource, read_blocks, resample_blocks
@@ -83,22 +82,6 @@ def recordings(
             )
         for index, item in enumerate(audio):
             yield from recordings(item, sample_rate, f"{name}[{index}]")
-
-
-def waveforms(audio: Audio, sample_rate: int | None = None) -> list[Float[Tensor, " _S"]]:
-    """Return every recording in `audio` as a float32 mono waveform at 16 kHz on the CPU.
-
-    Args:
-        audio: see the head of this file.
-        sample_rate: Hz of arrays (default 16 000); files state their own.
-    Raises:
-        AudioError: see `recordings`.
-    """
-    found = []
-    for recording in recordings(audio, sample_rate):
-        wav = np.concatenate([np.zeros(0, np.float32), *recording.blocks])
-        found.append(torch.from_numpy(wav.astype(np.float32, copy=False)))
-    return found
 
 
 def is_file(audio: object) -> bool:

@@ -11,7 +11,7 @@ NUM_HARMONICS = 12
 LOWEST_HZ, HIGHEST_HZ = 100.0, 300.0
 
 
-def synthesise(num_samples: int, seed: int = 0) -> Float[np.ndarray, " S"]:
+def synthesize(num_samples: int, seed: int = 0) -> Float[np.ndarray, " S"]:
     """Return harmonics of a gliding pitch over soft noise, float32, of at most full scale.
 
     Args:

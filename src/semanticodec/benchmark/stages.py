@@ -13,7 +13,7 @@ import torch
 
 from semanticodec.benchmark.clock import ModuleClock, Timing, timed
 from semanticodec.benchmark.modules import DECODE, ENCODE, REST, SAMPLER, watched_methods
-from semanticodec.benchmark.sound import synthesise
+from semanticodec.benchmark.sound import synthesize
 from semanticodec.codec import SemantiCodec
 from semanticodec.codes import Codes
 from semanticodec.errors import ConfigError
@@ -100,7 +100,7 @@ def stage_work(name: str, codec: SemantiCodec, runs: Runs) -> Callable[[], Any]:
     """Return the work of `encode` or `decode`, ready to be called any number of times."""
     num_samples = round(runs.seconds * SAMPLE_RATE)
     if name == ENCODE:
-        wav = synthesise(num_samples)
+        wav = synthesize(num_samples)
         return lambda: codec.encode(wav)
     # Random codes: the time does not depend on which, and no encoder is needed.
     shape = (1, codec.format.num_positions(num_samples))

@@ -44,12 +44,12 @@ class CurrentFingerprint:
     """
 
     def __init__(self) -> None:
-        self._views: tuple[list[int], list[Tensor]] = [], []
+        self._views: tuple[list[int], list[Tensor] | None] = [], None
         self._known: tuple[bytes, bytes] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the views: a copy has weights of its own."""
-        return {"_views": ([], []), "_known": self._known}
+        return {"_views": ([], None), "_known": self._known}
 
     def of(self, encoder: nn.Module) -> bytes:
         """Return the fingerprint of the encoder's weights."""
@@ -65,21 +65,22 @@ class CurrentFingerprint:
         self._known = self._values(encoder), name
 
     def _values(self, encoder: nn.Module) -> bytes:
-        tensors = list(_tensors(encoder))
+        tensors = list(tensors_of(encoder))
         pointers = [tensor.data_ptr() for tensor in tensors]
-        views = self._views
+        known, views = self._views
         # The views keep their memory alive, so an address stands for one tensor.
-        if views[0] != pointers or not all(tensor.is_contiguous() for tensor in tensors):
-            self._views = views = pointers, [_samples(tensor) for tensor in tensors]
-        with torch.inference_mode():
-            floats = [view if view.dtype == torch.float32 else view.float() for view in views[1]]
-            return torch.cat(floats).cpu().numpy().tobytes()
+        if views is None or known != pointers:
+            views = [_samples(tensor).float() for tensor in tensors]
+            addresses = {view.untyped_storage().data_ptr() for view in views}
+            is_copy = addresses != {tensor.untyped_storage().data_ptr() for tensor in tensors}
+            self._views = pointers, None if is_copy else views
+        return torch.cat(views).cpu().numpy().tobytes()
 
 
-def _tensors(module: nn.Module) -> Iterator[Tensor]:
+def tensors_of(module: nn.Module) -> Iterator[Tensor]:
     """Yield parameters and buffers; torch's own iterators take five times as long."""
     for members in (module._parameters, module._buffers):
         yield from (tensor for tensor in members.values() if tensor is not None)
     for child in module._modules.values():
         if child is not None:
-            yield from _tensors(child)
+            yield from tensors_of(child)

@@ -3,7 +3,7 @@
     semanticodec_tokenrate_{25,50,100}/{encoder,decoder}.ckpt
     codebook_idx/combine_{128,256,512}_audioset_dominate/codebook_{half the vocabulary}_0.npy
 
-Official weights are never shipped with this package: they come under their authors' licences.
+Official weights are never shipped with this package: they come under their authors' licenses.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,30 @@ from semanticodec.token_format import TOKEN_RATES, TokenGrid
 
 REPOSITORY = "haoheliu/SemantiCodec"
 SEMANTIC_VOCAB_SIZES = (4096, 8192, 16384, 32768)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubAccess:
+    """How the Hub's files are reached; `HF_HUB_OFFLINE=1` is respected.
+
+    Attributes:
+        revision: branch, tag or commit; a commit pins the weights.
+        cache_dir: folder of the Hub's files (default: the Hub client's own).
+        local_files_only: take the files from that folder alone.
+        token: access token of the Hub, or whether to use the one that is stored.
+    """
+
+    revision: str | None = None
+    cache_dir: str | os.PathLike[str] | None = None
+    local_files_only: bool = False
+    token: str | bool | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return what the client's functions take; a token only where one is given."""
+        return {key: value for key, value in vars(self).items() if (key, value) != ("token", None)}
+
+
+ANY_ACCESS = HubAccess()
 
 
 class OfficialFiles(NamedTuple):
@@ -94,22 +119,14 @@ def find_official(
 
 
 def download_official(
-    token_rate: int,
-    semantic_vocab_size: int,
-    revision: str | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-    local_files_only: bool = False,
-    token: str | bool | None = None,
+    token_rate: int, semantic_vocab_size: int, access: HubAccess = ANY_ACCESS
 ) -> OfficialFiles:
     """Return the three files from the Hub's cache, fetching what is not there yet.
 
     Args:
         token_rate: 25, 50 or 100.
         semantic_vocab_size: 4096, 8192, 16384 or 32768.
-        revision: branch, tag or commit of the Hub repository; a commit pins the weights.
-        cache_dir: cache folder; default the Hub's own. `HF_HUB_OFFLINE=1` is respected.
-        local_files_only: never reach for the network.
-        token: access token of the Hub, or whether to use the one that is stored.
+        access: how the Hub is reached.
     Raises:
         ConfigError: no such official setting.
         CheckpointError: the Hub cannot be reached and the cache lacks a file, or the
@@ -122,65 +139,38 @@ def download_official(
         "decoder": f"{folder}/decoder.ckpt",
         "codebook": codebook_name(token_rate, semantic_vocab_size),
     }
-    access = _access(revision, cache_dir, local_files_only, token)
     return OfficialFiles(**{part: _download(name, access) for part, name in names.items()})
 
 
-def download_model(
-    repository: str,
-    revision: str | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-    local_files_only: bool = False,
-    token: str | bool | None = None,
-) -> Path:
+def download_model(repository: str, access: HubAccess = ANY_ACCESS) -> Path:
     """Return the folder of a model of this package on the Hub: config.json and *.safetensors.
 
     Args:
         repository: Hub id, `owner/name`.
-        revision: branch, tag or commit.
-        cache_dir: cache folder; default the Hub's own.
-        local_files_only: never reach for the network.
-        token: access token of the Hub, or whether to use the one that is stored.
+        access: how the Hub is reached.
     Raises:
         CheckpointError: no such repository or revision, or not in the cache and offline.
     """
     from huggingface_hub import snapshot_download
 
-    access = _access(revision, cache_dir, local_files_only, token)
-    with _hub_errors(repository, repository, revision):
+    with _hub_errors(repository, repository, access):
         folder = snapshot_download(
-            repository, allow_patterns=["config.json", "*.safetensors"], **access
+            repository, allow_patterns=["config.json", "*.safetensors"], **access.options()
         )
     return Path(folder)
 
 
-def _access(
-    revision: str | None,
-    cache_dir: str | os.PathLike[str] | None,
-    local_files_only: bool,
-    token: str | bool | None,
-) -> dict[str, Any]:
-    """Return what both of the Hub's functions take; a token only where one is given."""
-    given = {} if token is None else {"token": token}
-    return {
-        "revision": revision,
-        "cache_dir": cache_dir,
-        "local_files_only": local_files_only,
-        **given,
-    }
-
-
-def _download(name: str, access: dict[str, Any]) -> Path:
+def _download(name: str, access: HubAccess) -> Path:
     # Imported here: the package and its built-in model work without touching the Hub's client.
     from huggingface_hub import hf_hub_download
 
-    with _hub_errors(name, REPOSITORY, access["revision"]):
-        path = hf_hub_download(REPOSITORY, name, **access)
+    with _hub_errors(name, REPOSITORY, access):
+        path = hf_hub_download(REPOSITORY, name, **access.options())
     return Path(path)
 
 
 @contextmanager
-def _hub_errors(name: str, repository: str, revision: str | None) -> Iterator[None]:
+def _hub_errors(name: str, repository: str, access: HubAccess) -> Iterator[None]:
     """Turn what the Hub's client raises into one sentence that says what to do."""
     from huggingface_hub.utils import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
@@ -194,7 +184,7 @@ def _hub_errors(name: str, repository: str, revision: str | None) -> Iterator[No
     except (EntryNotFoundError, HfHubHTTPError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"the Hub repository {repository} (revision {revision or 'main'}) did not give "
+            f"the Hub repository {repository} (revision {access.revision or 'main'}) did not give "
             f"{name}: {reason}; check the names and your access, or give files by path"
         ) from error
     except Exception as error:  # connections, disks and the client's own kinds

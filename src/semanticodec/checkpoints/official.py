@@ -300,8 +300,8 @@ def _listed(names: list[Any]) -> str:
     return ", ".join(str(name) for name in names[:MAX_NAMED])
 
 
-def _check_kind(state: dict[str, Tensor], box: str, token_rate: int, source: str) -> None:
-    """Refuse the other box's file and another rate's with a sentence of their own."""
+def _check_kind(state: dict[str, Tensor], module: str, token_rate: int, source: str) -> None:
+    """Refuse the other module's file and another rate's with a sentence of their own."""
     official_config(token_rate, 1)
     widths = {
         "encoder": (ENCODER_WIDTH_KEY, 0, 0, AUDIOMAE_WIDTH),
@@ -310,9 +310,9 @@ def _check_kind(state: dict[str, Tensor], box: str, token_rate: int, source: str
     for other, (key, axis, rest, unit) in widths.items():
         if key not in state or state[key].ndim != 2:
             continue
-        if other != box:
+        if other != module:
             raise CheckpointError(
-                f"{source} is a {other} checkpoint, given as the {box}; exchange the two paths"
+                f"{source} is a {other} checkpoint, given as the {module}; exchange the two paths"
             )
         stack_factor = (state[key].shape[axis] - rest) / unit
         if stack_factor in (1, 2, 4) and stack_factor != TokenGrid(token_rate).stack_factor:

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from semanticodec.checkpoints.codebook_grid import SCALE_SUFFIX, from_int8, to_int8
+from semanticodec.checkpoints.hub import ANY_ACCESS, HubAccess, download_model
 from semanticodec.checkpoints.index import (
     CONFIG_NAME,
     DEFAULT_MODEL,
@@ -45,21 +46,13 @@ FULL_PRECISION = (
 
 
 def model_folder(
-    source: str | os.PathLike[str] | None = None,
-    revision: str | None = None,
-    *,
-    cache_dir: str | os.PathLike[str] | None = None,
-    local_files_only: bool = False,
-    token: str | bool | None = None,
+    source: str | os.PathLike[str] | None = None, access: HubAccess = ANY_ACCESS
 ) -> Path:
     """Return the folder that holds a model.
 
     Args:
         source: None for the built-in model, a folder, or a Hub id `owner/name`.
-        revision: branch, tag or commit of a Hub model.
-        cache_dir: folder of the Hub's files (default: the Hub client's own).
-        local_files_only: take a Hub model from that folder alone.
-        token: access token of the Hub, or whether to use the one that is stored.
+        access: how the Hub is reached.
     Raises:
         CheckpointError: no such folder, and no Hub model that can be reached.
     """
@@ -72,15 +65,7 @@ def model_folder(
         raise CheckpointError(
             f"{source} is no model folder; give a folder with {CONFIG_NAME}, or a Hub id owner/name"
         )
-    from semanticodec.checkpoints.hub import download_model
-
-    return download_model(
-        str(source),
-        revision=revision,
-        cache_dir=cache_dir,
-        local_files_only=local_files_only,
-        token=token,
-    )
+    return download_model(str(source), access)
 
 
 def _is_hub_id(source: str) -> bool:
@@ -176,12 +161,7 @@ def write_model(
         dtype: precision of the stored weights (None keeps theirs). With one of 16 bits, semantic
             codebooks that lie on the grid of `codebook_grid` take 8, without a change of value.
     """
-    target = Path(folder)
-    write_weights(target / WEIGHTS_NAME, state, dtype)
-    rate = str(config.token_rate)
-    setting = {"config": config_to_dict(config), "weights": [WEIGHTS_NAME]}
-    write_index(target, {"default_token_rate": config.token_rate, "token_rates": {rate: setting}})
-    return target
+    return write_models(folder, [(config, {Path(WEIGHTS_NAME).stem: state})], dtype=dtype)
 
 
 def write_models(
@@ -207,7 +187,8 @@ def write_models(
             written.add(name)
         weights = [f"{name}.safetensors" for name in files]
         rates[str(config.token_rate)] = {"config": config_to_dict(config), "weights": weights}
-    write_index(target, {"default_token_rate": int(next(iter(rates))), "token_rates": rates})
+    index = {"default_token_rate": int(next(iter(rates))), "token_rates": rates}
+    write_json(target / CONFIG_NAME, {"format": FORMAT, **index})
     return target
 
 
@@ -240,8 +221,3 @@ def _stored_tensor(key: str, tensor: Tensor, dtype: torch.dtype | None) -> Tenso
     is_fragile = is_scale or key.startswith(FULL_PRECISION)
     is_reduced = tensor.is_floating_point() and not is_fragile
     return tensor.detach().to("cpu", dtype if is_reduced else None).contiguous()
-
-
-def write_index(folder: Path, index: dict[str, Any]) -> None:
-    """Write a model folder's `config.json` atomically."""
-    write_json(folder / CONFIG_NAME, {"format": FORMAT, **index})

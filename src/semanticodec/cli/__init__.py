@@ -1,7 +1,7 @@
 """The command line: `semanticodec COMMAND`; `COMMANDS` lists them.
 
-One file per command; each has `add_parser(subparsers)` and `run(args) -> exit status`. Nothing here
-imports torch at the top: help and `info` answer at once.
+One file per command; each has HELP, DESCRIPTION, `add_arguments(parser)` and `run(args) -> exit
+status`. Nothing here imports torch at the top: help and `info` answer at once.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from semanticodec.cli import (
     roundtrip,
     train,
 )
-from semanticodec.cli.options import Parser
+from semanticodec.cli.options import Parser, add_commands
 from semanticodec.cli.report import DONE, USER_ERROR, print_error
 from semanticodec.cli.signals import Terminated, termination_raises
-from semanticodec.cli.streams import drop_unwritten, prepare_streams, print_to_stderr
+from semanticodec.cli.standard_streams import drop_unwritten, prepare_streams, print_to_stderr
 from semanticodec.errors import SemantiCodecError
 
 INTERRUPTED = 130
@@ -52,8 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in COMMANDS.values():
-        command.add_parser(subparsers)
+    add_commands(subparsers, COMMANDS)
     return parser
 
 

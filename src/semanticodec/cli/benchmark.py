@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.options import (
     add_decode_options,
@@ -19,9 +18,7 @@ from semanticodec.cli.report import DONE
 from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "measure how fast a model is on this machine"
 DESCRIPTION = """\
 Measure how fast a model is on this machine: seconds, real-time factor and memory of encoding and
 decoding, and how their time is shared among the modules.
@@ -36,33 +33,28 @@ BUILT_IN = "built-in model"
 MOVED = ("--official", "--boxes", "-o", "--output")
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "benchmark",
-        help="how fast a model is on this machine",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     group = parser.add_argument_group("what to measure")
     group.add_argument(
         "--runs",
         type=positive_int,
         default=5,
         metavar="N",
-        help="number of runs that count, after one that does not (default: %(default)s)",
+        help="number of measured runs, after one that warms up (default: %(default)s)",
     )
     group.add_argument(
         "--seconds",
         type=float,
         default=10.24,
         metavar="S",
-        help="length of the sound to encode and decode (default: %(default)s, one window)",
+        help="length of the sound to encode and decode, in seconds (default: %(default)s, one "
+        "window)",
     )
     parser.add_argument(*MOVED, dest="moved", nargs="*", help=argparse.SUPPRESS)
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    output.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+    output.add_argument("-q", "--quiet", action="store_true", help="report errors only")
     add_decode_options(parser)
     add_model_options(parser)
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.checkpoints.index import CONFIG_NAME
+from semanticodec.cli.outputs import free_folder
 from semanticodec.errors import ConfigError
-from semanticodec.files import check_writable
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "convert official checkpoints to a model folder"
 DESCRIPTION = """\
 Convert the official SemantiCodec checkpoints to a model folder, for --model and from_pretrained.
 
@@ -28,16 +24,10 @@ licenses bind whoever uses them.
 RATES = (25, 50, 100)
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "convert",
-        help="convert official checkpoints to a model folder",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FOLDER", help="model folder to write"
+        "-o", "--output", required=True, metavar="FOLDER", help="output folder of the model"
     )
     parser.add_argument(
         "--token-rate",
@@ -53,10 +43,12 @@ def add_parser(subparsers: Subparsers) -> None:
         help="number of entries of the semantic codebook on the Hub: 4096, 8192, 16384 (default) "
         "or 32768",
     )
-    parser.add_argument("--revision", help="branch, tag or commit on the Hub")
+    parser.add_argument("--revision", metavar="NAME", help="branch, tag or commit on the Hub")
     parser.add_argument("--encoder", metavar="CKPT", help="path of encoder.ckpt")
     parser.add_argument("--decoder", metavar="CKPT", help="path of decoder.ckpt")
-    parser.add_argument("--codebook", metavar="NPY", help="path of the semantic codebook")
+    parser.add_argument(
+        "--codebook", metavar="NPY", help="path of the semantic codebook, a .npy file"
+    )
     parser.add_argument(
         "--half", action="store_true", help="store weights as float16, at half the size"
     )
@@ -65,10 +57,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert one setting and return the exit status."""
-    folder = Path(args.output)
-    if (folder / CONFIG_NAME).exists() and not args.overwrite:
-        raise ConfigError(f"{folder} holds a model already; choose another name or --overwrite")
-    check_writable(folder / CONFIG_NAME)
+    folder = free_folder(args, CONFIG_NAME, "a model")
     has_files = any((args.encoder, args.decoder, args.codebook))
     if has_files and args.semantic_vocab_size is not None:
         raise ConfigError(

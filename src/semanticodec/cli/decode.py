@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from semanticodec import Codes, SemantiCodec
-    from semanticodec.cli.options import Subparsers
 
+HELP = "decode .smtc files to sound files"
 DESCRIPTION = """\
 Decode .smtc files to 16-bit wav or flac at 16 kHz. The model is the one that encoded them; token
 rate and vocabulary stand in the file.
@@ -47,14 +47,8 @@ rate and vocabulary stand in the file.
 """
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "decode",
-        help="decode .smtc files to sound files",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     add_inputs(parser, ".smtc file")
     add_output_options(parser, "output file, folder or - for stdout (default: INPUT.wav)")
     add_format_option(parser)

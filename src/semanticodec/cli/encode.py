@@ -20,8 +20,8 @@ from semanticodec.cli.report import Result, is_skipped, run_each, sizes
 
 if TYPE_CHECKING:
     from semanticodec import SemantiCodec
-    from semanticodec.cli.options import Subparsers
 
+HELP = "encode sound files to .smtc files"
 DESCRIPTION = """\
 Encode sound files (wav, flac, ogg, opus, mp3; any rate, any channels) to .smtc files.
 
@@ -32,14 +32,8 @@ Encode sound files (wav, flac, ogg, opus, mp3; any rate, any channels) to .smtc 
 """
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "encode",
-        help="encode sound files to .smtc files",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     add_inputs(parser, "sound file")
     add_output_options(parser, "output file, folder or - for stdout (default: INPUT.smtc)")
     add_model_options(parser)

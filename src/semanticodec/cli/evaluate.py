@@ -1,17 +1,16 @@
-"""`semanticodec evaluate ...`: quality of decoded audio, and what features know of sounds."""
+"""`semanticodec evaluate ...`: quality of decoded audio, and what features tell about sounds."""
 
 from __future__ import annotations
 
 import argparse
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from semanticodec.cli import evaluate_features, evaluate_reconstruction, evaluate_semantics
+from semanticodec.cli.options import add_commands
 from semanticodec.errors import ConfigError, MissingDependencyError
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "measure codecs as the paper does: quality, semantics and features"
+DESCRIPTION = "Measure codecs as the paper does: quality, semantics and features."
 EVALUATIONS: dict[str, ModuleType] = {
     "reconstruction": evaluate_reconstruction,
     "semantics": evaluate_semantics,
@@ -21,16 +20,10 @@ EVALUATIONS: dict[str, ModuleType] = {
 MOVED = ("ablations", "figures", "results")
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command and what can be evaluated."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="measure codecs as the paper does: quality and semantics",
-        description="Measure codecs as the paper does: quality and semantics.",
-    )
     evaluations = parser.add_subparsers(dest="evaluation", metavar="WHAT", required=True)
-    for module in EVALUATIONS.values():
-        module.add_parser(evaluations)
+    add_commands(evaluations, EVALUATIONS)
     for name in MOVED:
         # No prefix: everything that follows is taken as it is.
         moved = evaluations.add_parser(name, add_help=False, prefix_chars="\0")

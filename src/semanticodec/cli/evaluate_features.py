@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.evaluate_options import add_report_options
-from semanticodec.cli.options import positive_int
+from semanticodec.cli.options import positive_int, renamed
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "measure how much of a patch's energies and their detail features and codes keep"
 DESCRIPTION = """\
 Fit linear maps from what the encoder makes of a patch to the patch, and report how much they find
 again on other recordings: of all log energies, and of their detail (bins minus their smoothing
@@ -26,38 +23,51 @@ to the codes, so that one table shows where detail is lost. A minute on one thre
 """
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "features",
-        help="how much of the energies and of their detail features and codes keep",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--model", metavar="FOLDER", help="a codec (default: the built-in model)")
     source.add_argument(
-        "--audiomae", type=Path, metavar="EXPORT", help="an exported AudioMAE, without codes"
+        "--model", metavar="FOLDER|HUB_ID", help="model to measure (default: the built-in model)"
     )
-    parser.add_argument("--rate", type=positive_int, metavar="N", help="tokens/s of the model")
-    parser.add_argument("--fit", required=True, metavar="DIR", help="recordings to fit maps on")
-    parser.add_argument("--test", required=True, metavar="DIR", help="recordings to test them on")
+    source.add_argument(
+        "--audiomae",
+        type=Path,
+        metavar="EXPORT",
+        help="export folder of an AudioMAE, which has no codes",
+    )
+    rate = parser.add_argument(
+        "--token-rate",
+        type=positive_int,
+        metavar="N",
+        help="tokens per second: 25, 50 or 100 (default: the model's default)",
+    )
+    renamed(parser, rate, "--rate")
+    parser.add_argument(
+        "--fit", required=True, metavar="FOLDER", help="folder of recordings to fit the maps on"
+    )
+    parser.add_argument(
+        "--test", required=True, metavar="FOLDER", help="folder of recordings to test the maps on"
+    )
     parser.add_argument(
         "--fit-limit",
         type=positive_int,
         default=120,
         metavar="N",
-        help="fit on N clips per domain (120)",
+        help="number of clips per domain to fit the maps on (default: %(default)s)",
     )
     parser.add_argument(
-        "--limit", type=positive_int, metavar="N", help="test on the first N clips per domain"
+        "--limit", type=positive_int, metavar="N", help="use only the first N clips of each domain"
     )
     parser.add_argument(
         "--loud-only", action="store_true", help="leave out patches softer than their clip's mean"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the results as JSON")
-    parser.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads")
-    add_report_options(parser.add_argument_group("report"))
+    output = parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="file for the results, as JSON"
+    )
+    renamed(parser, output, "--out")
+    group = parser.add_argument_group("running")
+    group.add_argument("--threads", type=positive_int, metavar="N", help="number of CPU threads")
+    add_report_options(group)
     parser.set_defaults(run=run)
 
 
@@ -78,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     if args.audiomae is None:
-        representations = Representations.of_model(args.model, args.rate)
+        representations = Representations.of_model(args.model, args.token_rate)
     else:
         representations = Representations.of_audiomae(args.audiomae)
     results = evaluate_features(
@@ -88,8 +98,8 @@ def run(args: argparse.Namespace) -> int:
         settings=FeatureSettings(loud_only=args.loud_only),
         show_progress=is_watched(args.quiet),
     )
-    if args.out is not None:
-        write_json(args.out, results)
+    if args.output is not None:
+        write_json(args.output, results)
     if args.json:
         print(json.dumps(results))
     elif not args.quiet:

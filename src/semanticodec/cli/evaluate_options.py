@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +42,7 @@ def add_metric_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--metrics",
         metavar="NAME,...",
-        help="metrics to compute (default: all whose packages and models are there; "
+        help="names of the metrics to compute (default: all whose packages and models are there; "
         "--list-metrics names them)",
     )
     group.add_argument(
@@ -65,24 +63,19 @@ def add_metric_options(group: argparse._ArgumentGroup) -> None:
 def add_device(group: argparse._ArgumentGroup) -> None:
     """Add --device."""
     group.add_argument(
-        "--device", default="auto", help="device where models compute (default: %(default)s)"
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1, mps, or auto for the fastest one present (default: %(default)s)",
     )
 
 
 def add_report_options(group: argparse._ArgumentGroup) -> None:
     """Add --json and --quiet."""
-    group.add_argument("--json", action="store_true", help="print the content of results.json")
-    group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
-
-
-def current_specs(specs: Iterable[str], current_form: Callable[[str], str]) -> list[str]:
-    """Return specifications as they are written now; a line on stderr names each that was old."""
-    found = []
-    for spec in specs:
-        found.append(current_form(spec))
-        if found[-1] != spec:
-            print(f"semanticodec: {spec} is now written {found[-1]}", file=sys.stderr)
-    return found
+    group.add_argument(
+        "--json", action="store_true", help="print the results as JSON instead of tables"
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="report errors only")
 
 
 def measuring_settings(args: argparse.Namespace) -> Settings:

@@ -7,7 +7,6 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.evaluate_options import (
     SOME_FAILED,
@@ -15,17 +14,15 @@ from semanticodec.cli.evaluate_options import (
     add_metric_options,
     add_output,
     add_report_options,
-    current_specs,
     measuring_settings,
 )
+from semanticodec.cli.old_specs import current_form, current_specs
 from semanticodec.cli.options import positive_int
 from semanticodec.cli.report import DONE
 from semanticodec.errors import ConfigError
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
 MOVED_SUITE = "paper"
+HELP = "measure the quality of decoded audio (Table II)"
 DESCRIPTION = """\
 Reconstruct every clip of a suite with every system and measure what is left of it: MEL, STFT,
 ViSQOL, STOI, word errors and bits per second, per clip, per domain and on average, with bootstrap
@@ -56,14 +53,8 @@ systems were measured; 1 some failed (the report names them; the same command tr
 """
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the evaluation's arguments."""
-    parser = subparsers.add_parser(
-        "reconstruction",
-        help="quality of decoded audio (Table II)",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     parser.add_argument(
         "--suite", required=True, metavar="FOLDER", help="folder of recordings to reconstruct"
     )
@@ -109,10 +100,12 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--save-audio",
         type=Path,
         metavar="FOLDER",
-        help="directory for what systems made, as FOLDER/SYSTEM/CLIP.flac",
+        help="folder for the decoded audio, as FOLDER/SYSTEM/CLIP.flac",
     )
     group.add_argument(
-        "--overwrite", action="store_true", help="forget what the output directory holds"
+        "--overwrite",
+        action="store_true",
+        help="discard the results that the output directory holds",
     )
     add_report_options(group)
 
@@ -122,7 +115,6 @@ def run(args: argparse.Namespace) -> int:
     from semanticodec.evaluation import report
     from semanticodec.evaluation.reconstruction import evaluate, num_failures
     from semanticodec.evaluation.suites import open_suite
-    from semanticodec.evaluation.systems.specs import current_form
 
     settings = replace(
         measuring_settings(args),

@@ -6,23 +6,20 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.evaluate_options import (
     SOME_FAILED,
     add_device,
     add_output,
     add_report_options,
-    current_specs,
 )
+from semanticodec.cli.old_specs import current_form_of_features, current_specs
 from semanticodec.cli.options import checked_device, positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.errors import ConfigError
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "measure the accuracy of a small classifier on features (Table III)"
 DESCRIPTION = """\
 Train a small classifier on features averaged over time, by the protocol of the HEAR benchmark,
 and report its accuracy on every task. An interrupted run resumes with the same command.
@@ -42,21 +39,15 @@ columns path, label, and fold or split.
 """
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "semantics",
-        help="accuracy of a small classifier on the features (Table III)",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     parser.add_argument(
         "--tasks",
         nargs="+",
         type=Path,
         required=True,
         metavar="FOLDER",
-        help="task folders, or folders of such",
+        help="folders of tasks, or folders that hold several",
     )
     parser.add_argument(
         "--features",
@@ -74,7 +65,13 @@ def add_parser(subparsers: Subparsers) -> None:
         help="folds to test on, or TASK=all (default: all, but of ESC-50 only folds 4 and 5, "
         "because the built-in model was trained on sounds of the other folds)",
     )
-    parser.add_argument("--seeds", type=positive_int, default=3, help="number of networks per fold")
+    parser.add_argument(
+        "--seeds",
+        type=positive_int,
+        default=3,
+        metavar="N",
+        help="number of networks per fold (default: %(default)s)",
+    )
     parser.add_argument(
         "--limit",
         type=positive_int,
@@ -103,7 +100,6 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
-    from semanticodec.evaluation.semantics.embeddings import current_form_of_features
     from semanticodec.evaluation.semantics.probe import ProbeSettings
     from semanticodec.evaluation.semantics.report import score_table, troubles
     from semanticodec.evaluation.semantics.run import (

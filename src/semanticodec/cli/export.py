@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.options import add_model_options, load_codec
+from semanticodec.cli.outputs import free_folder
 from semanticodec.cli.report import DONE
 from semanticodec.device import AUTO
-from semanticodec.errors import CheckpointError, ConfigError
-from semanticodec.files import check_writable
+from semanticodec.errors import CheckpointError
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "export the decoder to ONNX files"
 DESCRIPTION = """\
 Write the decoder as ONNX files: a diffusion step (unet.onnx), the VAE decoder (vae.onnx) and the
 vocoder (vocoder.onnx), with export.json, which lists their inputs. Float32; batches of any number
@@ -30,16 +26,10 @@ INDEX_NAME = "export.json"
 LARGEST_ERROR = 1e-4  # relative; rounding alone stays below 1e-5
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "export",
-        help="export the decoder to ONNX files",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FOLDER", help="folder of the ONNX files"
+        "-o", "--output", required=True, metavar="FOLDER", help="output folder of the ONNX files"
     )
     parser.add_argument(
         "--check",
@@ -52,10 +42,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export one model and return the exit status."""
-    folder = Path(args.output)
-    if (folder / INDEX_NAME).exists() and not args.overwrite:
-        raise ConfigError(f"{folder} holds an export already; choose another name or --overwrite")
-    check_writable(folder / INDEX_NAME)
+    folder = free_folder(args, INDEX_NAME, "an export")
     if args.device == AUTO:
         args.device = "cpu"  # where ONNX files are made
     started = time.perf_counter()

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from semanticodec.checkpoints.index import (
     CONFIG_NAME,
@@ -30,9 +30,7 @@ from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets, quali
 from semanticodec.errors import CheckpointError, ContainerError, SemantiCodecError
 from semanticodec.token_format import vocab_size_of
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "show the metadata of .smtc files or models"
 DESCRIPTION = """\
 Show the metadata of .smtc files, of which every block is checked as `decode` checks it, or of
 model folders.
@@ -45,14 +43,8 @@ model folders.
 Facts = dict[str, Any]
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "info",
-        help="show the metadata of .smtc files or models",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     parser.add_argument(
         "inputs",
         nargs="*",
@@ -63,7 +55,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object per input, with its status: done or failed",
+        help="report one JSON object per input, with its status: done or failed",
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from semanticodec.cli.streams import print_to_stderr
+from semanticodec.cli.standard_streams import print_to_stderr
 from semanticodec.errors import ConfigError
 from semanticodec.listing import AUDIO_SUFFIXES, has_suffix, walk
 from semanticodec.reading import seekable

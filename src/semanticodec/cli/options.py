@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from semanticodec.cli.streams import print_to_stderr
+from semanticodec.cli.standard_streams import print_to_stderr
 from semanticodec.decoder.sampling import QUALITIES, SAMPLERS, SamplingConfig
 from semanticodec.device import AUTO, DTYPES, checked_device
 from semanticodec.errors import ConfigError
@@ -26,6 +27,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
         self.exit(2, f"semanticodec: error: {message}; see `{self.prog} --help`\n")
+
+
+def add_commands(subparsers: Subparsers, commands: Mapping[str, ModuleType]) -> None:
+    """Add a parser for each command by its name; descriptions keep their lines."""
+    for name, command in commands.items():
+        parser = subparsers.add_parser(
+            name,
+            help=command.HELP,
+            description=command.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(parser)
 
 
 def positive_int(text: str) -> int:
@@ -134,7 +147,10 @@ def add_model_options(parser: argparse.ArgumentParser, choose_rate: bool = True)
         )
     add_device_option(group)
     group.add_argument(
-        "--dtype", choices=DTYPES, default="float32", help="precision (default: %(default)s)"
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        help="precision of the model (default: %(default)s)",
     )
     group.add_argument(
         "--threads",

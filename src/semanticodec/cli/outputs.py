@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
@@ -132,6 +133,24 @@ def check_free(target: Path | None, overwrite: bool) -> None:
         )
     if target is not None:
         check_writable(target)
+
+
+def free_folder(args: argparse.Namespace, index_name: str, content: str) -> Path:
+    """Return the output folder of a command that fills one, if it may be written to.
+
+    Args:
+        args: with `output` and `overwrite`.
+        index_name: file that tells whether something is there already.
+        content: what the folder would hold then, such as "a model".
+    Raises:
+        ConfigError: the folder is taken, and `overwrite` is false.
+        OutputError: nothing can be written there.
+    """
+    folder = Path(args.output)
+    if (folder / index_name).exists() and not args.overwrite:
+        raise ConfigError(f"{folder} holds {content} already; choose another name or --overwrite")
+    check_writable(folder / index_name)
+    return folder
 
 
 @contextmanager

@@ -130,7 +130,8 @@ def draw_roundtrip(
     panels[0].set_xlim(0, seconds)
     panels[3].set_xlabel("Time (s)")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a box stands for it
+        # An empty rectangle stands for the letter.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(path, format="png", dpi=110)
 
 

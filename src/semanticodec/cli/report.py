@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from semanticodec.cli.inputs import STDIO
 from semanticodec.cli.outputs import Task, check_free, is_taken
-from semanticodec.cli.streams import has_stdout, print_to_stderr
+from semanticodec.cli.standard_streams import has_stdout, print_to_stderr
 from semanticodec.errors import OutputExistsError, SemantiCodecError
 from semanticodec.files import output_error
 

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.decode import decoded_blocks
 from semanticodec.cli.inputs import AUDIO_SUFFIXES, expand
@@ -23,13 +22,11 @@ from semanticodec.cli.outputs import Task, check_free, check_no_input, is_taken,
 from semanticodec.cli.progress import is_watched, watched_source
 from semanticodec.cli.report import Result, run_each, sizes
 from semanticodec.cli.sound import FORMATS, add_format_option, sound_format, write_sound
-from semanticodec.cli.streams import print_to_stderr
+from semanticodec.cli.standard_streams import print_to_stderr
 from semanticodec.errors import ConfigError
 from semanticodec.files import is_stream
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
-
+HELP = "encode and decode sound files, to hear and see what the codec keeps"
 DESCRIPTION = """\
 Encode and decode sound files, to hear what the codec keeps of them, and to see it with --plot.
 
@@ -40,14 +37,8 @@ Encode and decode sound files, to hear what the codec keeps of them, and to see 
 PICTURE_SUFFIX = ".png"
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        "roundtrip",
-        help="encode and decode sound files, to hear and see what the codec keeps",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     add_inputs(parser, "sound file")
     add_output_options(parser, "output file, folder or - for stdout (default: INPUT.roundtrip.wav)")
     add_format_option(parser)
@@ -58,7 +49,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "beside each output file with the suffix .png",
     )
     parser.add_argument(
-        "--plot-output", metavar="PNG", help="name of the picture, for a single input"
+        "--plot-output", metavar="PNG", help="path of the picture, for a single input"
     )
     add_decode_options(parser)
     add_model_options(parser)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from semanticodec.cli.inputs import Input
-from semanticodec.cli.streams import print_to_stderr
+from semanticodec.cli.standard_streams import print_to_stderr
 
 ROUNDS = 3  # folders, then whole names, then the whole names of others that these have met
 

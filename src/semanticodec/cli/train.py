@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from semanticodec.cli.options import named_folders, renamed
 from semanticodec.errors import ConfigError
 from semanticodec.recipes import STAGES, recipes_of
 
-if TYPE_CHECKING:
-    from semanticodec.cli.options import Subparsers
+HELP = "train one module of the codec"
+DESCRIPTION = """\
+Train one module of the codec. The same command with the same output folder resumes an interrupted
+run (except for codebook, which starts again). For several processes:
+
+  torchrun --nproc-per-node N --no-python semanticodec train ...
+"""
 
 
-def add_parser(subparsers: Subparsers) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the `train` command."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train one module of the codec",
-        description="Train one module of the codec. The same command with the same output folder "
-        "resumes an interrupted run (except for codebook, which starts again). "
-        "For several processes: torchrun --nproc-per-node N --no-python semanticodec train ...",
-    )
     parser.add_argument("stage", choices=STAGES, help="name of the module to train")
     parser.add_argument(
         "--data",
@@ -41,7 +38,12 @@ def add_parser(subparsers: Subparsers) -> None:
         help="folder of the run: checkpoints, curves and, at the end, RUN/export",
     )
     renamed(parser, output, "--out")
-    parser.add_argument("--recipe", default="small", help="name of the recipe (default: small)")
+    parser.add_argument(
+        "--recipe",
+        default="small",
+        metavar="NAME",
+        help="name of the recipe (default: %(default)s)",
+    )
     module = parser.add_argument(
         "--module",
         action="append",
@@ -58,22 +60,58 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", type=Path, metavar="EXPORT", help="export folder of the initial weights"
     )
-    parser.add_argument("--steps", type=int, help="number of optimizer steps of the whole run")
-    parser.add_argument("--minutes", type=float, help="time limit of this call; a rerun resumes")
-    parser.add_argument("--batch-size", type=int, help="number of items per step and process")
-    parser.add_argument("--lr", type=float, help="learning rate after the warm-up")
-    parser.add_argument("--seed", type=int, help="random seed for weights, crops and noise")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="number of optimizer steps of the whole run (default: the recipe's)",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="time limit of this call in minutes; the same command resumes the run",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="number of items per step and process (default: the recipe's)",
+    )
+    parser.add_argument(
+        "--lr",
+        type=float,
+        metavar="RATE",
+        help="learning rate after the warm-up (default: the recipe's)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="random seed of weights, crops and noise (default: the recipe's)",
+    )
     parser.add_argument(
         "--device",
         default="auto",
+        metavar="DEVICE",
         help="cpu, cuda, cuda:1, or auto for a GPU where there is one (default: %(default)s)",
     )
-    parser.add_argument("--threads", type=int, help="number of CPU threads of the model")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="number of CPU threads of the model"
+    )
     jobs = parser.add_argument(
-        "--jobs", type=int, default=2, help="number of threads that load audio (default: 2)"
+        "--jobs",
+        type=int,
+        default=2,
+        metavar="N",
+        help="number of threads that load audio (default: %(default)s)",
     )
     renamed(parser, jobs, "--workers")
-    parser.add_argument("--half", action="store_true", help="export weights as float16")
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="store the exported weights as float16, at half the size",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="report errors only")
 
 

@@ -4,7 +4,6 @@ import io
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -142,12 +141,7 @@ class Reader:
     def __enter__(self) -> "Reader":
         return self
 
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def _check_size(self) -> None:

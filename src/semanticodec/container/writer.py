@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -139,13 +138,8 @@ class Writer:
     def __enter__(self) -> "Writer":
         return self
 
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if exception is None:
+    def __exit__(self, *exception: object) -> None:
+        if exception == (None, None, None):
             self.close()
         else:
             self.abort()

@@ -1,1 +1,1 @@
-"""The decoder's boxes (paper Sec. III-D): codes -> context -> latent diffusion -> mel -> wav."""
+"""The decoder's modules (paper Sec. III-D): codes -> context -> latent diffusion -> mel -> wav."""

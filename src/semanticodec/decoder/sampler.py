@@ -39,7 +39,7 @@ def release_timesteps(num_steps: int, num_timesteps: int = 1000) -> list[int]:
         num_timesteps: length of the schedule.
     Raises:
         ConfigError: a count for which the released system fails.
-    Source: upstream's uniform DDIM discretisation.
+    Source: upstream's uniform DDIM discretization.
     """
     _check_num_steps(num_steps, num_timesteps)
     timesteps = [index + 1 for index in range(0, num_timesteps, num_timesteps // num_steps)]
@@ -72,7 +72,7 @@ def even_timesteps(num_steps: int, num_timesteps: int = 1000) -> list[int]:
 
 
 def shifted_timesteps(num_steps: int, shift: float = 1.0, num_timesteps: int = 1000) -> list[int]:
-    """Return timesteps that start at pure noise and crowd towards it, noisiest first.
+    """Return timesteps that start at pure noise and crowd toward it, noisiest first.
 
     Args:
         num_steps: number of steps, 1 … num_timesteps.
@@ -89,7 +89,7 @@ def shifted_timesteps(num_steps: int, shift: float = 1.0, num_timesteps: int = 1
     rounded = (shift_time(time, shift) * num_timesteps).round().long().tolist()
     timesteps: list[int] = []
     for index, after_last in enumerate(rounded):
-        # A strong shift rounds neighbours to one timestep: give each its own, as the steps
+        # A strong shift rounds neighbors to one timestep: give each its own, as the steps
         # after it need theirs.
         highest = timesteps[-1] - 1 if timesteps else num_timesteps - 1
         timesteps.append(max(min(after_last - 1, highest), num_steps - 1 - index))

@@ -100,7 +100,7 @@ class SamplingConfig:
         1.0, "amount of noise added at each step, 0 (deterministic) to 1", metavar="E"
     )
     timestep_shift: float = _setting(
-        0.0, "spacing of the steps: 0 even, 1 and more denser towards pure noise", metavar="S"
+        0.0, "spacing of the steps: 0 even, 1 and more denser toward pure noise", metavar="S"
     )
     guidance_interval: tuple[float, float] = _setting(
         EVERYWHERE,

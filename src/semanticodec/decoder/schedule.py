@@ -21,7 +21,7 @@ from semanticodec.layers.full_precision import FullPrecision
 
 
 def shift_time(time: Float[Tensor, " N"], shift: float) -> Float[Tensor, " N"]:
-    """Move times towards pure noise: t' = s t / (1 + (s - 1) t).
+    """Move times toward pure noise: t' = s t / (1 + (s - 1) t).
 
     Args:
         time: 0 (clean) … 1 (pure noise).

@@ -196,12 +196,12 @@ class Encoder(nn.Module):
         Source: paper Eq. 1 to 3, 5.
         """
         if computes_items_alone(fbank):
-            _, semantic_codes, vectors = self._analyse(fbank, vocab_size)
+            _, semantic_codes, vectors = self._analyze(fbank, vocab_size)
             return semantic_codes, self.quantizer.encode(vectors)
         semantic_codes, acoustic_codes = [], []
         for items in fbank.split(ACCELERATOR_ITEMS):
             missing = ACCELERATOR_ITEMS - len(items)
-            _, codes, vectors = self._analyse(F.pad(items, (0, 0, 0, 0, 0, missing)), vocab_size)
+            _, codes, vectors = self._analyze(F.pad(items, (0, 0, 0, 0, 0, missing)), vocab_size)
             semantic_codes.append(codes[: len(items)])
             acoustic_codes.append(self.quantizer.encode(vectors)[: len(items)])
         return torch.cat(semantic_codes), torch.cat(acoustic_codes)
@@ -237,7 +237,7 @@ class Encoder(nn.Module):
         Raises:
             ConfigError: unknown vocabulary.
         """
-        features, _, vectors = self._analyse(fbank, vocab_size)
+        features, _, vectors = self._analyze(fbank, vocab_size)
         return vectors, features
 
     @torch.no_grad()
@@ -275,7 +275,7 @@ class Encoder(nn.Module):
         """
         if layers == "continuous":
             return self.features(fbank)
-        features, codes, vectors = self._analyse(fbank, vocab_size)
+        features, codes, vectors = self._analyze(fbank, vocab_size)
         if layers == "unquantized":
             return torch.cat([self.quantizer.bypass(vectors), features], dim=-1)
         acoustic, semantic = self.quantized(codes, self.quantizer.encode(vectors), vocab_size)
@@ -320,7 +320,7 @@ class Encoder(nn.Module):
             losses=acoustic.losses,
         )
 
-    def _analyse(
+    def _analyze(
         self, fbank: Float[Tensor, "B T M"], vocab_size: int
     ) -> tuple[Float[Tensor, "B L D"], Int[Tensor, "B L"], Float[Tensor, "B L D"]]:
         """Return the features of windows, their semantic codes, and the acoustic features."""

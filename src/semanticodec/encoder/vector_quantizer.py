@@ -299,7 +299,7 @@ class VectorQuantizer(Quantizer):
         counts: Float[Tensor, " K"],
         mask: Bool[Tensor, "B L"],
     ) -> bool:
-        """Move every code towards the mean of the vectors that chose it (the EMA step).
+        """Move every code toward the mean of the vectors that chose it (the EMA step).
 
         Vectors that are not finite are not followed, as the averages would never recover.
 
@@ -316,7 +316,7 @@ class VectorQuantizer(Quantizer):
         smoothing = self.config.smoothing
         smoothed = self.cluster_size + smoothing
         smoothed *= total / (total + len(self.cluster_size) * smoothing)
-        # Below this count the mean would be mostly smoothing and draw the code towards zero.
+        # Below this count the mean would be mostly smoothing and draw the code toward zero.
         is_alive = (self.cluster_size > smoothing).unsqueeze(1)
         means = self._constrain(self.embed_avg / smoothed.clamp_min(1e-12).unsqueeze(1))
         self.embed.copy_(torch.where(is_alive, means, self.embed))

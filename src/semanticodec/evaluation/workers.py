@@ -67,6 +67,10 @@ def _result(future: Future[Any]) -> Any:
         return future.result()
     except ProcessExpired as death:
         return WorkerCrash(reason=_describe_exit(death.exitcode))
+    except Exception as error:
+        # Work that cannot even be made, or a result that cannot be sent.
+        text = f"{type(error).__name__}: {error}"
+        return WorkerCrash(reason=f"the process that worked on it failed ({text})")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
-from semanticodec.recipes.tiny import tiny_run
+from semanticodec.recipes.loops import paper_run, tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.detail_loss import DetailLoss
 from semanticodec.training.optimizer import OptimizerConfig
@@ -48,8 +48,6 @@ def small() -> Recipe:
             steps=20_000,
             batch_size=32,
             optimizers={"default": OptimizerConfig(lr=1e-3, weight_decay=0.05, warmup_steps=500)},
-            ema_decay=0.999,
-            sample_every=1000,
             checkpoint_every=250,
         ),
     )
@@ -91,16 +89,12 @@ def paper() -> Recipe:
         stage=AudioMAEStage,
         stage_config=AudioMAEStage.Config(),
         crops=CropConfig(),
-        train=TrainConfig(
+        train=paper_run(
             steps=250_000,
             batch_size=64,
             optimizers={
                 "default": OptimizerConfig(lr=2e-4, weight_decay=0.05, warmup_steps=20_000)
             },
-            ema_decay=0.9999,
-            log_every=50,
-            sample_every=5000,
-            checkpoint_every=2000,
         ),
     )
 

@@ -10,7 +10,7 @@ from semanticodec.decoder.unet import TUNet
 from semanticodec.encoder.finite_scalar_quantizer import FiniteScalarQuantizer
 from semanticodec.encoder.quantizer import QuantizerConfig
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
-from semanticodec.recipes.tiny import tiny_run
+from semanticodec.recipes.loops import paper_run, tiny_run
 from semanticodec.token_format import TokenGrid
 from semanticodec.training.data import CropConfig
 from semanticodec.training.optimizer import OptimizerConfig
@@ -63,7 +63,6 @@ def small() -> Recipe:
             steps=20_000,
             batch_size=8,
             optimizers={"default": OptimizerConfig(lr=1e-3, warmup_steps=200)},
-            ema_decay=0.999,
             sample_every=500,
             checkpoint_every=250,
         ),
@@ -118,16 +117,12 @@ def _paper(stack_factor: int) -> Recipe:
         ),
         crops=CropConfig(),
         open_source=WindowSource.find,
-        train=TrainConfig(
+        train=paper_run(
             steps=500_000,
             batch_size=48,
             optimizers={
                 "default": OptimizerConfig(lr=1e-4, warmup_steps=5000, schedule="constant")
             },
-            ema_decay=0.9999,
-            log_every=50,
-            sample_every=5000,
-            checkpoint_every=2000,
         ),
     )
 

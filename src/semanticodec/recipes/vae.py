@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from semanticodec.decoder.vae import VAEConfig
-from semanticodec.recipes.tiny import tiny_run
+from semanticodec.recipes.loops import paper_run, tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.discriminators import PatchDiscriminator
 from semanticodec.training.optimizer import OptimizerConfig
@@ -33,7 +33,6 @@ def small() -> Recipe:
                     lr=2e-4, betas=(0.5, 0.9), warmup_steps=0, clip_norm=5.0
                 ),
             },
-            ema_decay=0.999,
             sample_every=500,
             checkpoint_every=250,
         ),
@@ -47,7 +46,7 @@ def paper() -> Recipe:
         stage=VAEStage,
         stage_config=VAEStage.Config(discriminator_start=50_000),
         crops=CropConfig(crop_samples=163_840),
-        train=TrainConfig(
+        train=paper_run(
             steps=500_000,
             batch_size=4,
             optimizers={
@@ -56,10 +55,6 @@ def paper() -> Recipe:
                     lr=1e-4, betas=(0.5, 0.9), schedule="constant", clip_norm=5.0
                 ),
             },
-            ema_decay=0.9999,
-            log_every=50,
-            sample_every=5000,
-            checkpoint_every=2000,
         ),
     )
 

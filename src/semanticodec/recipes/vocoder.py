@@ -7,7 +7,7 @@ from dataclasses import replace
 from semanticodec.decoder.hifigan import HiFiGAN
 from semanticodec.decoder.vocoder import VocoderConfig
 from semanticodec.decoder.vocos import Vocos
-from semanticodec.recipes.tiny import tiny_run
+from semanticodec.recipes.loops import paper_run, tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.discriminators import (
     MultiPeriodDiscriminator,
@@ -44,7 +44,6 @@ def small() -> Recipe:
                     lr=4e-4, betas=(0.8, 0.99), warmup_steps=0, clip_norm=10.0
                 ),
             },
-            ema_decay=0.999,
             sample_every=500,
             checkpoint_every=250,
         ),
@@ -84,14 +83,10 @@ def paper() -> Recipe:
             gan_loss="least_squares",
         ),
         crops=CropConfig(crop_samples=15_360),
-        train=TrainConfig(
+        train=paper_run(
             steps=1_000_000,
             batch_size=16,
             optimizers={"generator": optimizer, "discriminator": optimizer},
-            ema_decay=0.9999,
-            log_every=50,
-            sample_every=5000,
-            checkpoint_every=2000,
         ),
     )
 

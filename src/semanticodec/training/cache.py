@@ -10,7 +10,6 @@ CACHE/shard_00000/NAME.npy          one row per window; a shard appears when it 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,12 +25,13 @@ from tqdm import tqdm
 from semanticodec.errors import ConfigError
 from semanticodec.files import atomic_folder, write_json
 from semanticodec.layers.processes import world_size
+from semanticodec.runs import differences, plain, read_claim
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
 SHARD_WINDOWS = 32
-# Gains, places and neighbours vary: further windows of the same audio soon teach nothing new.
+# Gains, places and neighbors vary: further windows of the same audio soon teach nothing new.
 WINDOWS_PER_10_S = 4
 INDEX_NAME = "index.json"
 
@@ -202,20 +202,13 @@ def _digest_of(source: WindowSource) -> str:
 
 
 def _claim(folder: Path, description: Mapping[str, Any]) -> None:
-    path = folder / INDEX_NAME
-    wanted = json.loads(json.dumps(description))
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            found = {}
-        if found != wanted:
-            keys = [key for key in wanted if found.get(key) != wanted[key]]
-            raise ConfigError(
-                f"{folder} holds windows of another origin (other {', '.join(keys)}). Delete that "
-                "folder, or choose another --out."
-            )
-        return
-    if distributed.is_main():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, wanted)
+    remedy = "Delete that folder, or choose another --output."
+    recorded = read_claim(folder, remedy=f"of another origin? {remedy}", name=INDEX_NAME)
+    found = [] if recorded is None else differences(recorded, description)
+    if found:
+        raise ConfigError(
+            f"{folder} holds windows of another origin "
+            f"(other {', '.join(item.name for item in found)}). {remedy}"
+        )
+    if recorded is None and distributed.is_main():
+        write_json(folder / INDEX_NAME, plain(description))

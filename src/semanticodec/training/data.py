@@ -8,7 +8,7 @@ Loader: rank r of W holds items r*n ... (r+1)*n - 1 of the n*W items of a step
 from collections import deque
 from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -50,10 +50,10 @@ class Batch:
         assert size * parts == len(self.generators), (parts, len(self.generators))
         slices = [slice(start, start + size) for start in range(0, size * parts, size)]
         return [
-            Batch(
+            replace(
+                self,
                 wav=self.wav[part],
                 generators=self.generators[part],
-                step=self.step,
                 extra={name: tensor[part] for name, tensor in self.extra.items()},
             )
             for part in slices
@@ -61,12 +61,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Copy the tensors to `device`; the generators stay on the CPU."""
-        return Batch(
-            wav=self.wav.to(device, non_blocking=True),
-            generators=self.generators,
-            step=self.step,
-            extra={name: tensor.to(device) for name, tensor in self.extra.items()},
-        )
+        extra = {name: tensor.to(device) for name, tensor in self.extra.items()}
+        return replace(self, wav=self.wav.to(device, non_blocking=True), extra=extra)
 
 
 def randn_per_item(
@@ -249,11 +245,8 @@ class Loader:
         try:
             while True:
                 while len(pending) < self.num_threads + 1:
-                    pending.append(
-                        pool.submit(
-                            draw_batch, self.source, self.seed, step, self.batch_size, self.rank
-                        )
-                    )
+                    drawn = (self.source, self.seed, step, self.batch_size, self.rank)
+                    pending.append(pool.submit(draw_batch, *drawn))
                     step += 1
                 yield pending.popleft().result()
         finally:

@@ -25,7 +25,7 @@ def loudness_weights(level: Float[Tensor, "B L P"], power: float) -> Float[Tenso
     """Return energy to a power, with mean 1 over every item.
 
     Args:
-        level: normalised log energies.
+        level: normalized log energies.
         power: 0 weighs all alike; 0.23 is the growth of specific loudness with energy.
     Source: Zwicker and Fastl, Psychoacoustics, Sec. 8.7 (exponent of loudness).
     """
@@ -43,8 +43,8 @@ class DetailLoss(nn.Module):
         Attributes:
             level_weight: of the squared error of the level at variance 1.
             detail_weight: of the squared error of the detail at variance 1.
-            level_std: of normalised energies smoothed over five bins.
-            detail_std: of normalised energies minus their smoothing.
+            level_std: of normalized energies smoothed over five bins.
+            detail_std: of normalized energies minus their smoothing.
             loudness_power: of `loudness_weights`.
         """
 
@@ -67,7 +67,7 @@ class DetailLoss(nn.Module):
 
         Args:
             features: of every patch.
-            fbank: normalised filter bank that they describe.
+            fbank: normalized filter bank that they describe.
         """
         config = self.config
         with torch.autocast(fbank.device.type, enabled=False):

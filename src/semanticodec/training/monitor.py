@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm import tqdm
 
 from semanticodec.errors import MissingDependencyError
 from semanticodec.token_format import SAMPLE_RATE
@@ -72,12 +73,6 @@ class Monitor:
     """
 
     def __init__(self, folder: Path, *, first_step: int, total_steps: int, show_progress: bool):
-        try:
-            from tqdm import tqdm
-        except ImportError as error:
-            raise MissingDependencyError(
-                "Training needs tqdm and tensorboard; install semanticodec[train]."
-            ) from error
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._scalars = folder / "scalars.jsonl"

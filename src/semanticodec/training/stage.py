@@ -24,7 +24,7 @@ class StepOutput:
 
 
 class Stage(nn.Module):
-    """One module in training: what is optimised, on which loss, and what is exported.
+    """One module in training: what is optimized, on which loss, and what is exported.
 
     A subclass has a frozen dataclass `Config` and takes it first. Everything that must
     survive a resume is a parameter or a buffer.

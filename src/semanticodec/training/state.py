@@ -29,6 +29,7 @@ from semanticodec.errors import CheckpointError, ConfigError, OutputError
 from semanticodec.files import atomic_folder, write_json
 
 KEPT_CHECKPOINTS = 2
+PARTS = ("weights", "averages", "optimizer")
 POINTER = "latest.json"
 
 
@@ -77,33 +78,24 @@ def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
     Raises:
         OutputError: It cannot be written; the checkpoints before it are as they were.
     """
+    final = folder / f"step_{snapshot.step:08d}"
     try:
-        return _save_snapshot(folder, snapshot)
+        with atomic_folder(final) as partial:
+            for part in PARTS:
+                path = partial / f"{part}.safetensors"
+                save_file(_contiguous(getattr(snapshot, part)), path)
+                _sync_file(path)
+            write_json(partial / "state.json", {"step": snapshot.step, **snapshot.description})
+            _sync_file(partial / "state.json")
+        write_json(folder / POINTER, {"folder": final.name})
+        for old in sorted(folder.glob("step_*"))[:-KEPT_CHECKPOINTS]:
+            if old.name != final.name:
+                shutil.rmtree(old)
     except (OSError, SafetensorError) as error:
         raise OutputError(
             f"The checkpoint of step {snapshot.step} cannot be written to {folder} ({error}). "
             "Free some space; the same command resumes from the checkpoint before it."
         ) from error
-
-
-def _save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
-    final = folder / f"step_{snapshot.step:08d}"
-    parts = {
-        "weights": snapshot.weights,
-        "averages": snapshot.averages,
-        "optimizer": snapshot.optimizer,
-    }
-    with atomic_folder(final) as partial:
-        for part, tensors in parts.items():
-            path = partial / f"{part}.safetensors"
-            save_file(_contiguous(tensors), path)
-            _sync_file(path)
-        write_json(partial / "state.json", {"step": snapshot.step, **snapshot.description})
-        _sync_file(partial / "state.json")
-    write_json(folder / POINTER, {"folder": final.name})
-    for old in sorted(folder.glob("step_*"))[:-KEPT_CHECKPOINTS]:
-        if old.name != final.name:
-            shutil.rmtree(old)
     return final
 
 
@@ -119,13 +111,8 @@ def load_snapshot(folder: Path) -> Snapshot | None:
         pointer = json.loads((folder / POINTER).read_text(encoding="utf-8"))
         checkpoint = folder / pointer["folder"]
         description = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-        return Snapshot(
-            step=int(description.pop("step")),
-            weights=load_file(checkpoint / "weights.safetensors"),
-            averages=load_file(checkpoint / "averages.safetensors"),
-            optimizer=load_file(checkpoint / "optimizer.safetensors"),
-            description=description,
-        )
+        tensors = {part: load_file(checkpoint / f"{part}.safetensors") for part in PARTS}
+        return Snapshot(step=int(description.pop("step")), description=description, **tensors)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(
             f"The checkpoint in {folder} cannot be read ({error}). Point {POINTER} at another "

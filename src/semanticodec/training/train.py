@@ -5,7 +5,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, runtime_checkable
@@ -14,6 +14,7 @@ import torch
 
 from semanticodec.config import config_from_dict, config_to_dict
 from semanticodec.errors import ConfigError
+from semanticodec.runs import described, differences
 from semanticodec.training import distributed
 from semanticodec.training.data import CropConfig, CropSource, Loader, Rank, Source
 from semanticodec.training.monitor import Monitor
@@ -175,26 +176,36 @@ def _train(recipe: Recipe, options: RunOptions, device: torch.device, rank: Rank
         rank=rank,
         num_threads=options.num_jobs,
     )
-    clock = _Clock(snapshot.description.get("seconds", 0.0) if snapshot is not None else 0.0)
+    earlier_s = snapshot.description.get("seconds", 0.0) if snapshot is not None else 0.0
+    started = time.monotonic()
+
+    def record() -> dict[str, Any]:
+        return {
+            **recipe.describe(),
+            "steps_done": trainer.step,
+            "processes": rank.world_size,
+            "seconds": round(earlier_s + time.monotonic() - started, 1),
+            "torch": torch.__version__,
+        }
 
     def save() -> None:
         if distributed.is_main():
-            record = _record(recipe, clock, trainer.step, rank.world_size)
-            save_snapshot(checkpoints, trainer.snapshot(record))
+            save_snapshot(checkpoints, trainer.snapshot(record()))
         distributed.barrier()
 
-    with _monitor(recipe, options, trainer.step) as monitor, _stop_signals() as is_signalled:
+    def is_over() -> bool:
+        minutes = math.inf if options.minutes is None else options.minutes
+        return time.monotonic() - started >= 60.0 * minutes
+
+    monitor = _monitor(recipe, options, trainer.step)
+    with closing(monitor) if monitor else nullcontext(), _stop_signals() as is_signaled:
         trainer.fit(
-            loader,
-            monitor=monitor,
-            save=save,
-            should_stop=lambda: is_signalled() or clock.is_over(options.minutes),
+            loader, monitor=monitor, save=save, should_stop=lambda: is_signaled() or is_over()
         )
     export = options.out / "export" if distributed.is_main() else None
     if export is not None:
         trainer.export(export)
-        record = _record(recipe, clock, trainer.step, rank.world_size)
-        finish_export(export, record, half=options.is_half)
+        finish_export(export, record(), half=options.is_half)
     distributed.barrier()
     return export
 
@@ -227,71 +238,33 @@ def _set_up(
     return trainer, source
 
 
-@contextmanager
-def _monitor(recipe: Recipe, options: RunOptions, first_step: int) -> Iterator[Monitor | None]:
-    """Open the monitor in the main process."""
+def _monitor(recipe: Recipe, options: RunOptions, first_step: int) -> Monitor | None:
+    """Return the monitor; only the main process has one."""
     if not distributed.is_main():
-        yield None
-        return
-    monitor = Monitor(
+        return None
+    return Monitor(
         options.out,
         first_step=first_step,
         total_steps=recipe.train.steps,
         show_progress=options.show_progress,
     )
-    try:
-        yield monitor
-    finally:
-        monitor.close()
-
-
-class _Clock:
-    """Time of this process and of the whole run, over resumes."""
-
-    def __init__(self, earlier_seconds: float):
-        self._earlier_seconds = earlier_seconds
-        self._started = time.monotonic()
-
-    def total_seconds(self) -> float:
-        return self._earlier_seconds + time.monotonic() - self._started
-
-    def is_over(self, minutes: float | None) -> bool:
-        return minutes is not None and time.monotonic() - self._started >= 60.0 * minutes
-
-
-def _record(recipe: Recipe, clock: _Clock, step: int, world_size: int) -> dict[str, Any]:
-    return {
-        **recipe.describe(),
-        "steps_done": step,
-        "processes": world_size,
-        "seconds": round(clock.total_seconds(), 1),
-        "torch": torch.__version__,
-    }
 
 
 def _check_same_run(description: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
     """Refuse to go on with other weights' settings; steps, rates and batches may change."""
-    differing = None
-    if description.get("stage") != recipe.stage.__name__:
-        differing = "stage"
-    elif _stage_config(description, recipe) != recipe.stage_config:
-        differing = "stage_config"
-    if differing is not None:
+    recorded = {name: description.get(name, {}) for name in ("stage", "stage_config")}
+    with suppress(ConfigError):  # settings of another stage, or of a newer version
+        # Those that did not exist then have their defaults.
+        earlier = config_from_dict(type(recipe.stage_config), recorded["stage_config"])
+        recorded["stage_config"] = config_to_dict(earlier)
+    ours = recipe.describe()
+    found = differences(recorded, {name: ours[name] for name in recorded})
+    if found:
         raise ConfigError(
-            f"{out} holds a run of {description.get('recipe')} whose {differing} differs from "
-            f"{recipe.name}'s. Resume with the same recipe or choose another --output."
+            f"{out} holds a run of {description.get('recipe')} whose "
+            f"{found[0].name.partition('.')[0]} differs from {recipe.name}'s ({described(found)}). "
+            "Resume with the same recipe or choose another --output."
         )
-
-
-def _stage_config(description: Mapping[str, Any], recipe: Recipe) -> Any:
-    """Return the settings of an earlier run, None where they are none of the recipe's stage.
-
-    Settings that did not exist then have their defaults.
-    """
-    try:
-        return config_from_dict(type(recipe.stage_config), description.get("stage_config", {}))
-    except ConfigError:
-        return None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ for each step:   batch = pure function of (seed, step, rank)
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -245,7 +245,7 @@ class Trainer:
         # Same items as the step, but fresh generators: looking must not change the training.
         seeds = [generator.initial_seed() for generator in batch.generators]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        copy = Batch(wav=batch.wav, generators=generators, step=batch.step, extra=batch.extra)
+        copy = replace(batch, generators=generators)
         self.stage.eval()
         with self.average.applied():
             return self.stage.samples(copy.to(self.device))

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 
 from experiments.ablations import recipes as ablations
+from experiments.ablations.learned_semantic import LearnedSemanticStage
 from semanticodec.recipes import codebook
 from semanticodec.token_format import TOKEN_RATES
 from semanticodec.training.stages.codec import CodecStage
-from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 
 CHANGED = {
     "variable-vocabulary": {"is_vocabulary_fixed"},

@@ -40,7 +40,7 @@ def results(name="learnable-semantic", **changes):
         "suite": {"name": "clips", "domains": {"speech": 3}, "problems": []},
         "settings": {"recipe": "tiny"},
         "rows": rows,
-        "failures": [{"label": "third", "error": "no such box"}],
+        "failures": [{"label": "third", "error": "no such module"}],
         **changes,
     }
 
@@ -62,7 +62,7 @@ def test_the_report_keeps_ours_and_the_papers_apart():
     text = markdown(results())
     ours, paper = text.split("## The paper")
     assert "2.25" in ours and "41.0" in ours and "12.5" in ours
-    assert "- third: no such box" in ours
+    assert "- third: no such module" in ours
     assert "| learned with the codec | 3.57 | 5.10 | 28.5 |" in paper
     assert "3.57" not in ours and "2.25" not in paper
 
@@ -78,4 +78,4 @@ def test_every_ablation_shows_what_the_paper_has(name):
 
 def test_a_report_without_rows_names_what_failed():
     text = markdown(results(rows=[], suite={}))
-    assert "## Measured here" not in text and "- third: no such box" in text
+    assert "## Measured here" not in text and "- third: no such module" in text

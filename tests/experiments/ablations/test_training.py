@@ -24,7 +24,7 @@ def training(modules, **changes):
     return Training(modules=modules, **settings)
 
 
-def test_another_size_box_or_process_is_refused(modules, monkeypatch):
+def test_another_size_module_or_process_is_refused(modules, monkeypatch):
     with pytest.raises(ConfigError, match="no recipe 'huge' for ablations; choose one of tiny,"):
         training(modules, size="huge")
     with pytest.raises(ConfigError, match=r"missing: audiomae, vae, vocoder, unknown: speaker"):

@@ -36,7 +36,7 @@ def test_the_same_figure_is_the_same_file(kind):
         assert mark not in content
 
 
-def test_a_png_has_its_inches_and_the_line_its_colour():
+def test_a_png_has_its_inches_and_the_line_its_color():
     picture = Image.open(io.BytesIO(picture_bytes(drawing(), "png")))
     assert picture.size == (4 * DPI, 3 * DPI)
     colors = {color for _, color in picture.convert("RGB").getcolors()}

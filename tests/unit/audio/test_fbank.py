@@ -42,7 +42,7 @@ def test_equals_kaldi(num_mel_bins: int, seed: int, num_samples: int, level: flo
     ours = Fbank(num_mel_bins)(torch.from_numpy(wav).unsqueeze(0))[0].numpy()
     theirs = kaldi(wav, num_mel_bins)
     assert ours.shape == theirs.shape == (1 + (num_samples - 400) // 160, num_mel_bins)
-    # Both compute in float32. In a bin that is 60 dB below its neighbours kaldi-native-fbank is
+    # Both compute in float32. In a bin that is 60 dB below its neighbors kaldi-native-fbank is
     # now and then 1e-3 away from its own formula: that much is its, not ours.
     exact = Fbank(num_mel_bins).double()(torch.from_numpy(wav).double().unsqueeze(0))[0].numpy()
     their_rounding = np.abs(theirs - exact)

@@ -11,8 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticodec.audio.io import load_audio
-from semanticodec.audio.waveforms import recordings, waveforms
+from semanticodec.audio.waveforms import recordings
 from semanticodec.errors import AudioError
+
+
+def waveforms(audio, sample_rate: int | None = None) -> list[torch.Tensor]:
+    """Return every recording in `audio` as a float32 mono waveform at 16 kHz."""
+    found = [
+        np.concatenate([np.zeros(0, np.float32), *recording.blocks])
+        for recording in recordings(audio, sample_rate)
+    ]
+    assert all(wav.dtype == np.float32 for wav in found)
+    return [torch.from_numpy(wav) for wav in found]
 
 
 def tone(num_samples: int, rate: int, frequency_hz: float = 440.0) -> np.ndarray:

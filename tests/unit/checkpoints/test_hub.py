@@ -71,9 +71,8 @@ def test_the_hub_is_asked_for_the_pinned_revision(
         return str(tmp_path / name)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fake_download)
-    files = hub.download_official(
-        25, 16384, revision="abc123", cache_dir=tmp_path, local_files_only=True
-    )
+    access = hub.HubAccess(revision="abc123", cache_dir=tmp_path, local_files_only=True)
+    files = hub.download_official(25, 16384, access)
     assert files.encoder == tmp_path / "semanticodec_tokenrate_25/encoder.ckpt"
     assert files.codebook == tmp_path / hub.codebook_name(25, 16384)
     assert {repository for repository, _, _ in asked} == {"haoheliu/SemantiCodec"}
@@ -84,7 +83,8 @@ def test_the_hub_is_asked_for_the_pinned_revision(
 
 def test_an_empty_cache_offline_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not in the Hub cache"):
-        hub.download_official(100, 4096, cache_dir=tmp_path, local_files_only=True)
+        access = hub.HubAccess(cache_dir=tmp_path, local_files_only=True)
+        hub.download_official(100, 4096, access)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_model_of_the_hub_is_fetched_without_anything_but_config_and_weights(
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fake_snapshot)
-    assert hub.download_model("someone/codec", revision="v1") == tmp_path
+    assert hub.download_model("someone/codec", hub.HubAccess(revision="v1")) == tmp_path
     assert asked["repository"] == "someone/codec"
     assert asked["revision"] == "v1"
     assert asked["allow_patterns"] == ["config.json", "*.safetensors"]
@@ -124,4 +124,5 @@ def test_a_model_of_the_hub_is_fetched_without_anything_but_config_and_weights(
 
 def test_a_model_that_is_not_cached_is_one_clear_error_offline(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"someone/codec is not in the Hub cache"):
-        hub.download_model("someone/codec", cache_dir=tmp_path, local_files_only=True)
+        access = hub.HubAccess(cache_dir=tmp_path, local_files_only=True)
+        hub.download_model("someone/codec", access)

@@ -81,7 +81,7 @@ def test_the_used_tensors_are_exactly_the_codecs(token_rate: int) -> None:
 
 
 def test_no_element_is_lost() -> None:
-    """The sums of the elements per box, as counted from the official modules."""
+    """The sums of the elements per module, as counted from the official modules."""
     state = convert_encoder(blank("encoder"), 100) | convert_decoder(blank("decoder"), 100)
 
     def count(*prefixes: str) -> int:

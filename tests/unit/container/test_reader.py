@@ -226,7 +226,7 @@ def test_concealment_before_any_good_block_is_zeros() -> None:
     assert is_concealed.sum() == 128
 
 
-def test_neighbouring_damaged_blocks_keep_the_time() -> None:
+def test_neighboring_damaged_blocks_keep_the_time() -> None:
     places = [block_start(HEADER, number) + 1 for number in (0, 1)]  # both counts
     _, semantic, _, is_concealed = read(damaged(DATA, *places), conceal=True)
     np.testing.assert_array_equal(np.flatnonzero(~is_concealed), np.arange(256, 376))

@@ -166,14 +166,14 @@ def test_first_and_last_step_of_dpm_solver_are_ddims(schedule, num_steps, eta):
 
 def mixture_network(schedule):
     """The true velocity for numbers around -1.2, 0.3 and 0.9."""
-    centres, weights = torch.tensor([-1.2, 0.3, 0.9]), torch.tensor([0.3, 0.3, 0.4])
+    centers, weights = torch.tensor([-1.2, 0.3, 0.9]), torch.tensor([0.3, 0.3, 0.4])
 
     def denoise(latent, timestep):
         signal_power = schedule.alphas_cumprod[timestep[0]]
         signal, variance = signal_power.sqrt(), signal_power * 0.25**2 + 1 - signal_power
-        error = latent.unsqueeze(-1) - signal * centres
+        error = latent.unsqueeze(-1) - signal * centers
         share = torch.softmax(weights.log() - error.square() / (2 * variance), dim=-1)
-        clean = (share * (centres + signal * 0.25**2 / variance * error)).sum(dim=-1)
+        clean = (share * (centers + signal * 0.25**2 / variance * error)).sum(dim=-1)
         return (signal * latent - clean) / (1 - signal_power).sqrt()
 
     return denoise

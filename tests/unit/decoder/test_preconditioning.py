@@ -22,9 +22,9 @@ def gaussian(num_items: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.fixture
 def measured() -> Preconditioning:
-    box = Preconditioning(Preconditioning.Config(latent_channels=CHANNELS, latent_bins=BINS))
-    box.measure(gaussian(400))
-    return box
+    module = Preconditioning(Preconditioning.Config(latent_channels=CHANNELS, latent_bins=BINS))
+    module.measure(gaussian(400))
+    return module
 
 
 def no_network(latent: torch.Tensor) -> torch.Tensor:
@@ -68,9 +68,9 @@ def test_network_sees_and_should_give_unit_variance(measured, timestep):
 
 
 def test_cells_that_never_change_stay_finite():
-    box = Preconditioning(Preconditioning.Config(latent_channels=CHANNELS, latent_bins=BINS))
-    box.measure(torch.ones(2, CHANNELS, 8, BINS))
-    assert (box.deviation == SMALLEST_DEVIATION).all()
+    module = Preconditioning(Preconditioning.Config(latent_channels=CHANNELS, latent_bins=BINS))
+    module.measure(torch.ones(2, CHANNELS, 8, BINS))
+    assert (module.deviation == SMALLEST_DEVIATION).all()
 
 
 def test_half_precision_leaves_the_statistics_alone(measured):

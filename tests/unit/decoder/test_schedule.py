@@ -87,7 +87,7 @@ def test_half_precision_leaves_the_schedule_alone():
     assert schedule.to("meta").alphas_cumprod.device.type == "meta"
 
 
-def test_shift_moves_times_towards_noise():
+def test_shift_moves_times_toward_noise():
     time = torch.linspace(0, 1, 11)
     torch.testing.assert_close(shift_time(time, 1.0), time)
     shifted = shift_time(time, 12.0)

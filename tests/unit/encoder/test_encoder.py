@@ -193,7 +193,7 @@ def test_padded_positions_teach_the_quantizer_nothing():
         assert torch.equal(value, states[1][key]), key
 
 
-def test_boxes_of_different_widths_are_refused():
+def test_modules_of_different_widths_are_refused():
     with pytest.raises(ConfigError, match=r"semantic module is 768 wide.* semantic\.width to 1536"):
         Encoder(Encoder.Config(stack_factor=2))
 

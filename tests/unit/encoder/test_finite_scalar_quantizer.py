@@ -98,7 +98,7 @@ def test_rounding_moves_a_coordinate_by_half_a_level_at_most():
 
 
 def test_it_starts_on_the_principal_axes_and_uses_most_codes():
-    # A flat, off-centre cloud: what an untrained encoder emits.
+    # A flat, off-center cloud: what an untrained encoder emits.
     generator = torch.Generator().manual_seed(0)
     cloud = 3 + 0.05 * torch.randn(4000, 3, generator=generator) @ torch.randn(3, 8)
     used, errors = {}, {}

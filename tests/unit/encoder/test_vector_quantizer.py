@@ -73,7 +73,7 @@ def test_decode_refuses_codes_out_of_range():
         quantizer_of().decode(torch.tensor([[3, 16]]))
 
 
-def test_commitment_is_the_weighted_mean_square_error_towards_the_codes():
+def test_commitment_is_the_weighted_mean_square_error_toward_the_codes():
     module = quantizer_of(commitment_weight=0.25).eval()
     vectors = vectors_of(3).requires_grad_()
     output = module(vectors)
@@ -193,14 +193,14 @@ def test_float32_under_autocast():
     assert torch.equal(output.losses["commitment"], expected.losses["commitment"])
 
 
-def test_normalised_codes_stay_on_the_unit_sphere():
+def test_normalized_codes_stay_on_the_unit_sphere():
     module = quantizer_of(**CURES).train()
     for step in range(5):
         module(vectors_of(4, step=step), generators_of(4, step))
     torch.testing.assert_close(module.embed.norm(dim=-1), torch.ones(16))
 
 
-def test_normalised_codes_ignore_how_long_a_vector_is():
+def test_normalized_codes_ignore_how_long_a_vector_is():
     module = quantizer_of(l2_normalize=True).eval()
     vectors = vectors_of(4)
     one, ten = module(vectors), module(10 * vectors)
@@ -209,9 +209,9 @@ def test_normalised_codes_ignore_how_long_a_vector_is():
 
 
 def test_k_means_finds_well_separated_clusters():
-    centres = torch.eye(8) * 10
+    centers = torch.eye(8) * 10
     noise = 0.01 * vectors_of(4, 64)
-    vectors = centres[torch.arange(64) % 8] + noise
+    vectors = centers[torch.arange(64) % 8] + noise
     # Uniform seeds can leave a cluster without one; revival then moves an idle code there.
     module = quantizer_of(
         codebook_size=16, initialize_from_data=True, revival_threshold=0.1, decay=0.5
@@ -312,12 +312,12 @@ def test_random_choices_need_a_generator_per_item(generators):
 
 def test_a_codebook_starts_as_k_means_of_given_vectors():
     torch.manual_seed(0)
-    centres = 10 * torch.randn(16, 8)
-    rows = centres.repeat(20, 1) + 0.01 * torch.randn(320, 8)
+    centers = 10 * torch.randn(16, 8)
+    rows = centers.repeat(20, 1) + 0.01 * torch.randn(320, 8)
     module = quantizer_of(codebook_size=16, initialize_from_data=True).eval()
     module.start_from(rows, torch.Generator().manual_seed(0))
     # Seeds are chosen at random: some clusters share one, none lies between all.
-    nearest = torch.cdist(module.embed, centres).min(dim=1).values
+    nearest = torch.cdist(module.embed, centers).min(dim=1).values
     assert (nearest < 0.1).float().mean() > 0.3
     assert bool(module.initted) and module.cluster_size.mean().item() == pytest.approx(1.0)
     torch.testing.assert_close(module.embed_avg, module.embed * module.cluster_size[:, None])
@@ -348,7 +348,7 @@ def test_training_resumes_exactly_from_the_state_dict():
 
 def test_the_cures_keep_more_codes_alive_than_the_plain_rule():
     torch.manual_seed(0)
-    # A low-dimensional, off-centre cloud: what an untrained encoder emits.
+    # A low-dimensional, off-center cloud: what an untrained encoder emits.
     cloud = 3 + 0.05 * torch.randn(2000, 2) @ torch.randn(2, 8)
     found = {}
     for name, settings in (("plain", {}), ("cured", CURES | {"entropy_weight": 0.0})):

@@ -67,3 +67,9 @@ def test_ctrl_c_is_left_to_the_parent():
     _, (pid, _) = next(running)
     os.kill(pid, signal.SIGINT)
     assert [result for _, result in running] == [None, 4]
+
+
+def test_work_that_raises_is_a_crash_of_its_task():
+    results = do({"raise": "it broke"}, {"double": 2})
+    reason = "the process that worked on it failed (ValueError: it broke)"
+    assert [result for _, result in results] == [WorkerCrash(reason=reason), 4]

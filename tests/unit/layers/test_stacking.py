@@ -20,7 +20,7 @@ def test_one_patch_per_position_changes_nothing():
     assert torch.equal(stack_patches(features, 1), features)
 
 
-def test_two_joins_neighbouring_bands_of_one_time_step():
+def test_two_joins_neighboring_bands_of_one_time_step():
     stacked = stack_patches(numbered_patches(4), 2)[0].tolist()
     assert len(stacked) == 16
     assert stacked[0] == [0, 0, 0, 1]

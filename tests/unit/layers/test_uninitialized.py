@@ -11,11 +11,11 @@ def test_nothing_is_drawn():
     expected = torch.rand(1)
     torch.manual_seed(0)
     with Uninitialized():
-        boxes = nn.LSTM(4, 4), nn.Linear(4, 4), nn.Conv2d(4, 4, 3)
+        modules = nn.LSTM(4, 4), nn.Linear(4, 4), nn.Conv2d(4, 4, 3)
         token = nn.init.normal_(torch.empty(4))
         nn.init.trunc_normal_(token)
     assert torch.equal(torch.rand(1), expected), "the generator has not moved"
-    assert all(isinstance(box, nn.Module) for box in boxes)
+    assert all(isinstance(module, nn.Module) for module in modules)
 
 
 def test_tables_and_constants_are_computed():

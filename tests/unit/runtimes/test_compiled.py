@@ -1,4 +1,4 @@
-"""Compiled boxes compute what they computed before; what is missing is named."""
+"""Compiled modules compute what they computed before; what is missing is named."""
 
 import shutil
 
@@ -24,7 +24,7 @@ def test_runtimes_have_names(tiny_codec):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-def test_compiled_boxes_agree_with_eager_ones(tiny_codec, tiny_folder):
+def test_compiled_modules_agree_with_eager_ones(tiny_codec, tiny_folder):
     compiled = SemantiCodec.from_pretrained(tiny_folder)
     use_runtime(compiled, "compiled")
     wav = 0.1 * torch.randn(20_000)

@@ -1,4 +1,4 @@
-"""Exported boxes: they compute what torch computes, at any size; decoding by them; errors."""
+"""Exported modules: they compute what torch computes, at any size; decoding by them; errors."""
 
 import contextlib
 import io

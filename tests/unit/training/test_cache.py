@@ -22,7 +22,7 @@ def small_shards(monkeypatch):
 
 
 class Counter:
-    """Stands for the frozen boxes; stops with an error after some calls."""
+    """Stands for the frozen modules; stops with an error after some calls."""
 
     def __init__(self, calls=1000):
         self.calls = calls
@@ -35,7 +35,7 @@ class Counter:
 
 
 def build(folder, source, compute, **changes):
-    settings = {"num_windows": 7, "seed": 1, "batch_size": 1, "origin": {"box": "a"}, **changes}
+    settings = {"num_windows": 7, "seed": 1, "batch_size": 1, "origin": {"module": "a"}, **changes}
     return build_cache(folder, source, compute, device=CPU, **settings)
 
 
@@ -43,7 +43,7 @@ def contents(cached):
     return [cached.window(index) for index in range(len(cached))]
 
 
-def test_a_cache_holds_what_the_boxes_compute(tmp_path, small_shards):
+def test_a_cache_holds_what_the_modules_compute(tmp_path, small_shards):
     source = WindowSource.find((write_audio(tmp_path / "data"),), CropConfig())
     cached = build(tmp_path / "cache", source, Counter(), batch_size=2)
     assert len(cached) == 7
@@ -91,8 +91,8 @@ def test_a_shard_cut_off_while_it_is_written_does_not_count(tmp_path, small_shar
 def test_a_cache_of_another_origin_is_refused(tmp_path, small_shards):
     source = WindowSource.find((write_audio(tmp_path / "data"),), CropConfig())
     build(tmp_path / "cache", source, Counter())
-    with pytest.raises(ConfigError, match=r"other box\).*Delete that folder"):
-        build(tmp_path / "cache", source, Counter(), origin={"box": "b"})
+    with pytest.raises(ConfigError, match=r"other module\).*Delete that folder"):
+        build(tmp_path / "cache", source, Counter(), origin={"module": "b"})
     with pytest.raises(ConfigError, match="other recordings"):
         build(tmp_path / "cache", source.varied(0.5), Counter())
     (tmp_path / "cache" / "index.json").write_text("{")

@@ -10,16 +10,16 @@ from semanticodec.training.kmeans import kmeans
 
 def blobs(num_blobs, points_per_blob=200, width=6, spread=0.01):
     rng = np.random.default_rng(0)
-    centres = rng.normal(0, 1, (num_blobs, width)).astype(np.float32)
-    points = np.repeat(centres, points_per_blob, axis=0)
+    centers = rng.normal(0, 1, (num_blobs, width)).astype(np.float32)
+    points = np.repeat(centers, points_per_blob, axis=0)
     points += rng.normal(0, spread, points.shape)
-    return centres, rng.permutation(points).astype(np.float16)
+    return centers, rng.permutation(points).astype(np.float16)
 
 
 def test_separate_clusters_are_all_found():
-    centres, points = blobs(40)
+    centers, points = blobs(40)
     found = kmeans(points, 40, iterations=10, seed=0)
-    distances = np.linalg.norm(centres[:, None] - found.centroids[None], axis=-1)
+    distances = np.linalg.norm(centers[:, None] - found.centroids[None], axis=-1)
     # Seeds drawn by distance miss few; what they miss shows in the inertia.
     assert (distances.min(axis=1) < 0.05).mean() > 0.85
     assert found.inertia < 0.1 * points.astype(np.float32).var(axis=0).sum()

@@ -39,7 +39,7 @@ def audiomae_representations(
 
     Args:
         audiomae: the encoder.
-        fbank: normalised filter bank.
+        fbank: normalized filter bank.
     """
     found: dict[str, Tensor] = {}
     hooks = []
@@ -66,7 +66,7 @@ def code_representations(
 
     Args:
         encoder: with one semantic vocabulary, in evaluation mode.
-        fbank: normalised filter bank.
+        fbank: normalized filter bank.
         features: stacked AudioMAE features of it.
     """
     vocab_size = encoder.config.semantic.vocab_sizes[0]
@@ -123,7 +123,7 @@ class Representations:
         """Return every representation of a window, one row per position.
 
         Args:
-            fbank: normalised filter bank, T whole columns of positions.
+            fbank: normalized filter bank, T whole columns of positions.
         """
         bands = self.audiomae.config.num_bands
         found = {

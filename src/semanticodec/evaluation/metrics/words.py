@@ -1,4 +1,4 @@
-"""Word errors: how many words of a transcript a recogniser no longer finds (Sec. IV-C "WER")."""
+"""Word errors: how many words of a transcript a recognizer no longer finds (Sec. IV-C "WER")."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def normalize_text(text: str) -> str:
     the points and commas inside numbers. Numbers stay as they are written.
 
     Args:
-        text: a transcript or a recogniser's output, in any language.
+        text: a transcript or a recognizer's output, in any language.
     Source: Sec. IV-C, "remove all punctuations"; here of both texts.
     """
     plain = unicodedata.normalize("NFC", text.lower()).translate(APOSTROPHES)
@@ -51,7 +51,7 @@ def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
 
     Args:
         reference: the transcript.
-        hypothesis: what was recognised; both are normalised here.
+        hypothesis: what was recognized; both are normalized here.
     Returns:
         Substitutions, deletions and insertions together; words of the transcript.
     Raises:

@@ -19,7 +19,7 @@ from semanticodec import __version__
 from semanticodec.audio.io import load_audio
 from semanticodec.errors import AudioError
 from semanticodec.evaluation.semantics.features import Embedder
-from semanticodec.evaluation.semantics.tasks import LabelledClip, Task
+from semanticodec.evaluation.semantics.tasks import LabeledClip, Task
 from semanticodec.files import atomic_path, json_digest
 
 Vectors = list[Float[np.ndarray, " D"]]  # of one clip, one for each of an embedder's features
@@ -35,7 +35,7 @@ class TaskEmbeddings:
         failures: the other clips by name, and why.
     """
 
-    clips: tuple[LabelledClip, ...]
+    clips: tuple[LabeledClip, ...]
     vectors: dict[str, Float[Tensor, "N D"]]
     failures: dict[str, str]
 
@@ -52,7 +52,7 @@ def embed_task(
         show_progress: whether to draw a bar.
     """
     names = [features.name for features in embedder.features]
-    found: dict[LabelledClip, Vectors] = {}
+    found: dict[LabeledClip, Vectors] = {}
     failures: dict[str, str] = {}
     label = f"{task.name}: {', '.join(names)}"
     for clip in tqdm(task.clips, desc=label, unit="clip", disable=not show_progress):
@@ -66,7 +66,7 @@ def embed_task(
     return TaskEmbeddings(clips=tuple(found), vectors=dict(zip(names, columns)), failures=failures)
 
 
-def _paths(folder: Path, clip: LabelledClip, embedder: Embedder) -> list[Path]:
+def _paths(folder: Path, clip: LabeledClip, embedder: Embedder) -> list[Path]:
     """Return a file for each feature, named by everything that its content depends on."""
     stat = clip.path.stat()
     content = [__version__, embedder.fingerprint, clip.name, stat.st_size, stat.st_mtime_ns]
@@ -83,7 +83,7 @@ def _read(paths: Sequence[Path]) -> Vectors | None:
     return vectors if all(vector.ndim == 1 for vector in vectors) else None
 
 
-def _embed(clip: LabelledClip, embedder: Embedder, paths: Sequence[Path]) -> Vectors:
+def _embed(clip: LabeledClip, embedder: Embedder, paths: Sequence[Path]) -> Vectors:
     with torch.inference_mode():
         vectors = [vector.float().cpu().numpy() for vector in embedder.embed(load_audio(clip.path))]
     if not all(np.isfinite(vector).all() for vector in vectors):

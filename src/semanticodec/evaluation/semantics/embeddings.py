@@ -22,7 +22,7 @@ from semanticodec.evaluation.semantics.features import (
     ModelEmbedder,
 )
 from semanticodec.evaluation.semantics.peer_features import DacEmbedder, EncodecEmbedder
-from semanticodec.evaluation.systems.specs import current_form, parse_spec, read_options
+from semanticodec.evaluation.systems.specs import parse_spec, read_options
 
 LAYERS_KEY = "layers"
 
@@ -52,16 +52,6 @@ def parse_features(text: str) -> FeatureSpec:
         offered = ", ".join(kind.LAYERS) or f"none, so leave {LAYERS_KEY} out"
         raise ConfigError(f"'{spec.kind}' has no layers '{layers}'; it has {offered}")
     return FeatureSpec(spec=spec, layers=layers or next(iter(kind.LAYERS), ""))
-
-
-def current_form_of_features(text: str) -> str:
-    """Return a specification as it is written now: `model:layers=all` for `model:all`."""
-    head, colon, layers = text.strip().rpartition(":")
-    # In a path the colon of a drive (C:\\model) is followed by more of the path.
-    if not colon or set(layers) & set("/\\,="):
-        return current_form(text)
-    head = current_form(head)
-    return f"{head}{',' if ':' in head else ':'}{LAYERS_KEY}={layers}"
 
 
 def group_features(texts: Sequence[str]) -> list[list[FeatureSpec]]:

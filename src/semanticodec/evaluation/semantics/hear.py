@@ -116,9 +116,9 @@ def get_scene_embeddings(audio: Float[Tensor, "B S"], model: HearModel) -> Float
 def get_timestamp_embeddings(
     audio: Float[Tensor, "B S"], model: HearModel
 ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B T"]]:
-    """Return one embedding per time step, and the milliseconds at which the steps are centred.
+    """Return one embedding per time step, and the milliseconds at which the steps are centered.
 
-    The last step is centred as the others are, also where the sound ends inside it.
+    The last step is centered as the others are, also where the sound ends inside it.
 
     Args:
         audio: [n_sounds, n_samples], mono, in [-1, 1], at 16 kHz.
@@ -128,5 +128,5 @@ def get_timestamp_embeddings(
     """
     embeddings = model(audio).to(audio.device)
     num_sounds, num_steps, _ = embeddings.shape
-    centres_ms = (torch.arange(num_steps, device=audio.device) + 0.5) * model.step_ms
-    return embeddings, centres_ms.expand(num_sounds, num_steps)
+    centers_ms = (torch.arange(num_steps, device=audio.device) + 0.5) * model.step_ms
+    return embeddings, centers_ms.expand(num_sounds, num_steps)

@@ -131,7 +131,7 @@ def probe(
     return [
         run
         for one in rounds
-        for run in trainer.run_round(one, *_standardised(features.float(), targets.float(), one))
+        for run in trainer.run_round(one, *_standardized(features.float(), targets.float(), one))
     ]
 
 
@@ -144,7 +144,7 @@ def majority_score(targets: Float[Tensor, "N classes"], rounds: Sequence[Round])
     return 100 * sum(scores) / len(scores)
 
 
-def _standardised(features: Tensor, targets: Tensor, one: Round) -> tuple[_Part, _Part, _Part]:
+def _standardized(features: Tensor, targets: Tensor, one: Round) -> tuple[_Part, _Part, _Part]:
     """Return the round's parts, scaled by the mean and standard deviation of its training part."""
     train = features[list(one.train)]
     std = train.std(dim=0, correction=0)

@@ -1,4 +1,4 @@
-"""Labelled sets for the probe: HEAR's task folders, and folders with one labels.csv.
+"""Labeled sets for the probe: HEAR's task folders, and folders with one labels.csv.
 
     HEAR      task_metadata.json  labelvocabulary.csv  train.json valid.json test.json, or
               fold00.json fold01.json ...   {rate}/{split or fold}/*.wav
@@ -34,7 +34,7 @@ LABELS_NAME, METADATA_NAME = "labels.csv", "task_metadata.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledClip:
+class LabeledClip:
     """A sound file, the indices of its classes, and the fold or split that it belongs to."""
 
     name: str
@@ -55,7 +55,7 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A labelled set.
+    """A labeled set.
 
     Attributes:
         name: name of the folder.
@@ -72,7 +72,7 @@ class Task:
     classes: tuple[str, ...]
     is_multilabel: bool
     metric: str
-    clips: tuple[LabelledClip, ...]
+    clips: tuple[LabeledClip, ...]
     problems: tuple[str, ...]
     folds: tuple[str, ...]
     test_folds: tuple[str, ...] = ()
@@ -144,7 +144,7 @@ def rounds(task: Task) -> list[Round]:
     return made
 
 
-def _frame(clips: Sequence[LabelledClip]) -> pd.DataFrame:
+def _frame(clips: Sequence[LabeledClip]) -> pd.DataFrame:
     return pd.DataFrame([vars(clip) for clip in clips])
 
 
@@ -175,7 +175,7 @@ def _split_round(task: Task) -> Round:
     return Round(name="test", train=_chosen(train), valid=_chosen(valid), test=_chosen(test))
 
 
-def _limited(clips: Sequence[LabelledClip], limit: int) -> tuple[LabelledClip, ...]:
+def _limited(clips: Sequence[LabeledClip], limit: int) -> tuple[LabeledClip, ...]:
     kept = _frame(clips).groupby(["part", "labels"]).cumcount() < limit
     return tuple(clips[index] for index in _chosen(kept))
 
@@ -212,7 +212,7 @@ def _read_labels(folder: Path) -> Task:
             problems.append(f"{name} is missing")
         else:
             labels = (classes.index(label),)
-            clips.append(LabelledClip(name=name, path=folder / name, labels=labels, part=part))
+            clips.append(LabeledClip(name=name, path=folder / name, labels=labels, part=part))
     parts = _sorted_names({clip.part for clip in clips})
     if part_column == "split" and not set(parts) <= set(SPLITS):
         raise DataError(
@@ -282,7 +282,7 @@ def _read_hear(folder: Path) -> Task:
                 continue
             indices = tuple(sorted(classes.index(label) for label in labels))
             clips.append(
-                LabelledClip(name=f"{part}/{file_name}", path=path, labels=indices, part=part)
+                LabeledClip(name=f"{part}/{file_name}", path=path, labels=indices, part=part)
             )
     return Task(
         name=name,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,17 +19,6 @@ from semanticodec.errors import ConfigError
 
 NAME, PATH = "name", "path"
 HOW_TO_WRITE = "write KIND or KIND:key=value,key=value, such as opus:kbps=6 or model:steps=25"
-# Old forms, KIND@SETTING=FOLDER,key=value, and the keys that their settings have become.
-OLD_FORM = re.compile(
-    r"(?P<kind>[^:@=,]*)(@(?P<setting>[^=,]*))?(=(?P<path>[^,]*))?(,(?P<rest>.*))?"
-)
-OLD_SETTINGS = {
-    "opus": "kbps",
-    "codec2": "mode",
-    "speex": "quality",
-    "encodec": "kbps",
-    "dac": "books",
-}
 
 Number = TypeVar("Number", int, float)
 OptionsT = TypeVar("OptionsT", bound="SystemOptions")
@@ -103,11 +91,9 @@ def parse_spec(text: str) -> Spec:
     Args:
         text: `KIND` or `KIND:key=value,key=value`.
     Raises:
-        ConfigError: no kind, an option without value, one given twice, or an old form.
+        ConfigError: no kind, an option without value, or one given twice.
     """
     kind, colon, rest = text.strip().partition(":")
-    if current_form(text) != text:
-        raise ConfigError(f"the system '{text}' is now written {current_form(text)}")
     if not kind or (colon and not rest):
         raise ConfigError(f"the system '{text}' is incomplete; {HOW_TO_WRITE}")
     options: dict[str, str] = {}
@@ -122,18 +108,6 @@ def parse_spec(text: str) -> Spec:
             raise ConfigError(f"the system '{text}' gives {key} twice; give it once")
         options[key] = value
     return Spec(kind=kind, options=options)
-
-
-def current_form(text: str) -> str:
-    """Return a specification as it is written now: `opus:kbps=6` for `opus@6`."""
-    old = OLD_FORM.fullmatch(text.strip())
-    if old is None or not re.match("[^:]*[@=,]", text):
-        return text
-    kind, setting, path, rest = old.group("kind", "setting", "path", "rest")
-    parts = [] if setting is None else [f"{OLD_SETTINGS.get(kind, 'setting')}={setting}"]
-    parts += [] if path is None else [f"{PATH}={path}"]
-    parts += [] if rest is None else [rest]
-    return f"{kind}:{','.join(parts)}"
 
 
 def read_options(spec: Spec, kind: type[OptionsT]) -> OptionsT:

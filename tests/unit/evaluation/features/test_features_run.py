@@ -28,7 +28,7 @@ def test_an_embedding_that_copies_pixels_keeps_them(tmp_path, capsys):
     audio = write_audio(tmp_path / "audio", seconds=(3.0, 4.0), domains=("speech",))
     export = export_audiomae(tmp_path / "export")
     command = ["evaluate", "features", "--audiomae", str(export), "--fit", str(audio)]
-    assert main([*command, "--test", str(audio), "--out", str(tmp_path / "found.json")]) == 0
+    assert main([*command, "--test", str(audio), "-o", str(tmp_path / "found.json")]) == 0
     table = capsys.readouterr().out.splitlines()
     assert table[0].startswith("| R² | energies | detail | band 0 |")
     assert [line.split(" | ")[0] for line in table[2:]] == [

@@ -101,7 +101,7 @@ def test_speech_without_a_transcript_is_not_skipped_in_silence():
     assert "mel" in scores.values
 
 
-def test_what_a_recogniser_refuses_is_a_problem_of_the_clip_and_broken_weights_are_not():
+def test_what_a_recognizer_refuses_is_a_problem_of_the_clip_and_broken_weights_are_not():
     refused = with_parrot(DataError("English only")).score(bursts(), bursts(), clip())
     assert (refused.values, refused.problems) == ({}, ("wer: English only",))
     with pytest.raises(CheckpointError):

@@ -88,7 +88,7 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_length=24,
         **special,
     )
-    # Random weights end at once; a push towards letters makes them write something.
+    # Random weights end at once; a push toward letters makes them write something.
     with torch.no_grad():
         model.proj_out.weight[: len(letters) - 1] *= 8
     model.save_pretrained(folder)

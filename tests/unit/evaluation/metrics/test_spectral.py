@@ -19,7 +19,7 @@ def noise(seed: int, num_samples: int = 8000, level: float = 0.1) -> np.ndarray:
 
 
 def spectrum_by_hand(wav: np.ndarray, length: int) -> np.ndarray:
-    """Magnitudes [T, F]: frames centred on multiples of length / 4, mirrored edges, Hann."""
+    """Magnitudes [T, F]: frames centered on multiples of length / 4, mirrored edges, Hann."""
     padded = np.pad(wav.astype(np.float64), length // 2, mode="reflect")
     starts = range(0, len(padded) - length + 1, length // 4)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)

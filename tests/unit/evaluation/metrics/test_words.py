@@ -33,7 +33,7 @@ def test_only_words_are_left(text, words):
 
 
 @given(st.text())
-def test_normalising_twice_changes_nothing_more(text):
+def test_normalizing_twice_changes_nothing_more(text):
     once = normalize_text(text)
     assert normalize_text(once) == once
     assert once == " ".join(once.split())

@@ -82,7 +82,7 @@ def test_an_event_shows_in_the_embedding_of_its_time() -> None:
     model = load_model("", "continuous")
     silent = torch.zeros(1, 32_000)
     loud = silent.clone()
-    loud[0, 16_000:17_280] = noise(1, 1280)[0]  # 1000 to 1080 ms: the step centred at 1040
+    loud[0, 16_000:17_280] = noise(1, 1280)[0]  # 1000 to 1080 ms: the step centered at 1040
     before, timestamps = get_timestamp_embeddings(silent, model)
     after, _ = get_timestamp_embeddings(loud, model)
     moved = (after - before).norm(dim=-1)[0]

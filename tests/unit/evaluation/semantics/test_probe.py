@@ -17,12 +17,12 @@ NUM_CLASSES = 4
 
 
 def clusters(num_clips: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Classes that lie apart in 3 of 16 dimensions, on scales that only standardising evens out."""
+    """Classes that lie apart in 3 of 16 dimensions, on scales that only standardizing evens out."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(num_clips) % NUM_CLASSES
-    centres = 3.0 * torch.tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    centers = 3.0 * torch.tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
     features = torch.randn(num_clips, 16, generator=generator)
-    features[:, :3] += centres[labels]
+    features[:, :3] += centers[labels]
     features *= torch.logspace(-3, 3, 16)
     return features + 100, torch.nn.functional.one_hot(labels, NUM_CLASSES).float()
 

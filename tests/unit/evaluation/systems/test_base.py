@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from semanticodec.evaluation.systems.base import (
     fitted,
     resampled,
 )
-from semanticodec.evaluation.systems.specs import Spec, current_form, number, parse_spec
+from semanticodec.evaluation.systems.specs import Spec, number, parse_spec
 
 WORDS = st.text(st.characters(exclude_characters=",=@:", exclude_categories=["C", "Z"]), min_size=1)
 VALUES = st.text(st.characters(exclude_characters=",", exclude_categories=["C", "Z"]), min_size=1)
@@ -38,11 +37,6 @@ def test_any_text_is_a_spec_or_a_clear_error(text):
 
 
 @given(st.text())
-def test_any_text_has_a_current_form(text):
-    assert current_form(current_form(text)) == current_form(text)
-
-
-@given(st.text())
 def test_any_text_is_a_number_or_a_clear_error(text):
     for kind in (int, float):
         with contextlib.suppress(ConfigError):
@@ -54,26 +48,6 @@ def test_every_part_is_found():
     assert spec.kind == "dac"
     assert spec.options == {"books": "9", "path": "runs/a@b:c=x=y", "name": "My DAC"}
     assert spec.label == "My DAC"
-
-
-@pytest.mark.parametrize(
-    ("old", "current"),
-    [
-        ("opus@6", "opus:kbps=6"),
-        ("codec2@700C,name=a", "codec2:mode=700C,name=a"),
-        ("model=runs/best,steps=25", "model:path=runs/best,steps=25"),
-        ("model,steps=25", "model:steps=25"),
-        (r"folder=C:\decoded,kbps=2", r"folder:path=C:\decoded,kbps=2"),
-        ("dac@9,path=x", "dac:books=9,path=x"),
-        ("speex", "speex"),
-        ("model:path=a=b,steps=2", "model:path=a=b,steps=2"),
-    ],
-)
-def test_old_forms_have_new_ones(old, current):
-    assert current_form(old) == current
-    if old != current:
-        with pytest.raises(ConfigError, match=re.escape(f"'{old}' is now written {current}")):
-            parse_spec(old)
 
 
 def test_names_hold_no_folders_but_the_last(tmp_path, monkeypatch):

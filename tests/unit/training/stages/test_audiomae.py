@@ -103,7 +103,7 @@ def test_export_is_the_encoder_alone(tmp_path):
         wider.initialize(tmp_path)
 
 
-def test_no_other_box_is_needed(tmp_path):
+def test_no_other_module_is_needed(tmp_path):
     with pytest.raises(ConfigError, match="vae"):
         AudioMAEStage.build(tiny().stage_config, {"vae": tmp_path})
 
@@ -134,7 +134,7 @@ def test_the_second_loss_reaches_the_encoder_and_leaves_the_first_as_it_was():
     assert gradients[0].abs().sum() > 0
 
 
-def test_the_second_loss_is_exported_with_the_run_but_not_the_box(tmp_path):
+def test_the_second_loss_is_exported_with_the_run_but_not_the_module(tmp_path):
     stage = stage_of(visible=DetailLoss.Config())
     stage.export(tmp_path)
     _, weights = read_module(tmp_path, "audiomae")

@@ -29,7 +29,7 @@ class LearnedSemanticStage(CodecStage):
     """Codec training in which the k-means centroids give way to a vector quantizer's codes.
 
     The codebook module only says how many codes there are. Every step works with them as with
-    centroids, and then moves them towards the batch, so that the export is a codec like any other.
+    centroids, and then moves them toward the batch, so that the export is a codec like any other.
     AudioMAE is frozen: the commitment of the semantic codes is part of the loss, but has nothing
     to pull.
     """
@@ -86,7 +86,7 @@ class LearnedSemanticStage(CodecStage):
     def _learn(
         self, inputs: Mapping[str, Tensor], batch: Batch
     ) -> tuple[QuantizerOutput, Bool[Tensor, "B L"]]:
-        """Move the codes towards the features of a batch; return also which positions count."""
+        """Move the codes toward the features of a batch; return also which positions count."""
         features = inputs["features"].float()
         valid = valid_mask(inputs["num_valid"], features.shape[1])
         learned = self.learner(features, batch.generators, valid)

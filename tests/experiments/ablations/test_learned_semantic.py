@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from experiments.ablations import recipes as ablations
+from experiments.ablations.learned_semantic import LearnedSemanticStage
 from semanticodec import SemantiCodec
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
 from semanticodec.training.data import Batch
-from semanticodec.training.stages.learned_semantic import LearnedSemanticStage
 from semanticodec.training.train import RunOptions
 from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
 
@@ -21,8 +21,8 @@ VOCABULARY = 16  # the larger of the tiny codebooks
 
 
 @pytest.fixture(scope="module")
-def boxes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("boxes")
+def modules(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("modules")
     makers = (export_audiomae, export_codebook, export_vae, export_vocoder)
     return {make.__name__.removeprefix("export_"): make(folder / make.__name__) for make in makers}
 
@@ -36,15 +36,15 @@ def recipe():
     return ablations.learnable_semantic(ablations.base("tiny", 100))["learned codebook"]
 
 
-def run(data, boxes, out, **options):
+def run(data, modules, out, **options):
     options = {"steps": 2, **options}
-    recipe().run(RunOptions(data=(data,), out=out, modules=boxes, show_progress=False, **options))
+    recipe().run(RunOptions(data=(data,), out=out, modules=modules, show_progress=False, **options))
     return out
 
 
 @pytest.fixture(scope="module")
-def whole_run(data, boxes, tmp_path_factory):
-    return run(data, boxes, tmp_path_factory.mktemp("run"))
+def whole_run(data, modules, tmp_path_factory):
+    return run(data, modules, tmp_path_factory.mktemp("run"))
 
 
 def records(out):
@@ -63,7 +63,7 @@ def test_the_loss_has_the_commitment_of_both_quantizers(whole_run):
         assert 1 <= record["semantic_perplexity"] <= record["num_used_semantic_codes"] <= VOCABULARY
 
 
-def test_the_export_is_a_codec_whose_only_vocabulary_was_learned(whole_run, boxes):
+def test_the_export_is_a_codec_whose_only_vocabulary_was_learned(whole_run, modules):
     codec = SemantiCodec.from_pretrained(whole_run / "export")
     assert codec.semantic_vocab_size == VOCABULARY
     codes = codec.encode(np.random.default_rng(0).normal(0, 0.1, 5000).astype(np.float32))
@@ -72,25 +72,25 @@ def test_the_export_is_a_codec_whose_only_vocabulary_was_learned(whole_run, boxe
     learned = load_file(checkpoint)["learner.embed"]
     name = f"encoder.semantic.codebook_{VOCABULARY}"
     assert torch.equal(weights(whole_run)[name], learned)
-    centroids = load_file(boxes["codebook"] / "model.safetensors")[f"codebook_{VOCABULARY}"]
+    centroids = load_file(modules["codebook"] / "model.safetensors")[f"codebook_{VOCABULARY}"]
     assert not torch.allclose(learned, centroids, atol=0.1)
     assert "encoder.semantic.codebook_8" not in weights(whole_run)
 
 
-def test_a_run_stopped_after_every_step_is_the_same_run(whole_run, data, boxes, tmp_path):
+def test_a_run_stopped_after_every_step_is_the_same_run(whole_run, data, modules, tmp_path):
     for _ in range(2):
-        run(data, boxes, tmp_path, minutes=0.0)
+        run(data, modules, tmp_path, minutes=0.0)
     losses = [[record["loss"] for record in records(out)] for out in (tmp_path, whole_run)]
     assert len(losses[1]) == 2 and losses[0] == losses[1]
     stopped, whole = weights(tmp_path), weights(whole_run)
     assert all(torch.equal(stopped[name], whole[name]) for name in whole)
 
 
-def test_the_codes_approach_the_features_and_only_in_training(boxes):
+def test_the_codes_approach_the_features_and_only_in_training(modules):
     # The release's settings: codes start anywhere and follow.
     config = dataclasses.replace(recipe().stage_config, semantic=VectorQuantizer.Config())
     torch.manual_seed(0)
-    stage = LearnedSemanticStage.build(config, boxes)
+    stage = LearnedSemanticStage.build(config, modules)
     features = torch.randn(2, 64, stage.rates[0].config.encoder.width) + 3.0
     frozen = {"features": features, "num_valid": torch.tensor([64, 40])}
     generators = [torch.Generator() for _ in range(2)]
@@ -108,12 +108,12 @@ def test_the_codes_approach_the_features_and_only_in_training(boxes):
 @pytest.mark.parametrize(
     "change", [{"is_vocabulary_fixed": False}, {"semantic": recipe().stage_config.quantizer}]
 )
-def test_settings_that_leave_no_single_table_are_refused(boxes, change):
+def test_settings_that_leave_no_single_table_are_refused(modules, change):
     config = dataclasses.replace(recipe().stage_config, **change)
     with pytest.raises(ConfigError, match=r"one table of whole features: set is_vocabulary_fixed"):
-        LearnedSemanticStage.build(config, boxes)
+        LearnedSemanticStage.build(config, modules)
 
 
-def test_it_cannot_start_from_an_export(data, boxes, whole_run, tmp_path):
+def test_it_cannot_start_from_an_export(data, modules, whole_run, tmp_path):
     with pytest.raises(ConfigError, match="leave out --init"):
-        run(data, boxes, tmp_path, init=whole_run / "export")
+        run(data, modules, tmp_path, init=whole_run / "export")
