@@ -55,9 +55,10 @@ class CurrentFingerprint:
 
     def of(self, encoder: nn.Module) -> bytes:
         """Return the fingerprint of the encoder's weights; zeros where they have no values."""
-        if any(tensor.is_meta for tensor in tensors_of(encoder)):
+        tensors = list(tensors_of(encoder))
+        if any(tensor.is_meta for tensor in tensors):
             return bytes(FINGERPRINT_SIZE)
-        values = self._values(encoder)
+        values = self._values(tensors)
         known = self._known
         if known is None or known[0] != values:
             state = {PREFIX + name: tensor for name, tensor in encoder.state_dict().items()}
@@ -66,10 +67,9 @@ class CurrentFingerprint:
 
     def set(self, encoder: nn.Module, name: bytes) -> None:
         """Take another fingerprint for the encoder, until its weights change."""
-        self._known = self._values(encoder), name
+        self._known = self._values(list(tensors_of(encoder))), name
 
-    def _values(self, encoder: nn.Module) -> bytes:
-        tensors = list(tensors_of(encoder))
+    def _values(self, tensors: list[Tensor]) -> bytes:
         pointers = [tensor.data_ptr() for tensor in tensors]
         known, views = self._views
         # The views keep their memory alive, so an address stands for one tensor.
