@@ -202,14 +202,21 @@ def test_pipes_and_open_files_take_results(codes, tiny_folder, tmp_path):
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_stopped_command_cleans_up(long_codes, tiny_folder, tmp_path, name):
-    words = ("decode", long_codes, "-o", tmp_path / "x.wav", "--num-steps", "200")
-    process = start(*words, "--model", tiny_folder)
-    while not names(tmp_path):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
     number = getattr(signal, name)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=100)
+    words = ("decode", long_codes, "-o", tmp_path / "x.wav", "--num-steps", "200")
+    process = start(
+        *(*words, "--model", tiny_folder),
+        # What runs in the background of a shell ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )
+    try:
+        while not names(tmp_path):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=100)
+    finally:
+        process.kill()
     assert (process.returncode, out, err) == (128 + number, b"", b"semanticodec: stopped\n")
     assert names(tmp_path) == []
 
