@@ -177,7 +177,7 @@ def _add_sampling_option(group: argparse._ActionsContainer, setting: Field[Any])
     """Add the option of one field of `SamplingConfig`; left out, the model's own value applies."""
     default: Any = setting.default
     kind = type(default)
-    settings: dict[str, Any] = dict(setting.metadata)
+    settings = {key: setting.metadata[key] for key in ("help", "metavar")}
     if setting.name == "sampler":
         settings["choices"] = tuple(SAMPLERS)
     elif kind is tuple:

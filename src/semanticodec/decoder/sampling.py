@@ -69,9 +69,14 @@ SAMPLERS = {
 }
 
 
-def _setting(default: Any, help: str, metavar: str | tuple[str, ...] | None = None) -> Any:
-    """Return a field with what the command line says of its option."""
-    return field(default=default, metadata={"help": help, "metavar": metavar})
+def _setting(
+    default: Any,
+    help: str,
+    metavar: str | tuple[str, ...] | None = None,
+    limits: tuple[float, float] = (0, math.inf),
+) -> Any:
+    """Return a field with what the command line says of its option, and bounds of its numbers."""
+    return field(default=default, metadata={"help": help, "metavar": metavar, "limits": limits})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +99,12 @@ class SamplingConfig:
     """
 
     sampler: str = _setting("ddim", "diffusion sampler")
-    num_steps: int = _setting(50, "number of sampling steps: more are slower and finer", "N")
+    num_steps: int = _setting(
+        50, "number of sampling steps: more are slower and finer", "N", limits=(1, MAX_STEPS)
+    )
     guidance_scale: float = _setting(2.0, "classifier-free guidance scale (1 = off)", "W")
     eta: float = _setting(
-        1.0, "amount of noise added at each step, 0 (deterministic) to 1", metavar="E"
+        1.0, "amount of noise added at each step, 0 (deterministic) to 1", "E", limits=(0, 1)
     )
     timestep_shift: float = _setting(
         0.0, "spacing of the steps: 0 even, 1 and more denser toward pure noise", metavar="S"

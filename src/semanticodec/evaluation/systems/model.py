@@ -7,9 +7,9 @@ semantic-only   wav -> semantic codes -> wav, with zeros for the acoustic featur
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from semanticodec.checkpoints.pretrained import model_folder, read_setting
 from semanticodec.codec import SemantiCodec
+from semanticodec.decoder.sampling import SamplingConfig
 from semanticodec.device import DTYPES
 from semanticodec.evaluation.systems.base import (
     Detail,
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
     from semanticodec.evaluation.suites import Clip
 
 BUILT_IN = "built-in"
-MAX_STEPS = 1000
+# Sampling settings by their keys in a specification; of all others the key is the name.
+SHORT_NAMES = {"num_steps": "steps", "guidance_scale": "guidance", "guidance_interval": "interval"}
+SAMPLING = {SHORT_NAMES.get(item.name, item.name): item for item in fields(SamplingConfig)}
 
 
 class Model(System):
@@ -59,33 +62,26 @@ class Model(System):
         """The model, its setting, and how it decodes; None: the model's own.
 
         Attributes:
+            more: keys of single sampling settings, which replace those of `quality`.
             path: model folder or Hub repository; None: the built-in model.
             rate: tokens per second.
             vocab: entries of the semantic codebook.
-            quality: name of a set of sampling settings, which the next five replace one by one.
-            steps: number of sampling steps.
-            guidance: guidance scale.
-            interval: noise levels LOW-HIGH that are guided.
-            eta: noise that is added at each step.
-            sampler: name of the sampler.
+            quality: name of a set of sampling settings.
             seed: random seed of the noise.
             dtype: precision of the decoder.
         """
 
+        more: ClassVar[tuple[str, ...]] = tuple(SAMPLING)
         path: str | None = None
         rate: int | None = limited(1, default=None)
         vocab: int | None = limited(1, default=None)
         quality: str | None = None
-        steps: int | None = limited(1, MAX_STEPS, default=None)
-        guidance: float | None = limited(0, default=None)
-        interval: str | None = None
-        eta: float | None = limited(0, 1, default=None)
-        sampler: str | None = None
         seed: int = limited(0, default=0)
         dtype: str = one_of(DTYPES, default="float32")
 
     def __init__(self, spec: Spec, device: str) -> None:
         options = read_options(spec, Model.Options)
+        self.asked = asked_sampling(spec, options.quality)
         folder = model_folder(options.path)
         self.codec = SemantiCodec.from_pretrained(
             folder,
@@ -94,7 +90,6 @@ class Model(System):
             device=device,
             dtype=getattr(torch, options.dtype),
         )
-        self.asked = _asked_sampling(options)
         self.settings = self.codec.sampling(**self.asked)
         self.seed = options.seed
         details: dict[str, Detail] = {
@@ -170,23 +165,29 @@ class SemanticOnly(Model):
         return Reconstruction(wav=decoded, num_bits=bits)
 
 
-def _asked_sampling(options: Model.Options) -> dict[str, Any]:
-    """Return what a specification asks of `SemantiCodec.sampling`, the rest left out."""
-    asked = {
-        "quality": options.quality,
-        "num_steps": options.steps,
-        "guidance_scale": options.guidance,
-        "guidance_interval": _interval(options.interval),
-        "sampler": options.sampler,
-        "eta": options.eta,
-    }
-    return {name: value for name, value in asked.items() if value is not None}
+def asked_sampling(spec: Spec, quality: str | None) -> dict[str, Any]:
+    """Return what a specification asks of `SemantiCodec.sampling`, the rest left out.
+
+    Raises:
+        ConfigError: a value that its setting does not take.
+    """
+    asked: dict[str, Any] = {} if quality is None else {"quality": quality}
+    for key, item in SAMPLING.items():
+        if key not in spec.options:
+            continue
+        text, (low, high) = spec.options[key], item.metadata["limits"]
+        if isinstance(item.default, tuple):
+            asked[item.name] = _interval(key, text)
+        elif isinstance(item.default, str):
+            asked[item.name] = text
+        else:
+            kind: Any = type(item.default)
+            asked[item.name] = number(key, text, kind, low=low, high=high)
+    return asked
 
 
-def _interval(text: str | None) -> tuple[float, float] | None:
+def _interval(key: str, text: str) -> tuple[float, float]:
     """Return the two numbers of `LOW-HIGH`."""
-    if text is None:
-        return None
     low, _, high = text.partition("-")
-    start = number("interval=LOW-HIGH", low, float, low=0, high=1)
-    return start, number("interval=LOW-HIGH", high, float, low=start, high=1)
+    start = number(f"{key}=LOW-HIGH", low, float, low=0, high=1)
+    return start, number(f"{key}=LOW-HIGH", high, float, low=start, high=1)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from semanticodec.errors import ConfigError
 
@@ -29,9 +29,11 @@ class SystemOptions:
     """What every kind of system takes; a kind adds fields of its own.
 
     Attributes:
+        more: keys besides the fields, whose values the kind reads itself.
         name: name of the system in reports (None: its specification).
     """
 
+    more: ClassVar[tuple[str, ...]] = ()
     name: str | None = None
 
 
@@ -118,9 +120,10 @@ def read_options(spec: Spec, kind: type[OptionsT]) -> OptionsT:
     """
     fields = {item.name: item for item in dataclasses.fields(kind)}
     for key in spec.options:
-        if key not in fields:
+        if key not in fields and key not in kind.more:
             raise ConfigError(
-                f"the system '{spec.kind}' has no option '{key}'; choose from {', '.join(fields)}"
+                f"the system '{spec.kind}' has no option '{key}'; "
+                f"choose from {', '.join((*fields, *kind.more))}"
             )
     for key, item in fields.items():
         if item.default is dataclasses.MISSING and key not in spec.options:
@@ -128,7 +131,13 @@ def read_options(spec: Spec, kind: type[OptionsT]) -> OptionsT:
                 f"the system '{spec}' lacks its {key}; write {spec.kind}:{key}={key.upper()}"
             )
     types = get_type_hints(kind)
-    return kind(**{key: _read(fields[key], types[key], text) for key, text in spec.options.items()})
+    return kind(
+        **{
+            key: _read(item, types[key], spec.options[key])
+            for key, item in fields.items()
+            if key in spec.options
+        }
+    )
 
 
 def _read(item: dataclasses.Field[Any], annotation: Any, text: str) -> Any:

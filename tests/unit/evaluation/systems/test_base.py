@@ -78,7 +78,7 @@ def test_names_hold_no_folders_but_the_last(tmp_path, monkeypatch):
         ("opus:kbps=6,path=x", "'opus' has no option 'path'; choose from name, kbps"),
         ("ground-truth:kbps=1", "'ground-truth' has no option 'kbps'; choose from name"),
         ("opus:kbps=6,steps=3", "'opus' has no option 'steps'; choose from name"),
-        ("model:step=3", "no option 'step'; choose from name, path, rate, .*steps, .*seed, dtype"),
+        ("model:step=3", "no option 'step'; choose from name, path, rate, .*seed, dtype, .*steps"),
         ("opus:kbps=loud", "kbps is 'loud'; give a number from 6 to 256"),
         ("opus:kbps=5", "kbps is '5'"),
         ("codec2:mode=2400", "mode is '2400'; choose one of 700C, 1200, 3200"),
