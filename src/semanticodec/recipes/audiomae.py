@@ -54,11 +54,11 @@ def small() -> Recipe:
 
 
 def small_detail() -> Recipe:
-    """`small` gone on from with a second loss on what features keep of their own patches.
+    """`small` continued with a second loss on what features keep of their own patches.
 
-    Meant for `--init` with the built-in model's AudioMAE. Decoder and head learn alone at first:
-    without that, sixty steps moved the detail found again in the averaged features (R^2, bands 1
-    to 3 of speech) from .21 .11 .03 to .34 .28 .17 and cost ESC-50 eight points.
+    An experiment for `--init` with the built-in model's AudioMAE: its settings are a first guess.
+    Decoder and head learn alone at first, because a run without that lost ESC-50 eight points in
+    sixty steps; whether that was the cause is not known (docs/log.md).
     """
     single = small()
     default = replace(single.train.optimizers["default"], lr=3e-4, warmup_steps=50)

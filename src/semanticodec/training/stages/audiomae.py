@@ -72,7 +72,7 @@ class AudioMAEStage(Stage):
             visible_share: share of a batch's items for the second loss, which costs five times as
                 much as the first.
             encoder_start: first step that trains the encoder. Where it starts from an export, an
-                untrained decoder and head would undo what it has learned.
+                untrained decoder and head may undo what it has learned.
         """
 
         audiomae: AudioMAE.Config = dataclasses.field(default_factory=AudioMAE.Config)
