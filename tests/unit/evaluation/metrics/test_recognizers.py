@@ -190,6 +190,65 @@ def test_weights_that_are_missing_are_not_drawn_at_random(tiny_whisper, tmp_path
         open_recognizer(f"whisper={folder}").transcribe(bursts(4000), "en")
 
 
+@pytest.fixture(scope="module")
+def tiny_ctranslate2(tiny_whisper, tmp_path_factory) -> Path:
+    """The tiny Whisper in CTranslate2's form."""
+    converters = pytest.importorskip("ctranslate2.converters")
+    pytest.importorskip("faster_whisper")
+    target = tmp_path_factory.mktemp("converted") / "tiny"
+    copies = ["tokenizer.json", "preprocessor_config.json"]
+    folder = copy_of(tiny_whisper, target.parent / "copy")
+    extractor = json.loads((tiny_whisper / "processor_config.json").read_text())
+    (folder / copies[1]).write_text(json.dumps(extractor["feature_extractor"]))
+    converters.TransformersConverter(str(folder), copy_files=copies).convert(str(target))
+    return target
+
+
+def test_whisper_of_ctranslate2_writes_text_offline_and_the_same_every_time(tiny_ctranslate2):
+    recognizer = open_recognizer(f"whisper={tiny_ctranslate2}")
+    assert recognizer.name == "faster-whisper (tiny)"
+    text = recognizer.transcribe(bursts(16_000), "en")
+    recognizer.transcribe(bursts(8000, seed=1))
+    assert "<|" not in text
+    assert recognizer.transcribe(bursts(16_000), "en-GB") == text
+    with pytest.raises(DataError, match="does not take the language 'tlh'"):
+        recognizer.transcribe(bursts(4000), "tlh")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+def test_a_ctranslate2_folder_without_a_file_is_refused_at_once(tiny_ctranslate2, tmp_path, name):
+    folder = copy_of(tiny_ctranslate2, tmp_path / "damaged")
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=f"lacks {name}; convert the model again"):
+        open_recognizer(f"whisper={folder}")
+
+
+def test_damaged_weights_of_ctranslate2_are_named(tiny_ctranslate2, tmp_path):
+    folder = copy_of(tiny_ctranslate2, tmp_path / "damaged")
+    (folder / "model.bin").write_bytes(b"broken")
+    with pytest.raises(CheckpointError, match="could not be loaded from .*damaged"):
+        open_recognizer(f"whisper={folder}").transcribe(bursts(4000), "en")
+
+
+def test_the_missing_faster_whisper_is_named(tmp_path, monkeypatch):
+    (tmp_path / "model.bin").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    with pytest.raises(MissingDependencyError, match=r"faster-whisper.*'semanticodec\[eval\]'"):
+        open_recognizer(f"whisper={tmp_path}")
+
+
+def test_originals_are_heard_once(monkeypatch):
+    pytest.importorskip("pocketsphinx")
+    recognizer = open_recognizer("pocketsphinx")
+    calls = []
+    monkeypatch.setattr(
+        recognizer, "transcribe", lambda wav, language: calls.append(1) or f"{len(wav)} {language}"
+    )
+    clips = [(bursts(8000), "en"), (bursts(8000), "en"), (bursts(9000), "en"), (bursts(8000), None)]
+    texts = [recognizer.remembered(*clip) for clip in clips]
+    assert texts == ["8000 en", "8000 en", "9000 en", "8000 None"] and len(calls) == 3
+
+
 def test_pocketsphinx_takes_any_clip_and_forgets_earlier_ones():
     pytest.importorskip("pocketsphinx")
     recognizer = open_recognizer("pocketsphinx")
