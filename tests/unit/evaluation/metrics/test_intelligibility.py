@@ -34,8 +34,8 @@ def test_the_extended_measure_is_another_one():
     noisy = wav + 0.1 * np.random.default_rng(1).standard_normal(len(wav)).astype(np.float32)
     assert estoi(wav, wav) == pytest.approx(1.0)
     assert estoi(wav, noisy) < stoi(wav, noisy) - 0.05
-    values = [metric.measure(Pair(wav, noisy), None) for metric in (STOI, ESTOI)]
-    assert values == [(stoi(wav, noisy),), (estoi(wav, noisy),)]
+    (extended,) = ESTOI.measure(Pair(wav, noisy), None)
+    assert extended == pytest.approx(estoi(wav, noisy))
 
 
 def test_nothing_is_understood_of_silence():

@@ -30,7 +30,12 @@ def shortcut_folder(tiny_codec, tmp_path_factory):
     sizes = dataclasses.replace(tiny_codec.config.decoder.vae, patch_shortcut=True)
     decoder = dataclasses.replace(tiny_codec.config.decoder, vae=sizes)
     torch.manual_seed(1)
-    codec = SemantiCodec(dataclasses.replace(tiny_codec.config, decoder=decoder))
+    config = dataclasses.replace(tiny_codec.config, decoder=decoder, pads_windows=False)
+    codec = SemantiCodec(config)
+    # Trained maps differ from those that a VAE starts with.
+    with torch.no_grad():
+        codec.decoder.vae.patch_shortcut.weight *= 1.1
+        codec.decoder.vae.conv_out.weight.normal_(0, 0.02)
     return codec.save_pretrained(tmp_path_factory.mktemp("shortcut"))
 
 
@@ -86,11 +91,9 @@ def test_without_an_encoder_latents_are_fitted(shortcut_folder, clip, noise):
     with torch.inference_mode():
         errors = [
             float((vae(latent) - mel).square().mean())
-            for latent in (start, fitted_latent(vae, mel, 20), fitted_latent(vae, mel, 60))
+            for latent in (start, fitted_latent(vae, mel, 10), fitted_latent(vae, mel, 40))
         ]
-    assert errors[0] > errors[1] > errors[2]
-    again = open_system(f"vae:path={shortcut_folder}").reconstruct(noise(6000), clip)
-    assert np.array_equal(again.wav, system.reconstruct(noise(6000), clip).wav)
+    assert errors[0] > 1.2 * errors[1] > 1.2 * errors[2]
 
 
 def test_a_vae_without_shortcut_needs_its_encoder(tiny_folder):
