@@ -202,4 +202,3 @@ def fitted_latent(
             optimizer.step()
             rates.step()
         return latent.detach()
-

@@ -172,7 +172,9 @@ def test_a_family_is_all_of_it_that_can_be_computed():
 
 
 def test_wrong_settings_are_refused_before_any_clip():
-    with pytest.raises(ConfigError, match="no metric 'loudness'; choose of mel, stft, visqol_speech"):
+    with pytest.raises(
+        ConfigError, match="no metric 'loudness'; choose of mel, stft, visqol_speech"
+    ):
         Metrics(["mel", "loudness"])
     with pytest.raises(ConfigError, match="'wer' needs a recognizer; give pocketsphinx, whisper"):
         Metrics(["wer"])
