@@ -60,9 +60,8 @@ def _sums(reference: bytes, decoded: bytes) -> bytes:
     is_loud = energies[0].mean(dim=1) > energies[0].mean()
     if not is_loud.any():
         raise AudioError("the reference clip has the same level throughout; no frame is loud")
-    original, made = (
-        split_detail(energies).detail[:, is_loud].double().unflatten(2, (NUM_BANDS, -1))
-    )
+    detail = split_detail(energies).detail[:, is_loud].double()
+    original, made = detail.unflatten(2, (NUM_BANDS, BINS_PER_BAND))
     values = (original, made, original**2, made**2, original * made, torch.ones_like(original))
     return torch.stack([value.sum(dim=(0, 2)) for value in values], dim=1).numpy().tobytes()
 

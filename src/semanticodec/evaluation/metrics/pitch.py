@@ -1,8 +1,8 @@
 """Errors of pitch and voicing: whether the melody of a voice survives.
 
-swift-f0 tracks both clips, in frames of 16 ms. A frame that is voiced in one clip alone is a voicing
-error; of those that are voiced in both, a pitch that is off by more than a fifth is a gross error,
-and the others say how fine the pitch is.
+swift-f0 tracks both clips, in frames of 16 ms. A frame that is voiced in one clip alone is a
+voicing error; of those that are voiced in both, a pitch that is off by more than a fifth is a gross
+error, and the others say how fine the pitch is.
 """
 
 from __future__ import annotations
