@@ -28,6 +28,8 @@ Table II, in every domain; `visqol_audio` (audio mode, 48 kHz) is on another sca
 - kbps counts the bits that were spent on these clips, without container."""
 AVERAGE_NOTE = """\
 - The average is the mean of the domains {domains}; its interval draws clips inside each."""
+POOLED_NOTE = """\
+- No means, but of all words or frames of the clips together: {metrics}."""
 WER_NOTE = """\
 - WER is word errors per word of the transcripts, in percent, as `{recognizer}` finds them. \
 Compare it with the same recognizer's number on the original recordings (the system \
@@ -159,6 +161,9 @@ def _origin(results: Results) -> str:
 
 def _reading(results: Results) -> str:
     parts = [HOW_TO_READ]
+    pooled = [name for name in _metrics(results) if METRICS[name].pooled is not None]
+    if pooled:
+        parts.append(POOLED_NOTE.format(metrics=", ".join(pooled)))
     recognizer = results["settings"]["models"].get("wer")
     if recognizer is not None:
         parts.append(WER_NOTE.format(recognizer=recognizer))

@@ -90,6 +90,7 @@ def test_the_reader_learns_where_figures_come_from_and_what_they_compare_with():
     content["systems"][0]["scores"]["speech"]["wer"] = estimate(12.345)
     text = report.markdown(content)
     assert "as `pocketsphinx` finds them" in text
+    assert "of all words or frames of the clips together: wer." in text
     assert "mel ↓ | wer % ↓ |" in text and "| 12.3 [11.8, 12.8] |" in text
 
 

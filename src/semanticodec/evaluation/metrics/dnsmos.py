@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -42,7 +43,7 @@ def dnsmos(wav: Float[np.ndarray, " S"]) -> dict[str, float]:
 def _scores(samples: bytes) -> tuple[float, ...]:
     with needs("speechmos"):
         from speechmos import dnsmos as package
-    found = package.run(np.frombuffer(samples, dtype=np.float32), SAMPLE_RATE)
+    found: Any = package.run(np.frombuffer(samples, dtype=np.float32), SAMPLE_RATE)
     return tuple(float(found[theirs]) for theirs, _ in SCORES.values())
 
 

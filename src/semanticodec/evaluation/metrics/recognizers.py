@@ -264,10 +264,16 @@ class FasterWhisper(Recognizer):
             ) from error
 
     def transcribe(self, wav: Float[np.ndarray, " S"], language: str | None = None) -> str:
+        code = _code(language)
+        # The package would take everything for English.
+        if code not in (None, "en") and not self._model.model.is_multilingual:
+            raise DataError(
+                f"{self.name} knows English only, not '{language}'; use another Whisper"
+            )
         try:
             segments, _ = self._model.transcribe(
                 wav.astype(np.float32, copy=False),
-                language=_code(language),
+                language=code,
                 beam_size=BEAM_SIZE,
                 condition_on_previous_text=False,
                 temperature=0.0,

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ SPECIAL = (
     "<|de|>",
     "<|translate|>",
     "<|transcribe|>",
+    "<|startoflm|>",
     "<|startofprev|>",
+    "<|nospeech|>",
     "<|notimestamps|>",
 )
 
@@ -50,7 +53,10 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny Whisper of random weights that spells in letters."""
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("tiny-whisper")
-    letters = [chr(code) for code in range(33, 127)] + ["Ġ", "Ġa", SPECIAL[0]]
+    plain = [chr(code) for code in range(33, 127)] + ["Ġ", "Ġa"]
+    # faster-whisper looks for the signs that are no speech, such as notes, byte by byte.
+    alphabet = pytest.importorskip("tokenizers").pre_tokenizers.ByteLevel.alphabet()
+    letters = [*plain, *sorted(set(alphabet) - set(plain)), SPECIAL[0]]
     vocabulary, merges = folder / "letters.json", folder / "letters.txt"
     vocabulary.write_text(json.dumps({letter: i for i, letter in enumerate(letters)}))
     merges.write_text("#version: 0.2\nĠ a\n")
@@ -72,7 +78,7 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
             decoder_attention_heads=2,
             encoder_ffn_dim=16,
             decoder_ffn_dim=16,
-            max_target_positions=64,
+            max_target_positions=448,  # which faster-whisper takes for granted
             suppress_tokens=None,
             begin_suppress_tokens=None,
             **special,
@@ -90,7 +96,7 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     # Random weights end at once; a push toward letters makes them write something.
     with torch.no_grad():
-        model.proj_out.weight[: len(letters) - 1] *= 8
+        model.proj_out.weight[: len(plain)] *= 8
     model.save_pretrained(folder)
     extractor = transformers.WhisperFeatureExtractor(feature_size=80)
     transformers.WhisperProcessor(extractor, tokenizer).save_pretrained(folder)
@@ -209,9 +215,24 @@ def test_whisper_of_ctranslate2_writes_text_offline_and_the_same_every_time(tiny
     assert recognizer.name == "faster-whisper (tiny)"
     text = recognizer.transcribe(bursts(16_000), "en")
     recognizer.transcribe(bursts(8000, seed=1))
+    assert text
     assert "<|" not in text
     assert recognizer.transcribe(bursts(16_000), "en-GB") == text
-    with pytest.raises(DataError, match="does not take the language 'tlh'"):
+
+
+def test_whisper_of_ctranslate2_says_which_languages_it_does_not_know(tiny_ctranslate2):
+    recognizer = open_recognizer(f"whisper={tiny_ctranslate2}")
+    with pytest.raises(DataError, match=r"\(tiny\) knows English only, not 'de'"):
+        recognizer.transcribe(bursts(4000), "de")
+
+    class Multilingual:
+        model = SimpleNamespace(is_multilingual=True)
+
+        def transcribe(self, wav, **settings):
+            raise ValueError(f"'{settings['language']}' is not a valid language code")
+
+    recognizer.__dict__["_model"] = Multilingual()
+    with pytest.raises(DataError, match="does not take the language 'tlh': 'tlh' is not a valid"):
         recognizer.transcribe(bursts(4000), "tlh")
 
 
