@@ -8,7 +8,7 @@ Windows wait until a batch of their size is full. Codes never depend on that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from semanticodec.audio.io import AudioSource, read_blocks, read_segment
+from semanticodec.audio.io import read_blocks, read_segment
 from semanticodec.audio.waveforms import Recording
 from semanticodec.audio.windows import Window
 from semanticodec.corpus.item import WorkItem
@@ -30,7 +30,7 @@ from semanticodec.encoding import (
     WindowFbank,
     recording_windows,
 )
-from semanticodec.errors import AudioError, SemantiCodecError
+from semanticodec.errors import SemantiCodecError
 
 # 10 s of samples are 0.6 MB, and their filter bank as much.
 WINDOWS_AHEAD = 16
@@ -57,13 +57,16 @@ class _Unfinished:
 
 
 def encode_items(
-    encoder: RecordingEncoder, items: Sequence[WorkItem]
+    encoder: RecordingEncoder,
+    items: Sequence[WorkItem],
+    check: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[int, RecordingCodes | Exception]]:
     """Yield every recording's number with its codes, or with what is wrong with it.
 
     Args:
         encoder: model on any device.
         items: recordings; memory depends neither on their length nor on their number.
+        check: called before every window; may raise to stop the work.
     """
     unfinished: dict[int, _Unfinished] = {}
     batches = _Batches()
@@ -79,6 +82,7 @@ def encode_items(
                 yield waiting.recording, unfinished.pop(waiting.recording).joined()
 
     for number, event in read_ahead(_windows(items, encoder.pads_windows), WINDOWS_AHEAD):
+        check()
         if isinstance(event, Exception):
             unfinished.pop(number, None)
             yield number, event

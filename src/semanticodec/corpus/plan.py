@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,8 @@ from semanticodec.files import atomic_path
 
 PLAN_NAME = "plan.jsonl"
 SHARD_DIGITS = 5
+# Control characters, and the bytes of file names that are not UTF-8.
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +132,8 @@ def with_ids(items: Sequence[WorkItem]) -> list[WorkItem]:
         for number in longer:
             levels[number] += 1
     return [
-        replace(item, names=(_checked_id(name, item.source),)) for item, name in zip(items, names)
+        replace(item, names=(_checked_id(name, item.source),), source=as_text(item.source))
+        for item, name in zip(items, names)
     ]
 
 
@@ -138,14 +142,18 @@ def _pair(names: Sequence[str], clashing: Sequence[int]) -> tuple[int, int]:
     return first, next(at for at in clashing[1:] if names[at] == names[first])
 
 
+def as_text(name: str) -> str:
+    r"""Return a name without what text formats cannot hold: control characters become `\n`."""
+    return _UNWRITABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), name)
+
+
 def _checked_id(name: str, source: str) -> str:
-    parts = name.split("/")
-    if name.startswith("/") or not name.isprintable() or {"", ".", ".."} & set(parts):
+    if {"", ".", ".."} & set(name.split("/")):
         raise DataError(
-            f"{source}: the id {name!r} could be no file's name; use printable characters, and "
-            "'/' between names of folders only"
+            f"{source}: the id {name!r} could be no file's name; put '/' between names of folders "
+            "only, and leave '..' out"
         )
-    return name
+    return as_text(name)
 
 
 def _cut(items: Sequence[WorkItem], limits: ShardLimits) -> Iterator[list[WorkItem]]:

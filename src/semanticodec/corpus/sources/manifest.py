@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -124,7 +125,9 @@ def segment_names(
 
 
 def plain(value: object) -> Column:
-    """Return a value as a column holds it: what is nested becomes JSON text."""
+    """Return a value as a column holds it: what is nested becomes JSON text, NaN nothing."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)

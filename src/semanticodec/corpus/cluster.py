@@ -1,0 +1,147 @@
+"""Shards made on a Ray cluster by Ray Data: one actor with a model for each core or GPU.
+
+What goes through Ray are places in the plan and lines of the journal; recordings are read, and
+shards written, where the actors are, so all machines need the same paths. An actor or a machine
+that dies costs its shards in flight, which others make again; their files are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from semanticodec.corpus.journal import Failure, ShardDone
+from semanticodec.corpus.plan import ShardPlace
+from semanticodec.corpus.worker import ModelChoice, ShardMaker
+from semanticodec.errors import ConfigError, MissingDependencyError, OutputError, SemantiCodecError
+
+LOCAL = "local"
+# How often a shard is tried again whose actor died: a recording may be what kills it.
+MOST_RETRIES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterChoice:
+    """Where to compute.
+
+    Attributes:
+        address: of a Ray cluster, "auto" for the one that this machine is part of, or "local" for
+            one that is started on this machine and ends with the run.
+        jobs: number of actors.
+        gpus_per_job: GPUs of each; 0 for a CPU core.
+    """
+
+    address: str
+    jobs: int
+    gpus_per_job: float = 0.0
+
+
+class _Actor:
+    """A worker's model; Ray makes one in each actor."""
+
+    def __init__(self, model: ModelChoice, folder: str, formats: Sequence[str]) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self._maker = ShardMaker(codec=model.load(), folder=Path(folder), formats=formats)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        """Make the shards of a batch; errors of the user come back in place of a result."""
+        lines = []
+        for place in batch["place"]:
+            try:
+                done = asdict(self._maker.make(ShardPlace(*json.loads(place))))
+            except SemantiCodecError as error:
+                done = {"error": str(error), "is_output": isinstance(error, OutputError)}
+            lines.append(json.dumps(done))
+        return {"done": lines}
+
+
+def run_on_cluster(
+    model: ModelChoice,
+    folder: Path,
+    formats: Sequence[str],
+    places: Sequence[ShardPlace],
+    cluster: ClusterChoice,
+) -> Iterator[ShardDone]:
+    """Yield shards as they are finished.
+
+    Args:
+        model: what every actor loads.
+        folder: output folder of the corpus, under one path on all machines.
+        formats: names of the formats to write.
+        places: shards to make.
+        cluster: where to compute.
+    Raises:
+        SemantiCodecError: what a worker cannot go on after.
+        ConfigError: no such cluster, or a shard whose actors died again and again.
+    """
+    with _connected(cluster) as data:
+        dataset = data.from_items(
+            [{"place": json.dumps(place)} for place in places],
+            # A shard to a block: what is finished is heard of at once.
+            override_num_blocks=len(places),
+        )
+        results = dataset.map_batches(
+            _Actor,
+            fn_constructor_args=(model, str(folder.resolve()), tuple(formats)),
+            batch_size=1,
+            batch_format="numpy",
+            compute=data.ActorPoolStrategy(size=cluster.jobs),
+            num_cpus=0 if cluster.gpus_per_job else 1,
+            num_gpus=cluster.gpus_per_job or None,
+            max_restarts=-1,
+            max_task_retries=MOST_RETRIES,
+        )
+        for row in results.iter_rows():
+            yield _done(json.loads(row["done"]))
+
+
+def _done(values: dict[str, Any]) -> ShardDone:
+    if "error" in values:
+        raise (OutputError if values["is_output"] else ConfigError)(values["error"])
+    failures = [Failure(**failure) for failure in values.pop("failures")]
+    return ShardDone(**values, failures=failures)
+
+
+@contextmanager
+def _connected(cluster: ClusterChoice) -> Iterator[Any]:
+    """Give Ray Data with a connection to a cluster."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported
+    try:
+        import ray
+        import ray.data
+        import ray.exceptions
+    except ImportError as error:
+        raise MissingDependencyError(
+            "clusters need Ray; pip install 'semanticodec[corpus]'"
+        ) from error
+    is_local = cluster.address == LOCAL
+    own = {"num_cpus": cluster.jobs, "include_dashboard": False} if is_local else {}
+    try:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", **own)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"no Ray cluster answers at {cluster.address!r} ({error}); give host:port, auto, or "
+            "local"
+        ) from error
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    try:
+        yield ray.data
+    except ray.exceptions.RayError as error:
+        raise ConfigError(
+            f"the cluster gave up ({_first_line(error)}); the same command goes on from the last "
+            "finished shard"
+        ) from error
+    finally:
+        ray.shutdown()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
