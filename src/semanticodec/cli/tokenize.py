@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semanticodec.cli.options import add_model_options, positive_int
+from semanticodec.cli.options import add_model_choice, positive_int
 from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.cli.standard_streams import print_to_stderr
+from semanticodec.corpus.format_names import DEFAULT_FORMAT, FORMAT_NAMES
 from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
 
@@ -52,21 +53,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file, folder, quoted pattern, or - for a list of these on stdin",
     )
     _add_output(parser)
-    add_model_options(parser, choose_precision=False)
+    add_model_choice(parser)
     _add_running(parser)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    from semanticodec.corpus.formats import FORMATS
-
     group = parser.add_argument_group("output")
     group.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="folder of the corpus")
     group.add_argument(
         "--format",
         nargs="+",
-        choices=tuple(FORMATS),
-        default=["parquet"],
-        help="formats to write, each in a folder of its name (default: parquet)",
+        choices=FORMAT_NAMES,
+        default=[DEFAULT_FORMAT],
+        help=f"formats to write, each in a folder of its name (default: {DEFAULT_FORMAT})",
     )
     group.add_argument(
         "--shard-size",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from semanticodec.codec import SemantiCodec
 from semanticodec.corpus.cluster import ClusterChoice, run_on_cluster
-from semanticodec.corpus.formats import FORMATS
+from semanticodec.corpus.formats import formats_named
 from semanticodec.corpus.item import WorkItem
 from semanticodec.corpus.journal import CorpusJournal, ShardDone, locked, remove_unfinished
 from semanticodec.corpus.plan import (
@@ -28,7 +28,7 @@ from semanticodec.corpus.plan import (
 from semanticodec.corpus.sources import STDIN, list_items
 from semanticodec.corpus.threads import run_in_threads
 from semanticodec.corpus.worker import ModelChoice, ShardMaker
-from semanticodec.errors import ConfigError, DataError
+from semanticodec.errors import DataError
 from semanticodec.runs import SETTINGS_NAME, claim
 from semanticodec.token_format import SAMPLE_RATE
 
@@ -110,7 +110,7 @@ def tokenize(
         DataError: sources that cannot be used, or more errors than allowed.
         OutputError: a file cannot be written; what is finished stays.
     """
-    _check_formats(choice.formats)
+    formats = formats_named(choice.formats)
     with locked(choice.folder):
         codec = choice.model.load()
         _prepare(choice, codec)
@@ -125,15 +125,9 @@ def tokenize(
                 journal.append(done)
                 _check_errors(choice, progress)
         journal.tidy()
-        for name in choice.formats:
-            FORMATS[name].finish(choice.folder)
+        for format in formats:
+            format.finish(choice.folder)
         return progress
-
-
-def _check_formats(names: Sequence[str]) -> None:
-    for name in names:
-        if name not in FORMATS:
-            raise ConfigError(f"the format is {name!r}; choose of {', '.join(FORMATS)}")
 
 
 def _prepare(choice: CorpusChoice, codec: SemantiCodec) -> None:
