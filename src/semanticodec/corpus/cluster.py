@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,13 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from semanticodec.corpus.journal import Failure, ShardDone
-from semanticodec.corpus.plan import ShardPlace
+from semanticodec.corpus.plan import PLAN_NAME, ShardPlace
 from semanticodec.corpus.worker import ModelChoice, ShardMaker
 from semanticodec.errors import ConfigError, MissingDependencyError, OutputError, SemantiCodecError
+from semanticodec.files import output_errors
 
 LOCAL = "local"
-# How often a shard is tried again whose actor died: a recording may be what kills it.
-MOST_RETRIES = 5
+# Ray tries a shard again whose actor died, without end; a recording may be what kills it.
+MOST_TRIES = 5
+TRIES_NAME = ".tries"
+# Read when Ray is imported.
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_LOG_LEVEL": "ERROR"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +58,11 @@ class _Actor:
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
         """Make the shards of a batch; errors of the user come back in place of a result."""
         lines = []
-        for place in batch["place"]:
+        for text in batch["place"]:
+            place = ShardPlace(*json.loads(text))
             try:
-                done = asdict(self._maker.make(ShardPlace(*json.loads(place))))
+                _count_try(self._maker.folder, place.shard)
+                done = asdict(self._maker.make(place))
             except SemantiCodecError as error:
                 done = {"error": str(error), "is_output": isinstance(error, OutputError)}
             lines.append(json.dumps(done))
@@ -81,6 +88,7 @@ def run_on_cluster(
         SemantiCodecError: what a worker cannot go on after.
         ConfigError: no such cluster, or a shard whose actors died again and again.
     """
+    shutil.rmtree(folder / TRIES_NAME, ignore_errors=True)
     with _connected(cluster) as data:
         dataset = data.from_items(
             [{"place": json.dumps(place)} for place in places],
@@ -95,11 +103,24 @@ def run_on_cluster(
             compute=data.ActorPoolStrategy(size=cluster.jobs),
             num_cpus=0 if cluster.gpus_per_job else 1,
             num_gpus=cluster.gpus_per_job or None,
-            max_restarts=-1,
-            max_task_retries=MOST_RETRIES,
         )
         for row in results.iter_rows():
             yield _done(json.loads(row["done"]))
+    shutil.rmtree(folder / TRIES_NAME, ignore_errors=True)
+
+
+def _count_try(folder: Path, shard: str) -> None:
+    path = folder / TRIES_NAME / shard
+    tries = path.stat().st_size if path.exists() else 0
+    if tries == MOST_TRIES:
+        raise ConfigError(
+            f"{tries} workers died over the shard {shard}, one after the other; give workers more "
+            f"memory, or look in {PLAN_NAME} for a recording that kills them"
+        )
+    with output_errors(path):
+        path.parent.mkdir(exist_ok=True)
+        with path.open("ab") as file:
+            file.write(b".")
 
 
 def _done(values: dict[str, Any]) -> ShardDone:
@@ -112,7 +133,7 @@ def _done(values: dict[str, Any]) -> ShardDone:
 @contextmanager
 def _connected(cluster: ClusterChoice) -> Iterator[Any]:
     """Give Ray Data with a connection to a cluster."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported
+    os.environ.update(QUIET)
     try:
         import ray
         import ray.data
@@ -130,8 +151,7 @@ def _connected(cluster: ClusterChoice) -> Iterator[Any]:
             f"no Ray cluster answers at {cluster.address!r} ({error}); give host:port, auto, or "
             "local"
         ) from error
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
+    ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         yield ray.data
     except ray.exceptions.RayError as error:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from semanticodec.audio.io import read_blocks, read_segment
 from semanticodec.audio.waveforms import Recording

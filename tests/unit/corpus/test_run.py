@@ -12,25 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from semanticodec.corpus import read_corpus
+from corpus_runs import choice, codes_in, write_clips
 from semanticodec.corpus.journal import SHARDS_NAME, CorpusJournal, locked
-from semanticodec.corpus.plan import ShardLimits
-from semanticodec.corpus.run import CorpusChoice, tokenize
-from semanticodec.corpus.worker import ModelChoice
+from semanticodec.corpus.run import tokenize
 from semanticodec.errors import ConfigError, DataError, OutputError
 
 BROKEN = {"broken/text", "broken/empty", "broken/short"}
-
-
-def write_clips(folder, number, longest_s=2.0):
-    """Write clips of mixed lengths, rates, channels and formats; some share a stem."""
-    rng = np.random.default_rng(5)
-    for at in range(number):
-        path = folder / "abc"[at % 3] / f"{at // 3:03d}.{('wav', 'flac', 'ogg')[at % 7 % 3]}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rate = (16_000, 22_050, 8_000)[at % 4 % 3]
-        samples = 0.1 * rng.standard_normal((int(rng.uniform(0.05, longest_s) * rate), 1 + at % 2))
-        soundfile.write(path, samples, rate)
 
 
 @pytest.fixture(scope="module")
@@ -38,30 +25,14 @@ def clips(tmp_path_factory):
     """Forty clips, one of three windows, and three files that are no audio."""
     folder = tmp_path_factory.mktemp("clips")
     write_clips(folder, 40)
-    soundfile.write(folder / "long.flac", 0.1 * np.random.default_rng(1).normal(size=400_000), 16_000)
+    soundfile.write(
+        folder / "long.flac", 0.1 * np.random.default_rng(1).normal(size=400_000), 16_000
+    )
     (folder / "broken").mkdir()
     (folder / "broken" / "text.wav").write_text("no audio")
     (folder / "broken" / "empty.flac").touch()
     soundfile.write(folder / "broken" / "short.wav", np.zeros(100), 16_000)
     return folder
-
-
-def choice(clips, folder, tiny_folder, **settings):
-    return CorpusChoice(
-        sources=[str(clips)],
-        folder=folder,
-        model=ModelChoice(source=str(tiny_folder), device="cpu"),
-        limits=ShardLimits(recordings=6),
-        **{"formats": ["jsonl"], "jobs": 2, **settings},
-    )
-
-
-def codes_in(folder):
-    """Return the codes of a corpus by id; no id comes twice."""
-    records = list(read_corpus(folder))
-    codes = {record.id: record.codes for record in records}
-    assert len(codes) == len(records)
-    return codes
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Kaldi's tables: `wav.scp` (name, path) and, beside it, `segments` (name, recording, start, end)."""
+"""Kaldi's tables: `wav.scp` (name, path) and `segments` (name, recording, start, end) beside it."""
 
 from __future__ import annotations
 
