@@ -10,14 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ray = pytest.importorskip("ray")
-
-from ray.cluster_utils import Cluster
-
 from corpus_runs import choice, codes_in, write_clips
 from semanticodec.corpus.journal import SHARDS_NAME
 from semanticodec.corpus.run import tokenize
 
+pytest.importorskip("ray")
 NUM_CLIPS = 200
 
 
@@ -72,6 +69,8 @@ def undisturbed(many, tiny_folder, tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_machine_that_leaves_costs_nothing(many, undisturbed, tiny_folder, tmp_path):
+    from ray.cluster_utils import Cluster
+
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]

@@ -25,9 +25,8 @@ def clips(tmp_path_factory):
     """Forty clips, one of three windows, and three files that are no audio."""
     folder = tmp_path_factory.mktemp("clips")
     write_clips(folder, 40)
-    soundfile.write(
-        folder / "long.flac", 0.1 * np.random.default_rng(1).normal(size=400_000), 16_000
-    )
+    samples = 0.1 * np.random.default_rng(1).normal(size=400_000)
+    soundfile.write(folder / "long.flac", samples, 16_000)
     (folder / "broken").mkdir()
     (folder / "broken" / "text.wav").write_text("no audio")
     (folder / "broken" / "empty.flac").touch()
