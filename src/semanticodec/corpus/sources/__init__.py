@@ -11,8 +11,7 @@ wav.scp, or a folder with one (+ segments)       kaldi.py
 from __future__ import annotations
 
 import glob
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TextIO
@@ -21,7 +20,7 @@ from semanticodec.audio.io import AudioSource
 from semanticodec.corpus.item import Place, WorkItem
 from semanticodec.corpus.sources import files, kaldi, manifest, tables, webdataset
 from semanticodec.errors import DataError
-from semanticodec.listing import AUDIO_SUFFIXES, walk
+from semanticodec.listing import AUDIO_SUFFIXES, matches, walk
 
 STDIN = "-"
 # How a source's recordings are listed, by the suffix of its file; all others are sound files.
@@ -86,11 +85,16 @@ def _source_items(source: str) -> Iterator[WorkItem]:
     elif path.exists() or not glob.has_magic(source):
         yield from _file_items(path, Path(path.name))
     else:
-        for match in _matches(source):
+        folder, found = matches(source)
+        # With `**`, the files of a folder match as well as the folder.
+        chosen = [match for match in found if match.is_file()] or found
+        if not chosen:
+            raise DataError(f"no file matches '{source}'; check the pattern")
+        for match in chosen:
             if match.is_dir():
                 yield from _folder_items(match)
             else:
-                yield from _file_items(match, match)
+                yield from _file_items(match, match.relative_to(folder))
 
 
 def _folder_items(folder: Path) -> Iterator[WorkItem]:
@@ -107,18 +111,3 @@ def _file_items(path: Path, relative: Path) -> Iterator[WorkItem]:
     if not path.is_file():
         raise DataError(f"{path} does not exist; give a file, a folder, a quoted pattern or -")
     yield from LISTS.get(path.suffix.lower(), files.items)(path, relative)
-
-
-def _matches(pattern: str) -> Sequence[Path]:
-    matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
-    files_only = [match for match in matches if match.is_file()]
-    # With `**`, a folder's files match too.
-    matches = files_only or matches
-    if not matches:
-        raise DataError(f"no file matches '{pattern}'; check the pattern")
-    return matches
-
-
-def is_below(path: Path, folder: Path) -> bool:
-    """Return whether `path` lies in `folder`."""
-    return os.path.realpath(path).startswith(os.path.join(os.path.realpath(folder), ""))
