@@ -1,4 +1,4 @@
-"""What a corpus consists of: codes of recordings, each with its name and where it is from."""
+"""A corpus consists of records: the codes of a recording, its name and where it is from."""
 
 from __future__ import annotations
 

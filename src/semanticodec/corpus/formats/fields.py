@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from semanticodec.token_format import TokenFormat
 
 MOST_CODES = 1 << 16
 _LARGEST_HEADER = 10_000
-_FAULTS = (ValueError, KeyError, TypeError, OverflowError, EOFError, RuntimeError, zlib.error)
+_FAULTS = (ValueError, KeyError, TypeError, OverflowError, EOFError, zlib.error)
 
 
 def fields_of(record: TokenRecord) -> dict[str, Any]:
@@ -78,13 +77,19 @@ def record_of(fields: Mapping[str, Any], ids: Integer[np.ndarray, "2 L"]) -> Tok
     return TokenRecord(id=fields["id"], codes=codes, source=fields["source"], columns=columns)
 
 
+class _UnreadableError(DataError):
+    """A `DataError` that names its file."""
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Raise what goes wrong with the content of a file as a `DataError` that names it."""
     try:
         yield
-    except (SemantiCodecError, OSError, zipfile.BadZipFile, *_FAULTS) as error:
-        raise DataError(
+    except _UnreadableError:
+        raise
+    except (SemantiCodecError, OSError, *_FAULTS) as error:
+        raise _UnreadableError(
             f"{path} cannot be read ({error}); remove it and run the same command again"
         ) from error
 
@@ -95,8 +100,12 @@ def to_line(fields: Mapping[str, Any]) -> str:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSONL file."""
-    with path.open(encoding="utf-8", newline="\n") as file:
+    """Yield the objects of a JSONL file.
+
+    Raises:
+        DataError: a line is none.
+    """
+    with reading(path), path.open(encoding="utf-8", newline="\n") as file:
         for line in file:
             yield json.loads(line)
 

@@ -1,6 +1,6 @@
 """JSON lines: one record per line, with its codes as lists.
 
-FOLDER/jsonl/00012.jsonl     {"id": ..., "semantic": [...], "acoustic": [...], "columns": {...}, ...}
+FOLDER/jsonl/00012.jsonl     {"id": ..., "columns": {...}, "semantic": [...], ...}
 """
 
 from __future__ import annotations

@@ -94,6 +94,8 @@ class Kaldi:
                     streams = ids.reshape(-1, 2).T.astype(np.int64)  # 2L -> 2 L
                     streams[1] -= fields["semantic_vocab_size"]
                     yield record_of(fields, streams)
+                if ark.read(1):
+                    raise ValueError(f"it goes on behind what {LIST_NAME} lists")
 
 
 def _interleaved(record: TokenRecord) -> Int32[np.ndarray, " L2"]:
@@ -138,11 +140,10 @@ def _places(shards: Sequence[Path]) -> Iterator[tuple[str, str]]:
 def _tokens(shards: Sequence[Path]) -> Iterator[str]:
     """Yield a name for each number in the arks; all shards have the settings of the first."""
     for shard in shards[:1]:
-        with reading(shard / LIST_NAME):
-            fields = next(read_lines(shard / LIST_NAME))
-            for stream in ("semantic", "acoustic"):
-                for code in range(fields[f"{stream}_vocab_size"]):
-                    yield f"<{stream}_{code}>"
+        fields = next(read_lines(shard / LIST_NAME))
+        for stream in ("semantic", "acoustic"):
+            for code in range(fields[f"{stream}_vocab_size"]):
+                yield f"<{stream}_{code}>"
 
 
 def _write_data(

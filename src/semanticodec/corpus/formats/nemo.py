@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64, UInt16
 
-from semanticodec.corpus.formats.fields import read_lines, reading, to_line
+from semanticodec.corpus.formats.fields import read_lines, to_line
 from semanticodec.corpus.formats.listed import LIST_NAME, read_listed, write_listed
 from semanticodec.corpus.formats.shards import relative, shard_folders
 from semanticodec.corpus.record import TokenRecord
@@ -41,15 +41,14 @@ class Nemo:
         manifest = folder / self.name / MANIFEST_NAME
         with atomic_path(manifest) as partial, partial.open("w", encoding="utf-8") as file:
             for shard in shard_folders(folder / self.name):
-                with reading(shard / LIST_NAME):
-                    for fields in read_lines(shard / LIST_NAME):
-                        entry = {
-                            **fields["columns"],
-                            "audio_filepath": fields["source"],
-                            "duration": fields["num_samples"] / fields["sample_rate"],
-                            "target_audio_codes_path": str(shard.resolve() / fields["path"]),
-                        }
-                        file.write(to_line(entry))
+                for fields in read_lines(shard / LIST_NAME):
+                    entry = {
+                        **fields["columns"],
+                        "audio_filepath": fields["source"],
+                        "duration": fields["num_samples"] / fields["sample_rate"],
+                        "target_audio_codes_path": str(shard.resolve() / fields["path"]),
+                    }
+                    file.write(to_line(entry))
         return relative(folder, [manifest])
 
     def read(self, folder: Path) -> Iterator[TokenRecord]:
@@ -63,7 +62,12 @@ def _save(path: Path, ids: UInt16[np.ndarray, "2 L"]) -> None:
 
 
 def _load(path: Path) -> Int64[np.ndarray, "2 L"]:
-    codes = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(codes, torch.Tensor) or codes.dtype != torch.int64 or codes.ndim != 2:
+    try:
+        codes = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the reader of a hostile or damaged file may fail in any way
+        raise ValueError("it holds something other than a tensor, or is damaged") from error
+    is_tensor = isinstance(codes, torch.Tensor) and codes.dtype == torch.int64
+    # One that is not contiguous may claim any size.
+    if not is_tensor or codes.ndim != 2 or not codes.is_contiguous():
         raise ValueError("it holds no codes, int64 [2, L]")
     return codes.numpy()

@@ -70,6 +70,8 @@ class Shar:
                     if name != f"{cut['id']}.npy":
                         raise ValueError(f"{codes.name} has {name} in the place of {cut['id']}.npy")
                     yield record_of(cut["custom"]["record"], ids_of_npy(data))
+                if next(members, None) is not None:
+                    raise ValueError(f"{codes.name} has more arrays than there are cuts")
 
 
 def _arrays(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -104,8 +106,21 @@ def _cut(record: TokenRecord) -> dict[str, Any]:
         "duration": duration_s,
         "channel": 0,
         "supervisions": _supervisions(record, duration_s),
+        "recording": _recording(record, duration_s),
         "custom": {"codes": _array(record), "record": fields_of(record)},
         "type": "MonoCut",
+    }
+
+
+def _recording(record: TokenRecord, duration_s: float) -> dict[str, Any]:
+    """Return the recording that a cut is of, as its codes decode to it."""
+    return {
+        "id": key_of(record.id),
+        "sources": [],  # its audio may have another sample rate
+        "sampling_rate": record.codes.sample_rate,
+        "num_samples": record.codes.num_samples[0],
+        "duration": duration_s,
+        "channel_ids": [0],
     }
 
 

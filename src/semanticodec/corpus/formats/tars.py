@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+_END = 2 * tarfile.BLOCKSIZE  # zeros
 
 
 def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
@@ -23,12 +26,20 @@ def read_tar(path: Path) -> Iterator[tuple[str, bytes]]:
     Raises:
         ValueError: not a tar file, or one that is cut off.
     """
+    _check_end(path)
     try:
         with tarfile.open(path, "r|") as tar:
             for member in tar:
                 file = tar.extractfile(member)
                 if file is not None:
                     yield member.name, file.read()
-                tar.members.clear()  # it keeps every header otherwise
     except tarfile.TarError as error:
         raise ValueError(str(error)) from error
+
+
+def _check_end(path: Path) -> None:
+    """See that a tar has its end, which `tarfile` does not miss."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _END))
+        if file.read() != bytes(_END):
+            raise ValueError("the tar is cut off")
