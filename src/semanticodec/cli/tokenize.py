@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from semanticodec.cli.options import add_model_choice, positive_int
 from semanticodec.cli.progress import is_watched
-from semanticodec.cli.report import DONE
+from semanticodec.cli.report import DONE, USER_ERROR
 from semanticodec.cli.standard_streams import print_to_stderr
 from semanticodec.corpus.format_names import DEFAULT_FORMAT, FORMAT_NAMES
 from semanticodec.device import checked_device
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 HELP = "encode whole corpora for training"
 # Some recordings could not be encoded; `errors.jsonl` says why.
 SOME_FAILED = 1
-SECONDS_PER_HOUR = 3600
 DESCRIPTION = """\
 Encode whole corpora, and write their codes in the formats that people train with.
 
@@ -134,7 +133,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    raise NotImplementedError
+    """Report what is wrong with the files of a corpus; the exit status is 2 if anything is."""
+    from semanticodec.corpus.description import verify
+
+    problems = verify(args.verify)
+    if args.json:
+        print(json.dumps({"corpus": str(args.verify), "problems": problems}))
+    else:
+        for problem in problems:
+            print_to_stderr(f"semanticodec: error: {problem}")
+        if not problems and not args.quiet:
+            print(f"{args.verify}: every file is as it was written")
+    return USER_ERROR if problems else DONE
 
 
 def _choice(args: argparse.Namespace) -> CorpusChoice:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from semanticodec.codec import SemantiCodec
 from semanticodec.corpus.cluster import ClusterChoice, run_on_cluster
+from semanticodec.corpus.description import write_description
 from semanticodec.corpus.formats import formats_named
 from semanticodec.corpus.item import WorkItem
 from semanticodec.corpus.journal import CorpusJournal, ShardDone, locked, remove_unfinished
@@ -113,7 +115,8 @@ def tokenize(
     formats = formats_named(choice.formats)
     with locked(choice.folder):
         codec = choice.model.load()
-        _prepare(choice, codec)
+        settings = _settings(choice, codec)
+        _prepare(choice, settings)
         journal = CorpusJournal(choice.folder)
         if choice.retry_errors:
             _plan_retries(choice, journal)
@@ -125,14 +128,22 @@ def tokenize(
                 journal.append(done)
                 _check_errors(choice, progress)
         journal.tidy()
-        for format in formats:
-            format.finish(choice.folder)
+        write_description(
+            choice.folder,
+            model=choice.model.source or "built-in",
+            fingerprint=codec.model_fingerprint,
+            format=codec.format,
+            formats=choice.formats,
+            settings=settings,
+            shards=journal.shards(),
+            joined=[path for format in formats for path in format.finish(choice.folder)],
+        )
         return progress
 
 
-def _prepare(choice: CorpusChoice, codec: SemantiCodec) -> None:
-    """Write the plan, or see that the one that is there is of the same settings."""
-    settings = {
+def _settings(choice: CorpusChoice, codec: SemantiCodec) -> dict[str, Any]:
+    """Return what the corpus depends on."""
+    return {
         "sources": [each if each == STDIN else os.path.abspath(each) for each in choice.sources],
         "formats": sorted(choice.formats),
         "shard": choice.limits,
@@ -142,6 +153,10 @@ def _prepare(choice: CorpusChoice, codec: SemantiCodec) -> None:
             "semantic_vocab_size": codec.semantic_vocab_size,
         },
     }
+
+
+def _prepare(choice: CorpusChoice, settings: Mapping[str, Any]) -> None:
+    """Write the plan, or see that the one that is there is of the same settings."""
     if not (choice.folder / SETTINGS_NAME).is_file():
         write_plan(choice.folder, list_items(choice.sources, sys.stdin), choice.limits)
     claim(choice.folder, settings, remedy=REMEDY)
