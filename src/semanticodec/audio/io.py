@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.audio.mpeg import tells_length
-from semanticodec.audio.parts import MPEG, Sound, open_parts
+from semanticodec.audio.parts import MPEG, open_parts
 from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
 from semanticodec.files import atomic_path

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -114,9 +114,11 @@ def tokenize(
     """
     formats = formats_named(choice.formats)
     with locked(choice.folder):
+        if not (choice.folder / SETTINGS_NAME).is_file():
+            write_plan(choice.folder, list_items(choice.sources, sys.stdin), choice.limits)
         codec = choice.model.load()
         settings = _settings(choice, codec)
-        _prepare(choice, settings)
+        claim(choice.folder, settings, remedy=REMEDY)
         journal = CorpusJournal(choice.folder)
         if choice.retry_errors:
             _plan_retries(choice, journal)
@@ -153,13 +155,6 @@ def _settings(choice: CorpusChoice, codec: SemantiCodec) -> dict[str, Any]:
             "semantic_vocab_size": codec.semantic_vocab_size,
         },
     }
-
-
-def _prepare(choice: CorpusChoice, settings: Mapping[str, Any]) -> None:
-    """Write the plan, or see that the one that is there is of the same settings."""
-    if not (choice.folder / SETTINGS_NAME).is_file():
-        write_plan(choice.folder, list_items(choice.sources, sys.stdin), choice.limits)
-    claim(choice.folder, settings, remedy=REMEDY)
 
 
 def _plan_retries(choice: CorpusChoice, journal: CorpusJournal) -> None:
