@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE, USER_ERROR
 from semanticodec.cli.standard_streams import print_to_stderr
 from semanticodec.corpus.format_names import DEFAULT_FORMAT, FORMAT_NAMES
-from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,8 +92,8 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--jobs",
         type=positive_int,
         metavar="N",
-        help="number of workers, with one CPU thread or GPU each (default: as many as this "
-        "machine has cores, or 1 on a GPU)",
+        help="number of workers, with one CPU thread or GPU each (default: as many as there are "
+        "cores; on a GPU 1, on a cluster with GPUs one for each)",
     )
     group.add_argument(
         "--address",
@@ -152,7 +150,6 @@ def _choice(args: argparse.Namespace) -> CorpusChoice:
     from semanticodec.corpus.run import CorpusChoice
     from semanticodec.corpus.worker import ModelChoice
 
-    on_cpu = checked_device(args.device) == "cpu"
     return CorpusChoice(
         sources=args.sources,
         folder=args.output,
@@ -164,18 +161,11 @@ def _choice(args: argparse.Namespace) -> CorpusChoice:
             device=args.device,
         ),
         limits=ShardLimits(recordings=args.shard_size, megabytes=args.shard_megabytes),
-        jobs=args.jobs or (_num_cores() if on_cpu else 1),
+        jobs=args.jobs,
         address=args.address,
         max_errors=args.max_errors,
         retry_errors=args.retry_errors,
     )
-
-
-def _num_cores() -> int:
-    """Return the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Bar:

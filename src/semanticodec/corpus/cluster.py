@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from semanticodec.corpus.journal import Failure, ShardDone
 from semanticodec.corpus.plan import PLAN_NAME, ShardPlace
 from semanticodec.corpus.worker import ModelChoice, ShardMaker
+from semanticodec.device import AUTO
 from semanticodec.errors import ConfigError, MissingDependencyError, OutputError, SemantiCodecError
 from semanticodec.files import output_errors
 
@@ -26,6 +27,8 @@ LOCAL = "local"
 # Ray tries a shard again whose actor died, without end; a recording may be what kills it.
 MOST_TRIES = 5
 TRIES_NAME = ".tries"
+# Nothing but names and checksums goes through it.
+OBJECT_STORE_BYTES = 200_000_000
 # Read when Ray is imported.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_LOG_LEVEL": "ERROR"}
 
@@ -37,13 +40,11 @@ class ClusterChoice:
     Attributes:
         address: of a Ray cluster, "auto" for the one that this machine is part of, or "local" for
             one that is started on this machine and ends with the run.
-        jobs: number of actors.
-        gpus_per_job: GPUs of each; 0 for a CPU core.
+        jobs: number of actors; None for one per core, or per GPU where there are any.
     """
 
     address: str
-    jobs: int
-    gpus_per_job: float = 0.0
+    jobs: int | None = None
 
 
 class _Actor:
@@ -89,7 +90,10 @@ def run_on_cluster(
         ConfigError: no such cluster, or a shard whose actors died again and again.
     """
     shutil.rmtree(folder / TRIES_NAME, ignore_errors=True)
-    with _connected(cluster) as data:
+    with _connected(cluster) as ray:
+        data, resources = ray.data, ray.cluster_resources()
+        kind = "GPU" if _wants_gpus(model, resources) else "CPU"
+        model = replace(model, device="cuda" if kind == "GPU" else "cpu")
         dataset = data.from_items(
             [{"place": json.dumps(place)} for place in places],
             # A shard to a block: what is finished is heard of at once.
@@ -100,13 +104,19 @@ def run_on_cluster(
             fn_constructor_args=(model, str(folder.resolve()), tuple(formats)),
             batch_size=1,
             batch_format="numpy",
-            compute=data.ActorPoolStrategy(size=cluster.jobs),
-            num_cpus=0 if cluster.gpus_per_job else 1,
-            num_gpus=cluster.gpus_per_job or None,
+            compute=data.ActorPoolStrategy(size=cluster.jobs or int(resources.get(kind, 1)) or 1),
+            num_cpus=1 if kind == "CPU" else 0,
+            num_gpus=1 if kind == "GPU" else None,
         )
         for row in results.iter_rows():
             yield _done(json.loads(row["done"]))
     shutil.rmtree(folder / TRIES_NAME, ignore_errors=True)
+
+
+def _wants_gpus(model: ModelChoice, resources: Mapping[str, float]) -> bool:
+    if model.device == AUTO:
+        return resources.get("GPU", 0) >= 1
+    return model.device.startswith("cuda")
 
 
 def _count_try(folder: Path, shard: str) -> None:
@@ -132,7 +142,7 @@ def _done(values: dict[str, Any]) -> ShardDone:
 
 @contextmanager
 def _connected(cluster: ClusterChoice) -> Iterator[Any]:
-    """Give Ray Data with a connection to a cluster."""
+    """Give Ray with a connection to a cluster."""
     os.environ.update(QUIET)
     try:
         import ray
@@ -143,7 +153,13 @@ def _connected(cluster: ClusterChoice) -> Iterator[Any]:
             "clusters need Ray; pip install 'semanticodec[corpus]'"
         ) from error
     is_local = cluster.address == LOCAL
-    own = {"num_cpus": cluster.jobs, "include_dashboard": False} if is_local else {}
+    own: dict[str, Any] = {}
+    if is_local:
+        own = {
+            "num_cpus": cluster.jobs,
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -153,7 +169,7 @@ def _connected(cluster: ClusterChoice) -> Iterator[Any]:
         ) from error
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
-        yield ray.data
+        yield ray
     except ray.exceptions.RayError as error:
         raise ConfigError(
             f"the cluster gave up ({_first_line(error)}); the same command goes on from the last "

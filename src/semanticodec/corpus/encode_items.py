@@ -28,7 +28,6 @@ from semanticodec.encoding import (
     WindowFbank,
     recording_windows,
 )
-from semanticodec.errors import SemantiCodecError
 
 # 10 s of samples are 0.6 MB, and their filter bank as much.
 WINDOWS_AHEAD = 16
@@ -139,7 +138,7 @@ def _windows(items: Sequence[WorkItem], pads_windows: bool) -> Iterator[Event]:
             recording = Recording(item.source, _blocks(item, tables))
             for window in recording_windows(recording, pads_windows):
                 yield number, window
-        except (SemantiCodecError, OSError) as error:
+        except Exception as error:  # whatever a library says of a file, the others are read
             yield number, error
 
 

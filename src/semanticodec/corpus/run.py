@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import Any
 
 from semanticodec.codec import SemantiCodec
 from semanticodec.corpus.cluster import ClusterChoice, run_on_cluster
-from semanticodec.corpus.description import write_description
+from semanticodec.corpus.description import DESCRIPTION_NAME, write_description
 from semanticodec.corpus.formats import formats_named
 from semanticodec.corpus.item import WorkItem
 from semanticodec.corpus.journal import CorpusJournal, ShardDone, locked, remove_unfinished
@@ -48,7 +49,7 @@ class CorpusChoice:
         formats: names of `FORMATS`.
         model: model that encodes.
         limits: size of a shard.
-        jobs: number of workers.
+        jobs: number of workers; None for one per core, or per GPU where there are any.
         address: of a Ray cluster; None for threads of this process.
         max_errors: number of recordings that may fail before the run stops; None for all.
         retry_errors: whether recordings that failed earlier are tried again.
@@ -59,7 +60,7 @@ class CorpusChoice:
     formats: Sequence[str]
     model: ModelChoice = field(default_factory=ModelChoice)
     limits: ShardLimits = field(default_factory=ShardLimits)
-    jobs: int = 1
+    jobs: int | None = None
     address: str | None = None
     max_errors: int | None = None
     retry_errors: bool = False
@@ -116,7 +117,7 @@ def tokenize(
     with locked(choice.folder):
         if not (choice.folder / SETTINGS_NAME).is_file():
             write_plan(choice.folder, list_items(choice.sources, sys.stdin), choice.limits)
-        codec = choice.model.load()
+        codec = _model(choice)
         settings = _settings(choice, codec)
         claim(choice.folder, settings, remedy=REMEDY)
         journal = CorpusJournal(choice.folder)
@@ -143,6 +144,12 @@ def tokenize(
         return progress
 
 
+def _model(choice: CorpusChoice) -> SemantiCodec:
+    """Return the model that threads share; on a cluster only its name is needed here."""
+    is_here = choice.address is None
+    return (choice.model if is_here else replace(choice.model, device="cpu")).load()
+
+
 def _settings(choice: CorpusChoice, codec: SemantiCodec) -> dict[str, Any]:
     """Return what the corpus depends on."""
     return {
@@ -158,16 +165,19 @@ def _settings(choice: CorpusChoice, codec: SemantiCodec) -> dict[str, Any]:
 
 
 def _plan_retries(choice: CorpusChoice, journal: CorpusJournal) -> None:
-    """Plan new shards of the recordings that failed in finished ones."""
-    failed = {(line["shard"], line["id"]) for line in journal.failures()}
-    shards = {shard for shard, _ in failed}
-    items: list[WorkItem] = []
-    for place in read_places(choice.folder):
-        if place.shard in shards:
-            shard = read_shard(choice.folder, place)
-            items += [item for item in shard if (place.shard, item.id) in failed]
-    if items:
-        extend_plan(choice.folder, items, choice.limits)
+    """Plan new shards of the recordings that failed, but for those that a shard still waits for."""
+    finished = {line["shard"] for line in journal.shards()}
+    failed = {line["id"] for line in journal.failures()}
+    items: dict[str, WorkItem] = {}
+    for place in read_places(choice.folder) if failed else ():
+        for item in read_shard(choice.folder, place):
+            if place.shard not in finished:
+                failed.discard(item.id)
+            elif item.id in failed:
+                items[item.id] = item
+    again = [item for name, item in items.items() if name in failed]
+    if again:
+        extend_plan(choice.folder, again, choice.limits)
 
 
 def _unfinished(choice: CorpusChoice, journal: CorpusJournal) -> list[ShardPlace]:
@@ -178,6 +188,7 @@ def _unfinished(choice: CorpusChoice, journal: CorpusJournal) -> list[ShardPlace
         files += line["files"]
     places = [place for place in read_places(choice.folder) if place.shard not in finished]
     if places:
+        (choice.folder / DESCRIPTION_NAME).unlink(missing_ok=True)
         remove_unfinished(choice.folder, choice.formats, files)
     return places
 
@@ -190,8 +201,7 @@ def _shards(
     watch: Callable[[Progress], object],
 ) -> Iterator[ShardDone]:
     if choice.address is not None:
-        gpus = 1.0 if codec.device.type == "cuda" else 0.0
-        cluster = ClusterChoice(address=choice.address, jobs=choice.jobs, gpus_per_job=gpus)
+        cluster = ClusterChoice(address=choice.address, jobs=choice.jobs)
         for done in run_on_cluster(choice.model, choice.folder, choice.formats, places, cluster):
             progress.num_done += len(done.ids) + len(done.failures)
             progress.num_failed += len(done.failures)
@@ -200,18 +210,30 @@ def _shards(
             yield done
         return
 
+    turn = threading.Lock()
+
     def told(num_samples: int) -> None:
-        progress.num_done += 1
-        progress.num_failed += num_samples == 0
-        progress.num_samples += num_samples
-        watch(progress)
+        with turn:
+            progress.num_done += 1
+            progress.num_failed += num_samples == 0
+            progress.num_samples += num_samples
+            watch(progress)
 
     maker = ShardMaker(codec=codec, folder=choice.folder, formats=choice.formats, told=told)
 
     def make(place: ShardPlace, check: Callable[[], None]) -> ShardDone:
         return replace(maker, check=check).make(place)
 
-    yield from run_in_threads(make, places, choice.jobs)
+    yield from run_in_threads(make, places, choice.jobs or _num_workers(codec))
+
+
+def _num_workers(codec: SemantiCodec) -> int:
+    """Return the cores that this process may use; 1 where a GPU does the work."""
+    if codec.device.type != "cpu":
+        return 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check_errors(choice: CorpusChoice, progress: Progress) -> None:

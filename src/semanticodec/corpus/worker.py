@@ -16,6 +16,7 @@ from semanticodec.corpus.journal import Failure, ShardDone
 from semanticodec.corpus.plan import ShardPlace, as_text, read_shard
 from semanticodec.corpus.record import TokenRecord
 from semanticodec.encoding import RecordingCodes
+from semanticodec.errors import SemantiCodecError
 from semanticodec.files import file_digest, output_errors
 
 
@@ -123,7 +124,9 @@ class ShardMaker:
 
 
 def _failure(item: WorkItem, error: Exception) -> Failure:
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).split())
+    if not isinstance(error, SemantiCodecError):
+        reason = f"{type(error).__name__}: {reason}"
     return Failure(id=item.id, source=item.source, reason=as_text(reason))
 
 

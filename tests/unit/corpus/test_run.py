@@ -22,9 +22,9 @@ BROKEN = {"broken/text", "broken/empty", "broken/short"}
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """Forty clips, one of three windows, and three files that are no audio."""
+    """Short clips, a recording of three windows, and three files that are no audio."""
     folder = tmp_path_factory.mktemp("clips")
-    write_clips(folder, 40)
+    write_clips(folder, 28)
     samples = 0.1 * np.random.default_rng(1).normal(size=400_000)
     soundfile.write(folder / "long.flac", samples, 16_000)
     (folder / "broken").mkdir()
@@ -65,7 +65,7 @@ def test_a_restart_does_only_what_is_missing(clips, alone, tiny_folder, tmp_path
         pass
 
     def stop(progress):
-        if progress.num_done > 20:
+        if progress.num_done > 14:
             raise Stop
 
     with pytest.raises(Stop):
@@ -96,7 +96,14 @@ def test_errors_are_tried_again_on_request_only(clips, tiny_folder, tiny_codec, 
     soundfile.write(repaired, 0.1 * np.random.default_rng(2).normal(size=9000), 16_000)
     assert tokenize(wanted).num_planned == 0
     again = choice(source, tmp_path / "out", tiny_folder, retry_errors=True)
-    assert tokenize(again).num_planned == 2
+
+    def stop(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tokenize(again, stop)
+    assert not (tmp_path / "out" / "dataset.json").exists(), "it is no whole corpus now"
+    assert tokenize(again).num_planned == 2, "the shard that waits does them, and no other"
     assert codes_in(tmp_path / "out")["a/late"] == tiny_codec.encode(repaired)
     (line,) = (tmp_path / "out" / "errors.jsonl").read_text().splitlines()
     assert json.loads(line)["id"] == "a/never"
@@ -149,7 +156,7 @@ def test_killed_at_any_moment_nothing_is_lost(clips, alone, tiny_folder, tmp_pat
     command = [sys.executable, "-m", "semanticodec", *words, "--model", tiny_folder, "--jobs", "2"]
     rng = np.random.default_rng(11)
     num_killed = 0
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_for_lines(folder / SHARDS_NAME, process)
         time.sleep(rng.uniform(0, 0.2))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from semanticodec.corpus.item import Place, WorkItem
 from semanticodec.corpus.sources import files
-from semanticodec.corpus.sources.manifest import seconds
+from semanticodec.corpus.sources.manifest import SEGMENT_BYTES, seconds
 from semanticodec.errors import DataError
 
 SCRIPT_NAME, SEGMENTS_NAME = "wav.scp", "segments"
@@ -50,6 +50,7 @@ def items(path: Path, _: Path) -> Iterator[WorkItem]:
             place=place,
             offset_s=start_s,
             duration_s=end_s - start_s,
+            num_bytes=round((end_s - start_s) * SEGMENT_BYTES),
         )
 
 

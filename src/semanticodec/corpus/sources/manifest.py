@@ -25,6 +25,8 @@ PATH_COLUMNS = ("path", "audio_filepath")
 OWN_COLUMNS = (*PATH_COLUMNS, "id", "offset", "duration")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 MOST_FIELD_CHARACTERS = 1 << 20
+# By which a second of a segment counts for a shard: 16 kHz in 16 bits.
+SEGMENT_BYTES = 32_000
 
 
 def items(path: Path, _: Path) -> Iterator[WorkItem]:
@@ -88,8 +90,14 @@ def _item(folder: Path, row: Mapping[str, Any]) -> WorkItem:
         offset_s=offset_s,
         duration_s=duration_s,
         columns={key: plain(value) for key, value in row.items() if key not in OWN_COLUMNS},
-        num_bytes=place.stat().st_size if duration_s is None and place.is_file() else 0,
+        num_bytes=_num_bytes(place, duration_s),
     )
+
+
+def _num_bytes(place: Path, duration_s: float | None) -> int:
+    if duration_s is not None:
+        return round(duration_s * SEGMENT_BYTES)
+    return place.stat().st_size if place.is_file() else 0
 
 
 def seconds(value: object) -> float | None:
