@@ -8,6 +8,7 @@ that dies costs its shards in flight, which others make again; their files are t
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -161,7 +162,7 @@ def _connected(cluster: ClusterChoice) -> Iterator[Any]:
             "object_store_memory": OBJECT_STORE_BYTES,
         }
     try:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", **own)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"no Ray cluster answers at {cluster.address!r} ({error}); give host:port, auto, or "

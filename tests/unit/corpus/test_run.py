@@ -49,6 +49,18 @@ def test_codes_are_those_of_every_recording_alone(clips, alone, tiny_folder, tmp
     assert {line["id"] for line in CorpusJournal(tmp_path / "out").failures()} == BROKEN
 
 
+@pytest.mark.slow
+def test_three_hundred_clips_in_another_order(tiny_folder, tiny_codec, tmp_path):
+    write_clips(tmp_path / "in", 300, longest_s=12.0)
+    paths = sorted((tmp_path / "in").rglob("*.*"))
+    order = np.random.default_rng(8).permutation(len(paths))
+    rows = "".join(f"{paths[at]},{at}\n" for at in order)
+    (tmp_path / "m.csv").write_text(f"path,id\n{rows}")
+    tokenize(choice(tmp_path / "m.csv", tmp_path / "out", tiny_folder, jobs=2))
+    codes = codes_in(tmp_path / "out")
+    assert codes == {str(at): tiny_codec.encode(path) for at, path in enumerate(paths)}
+
+
 def test_a_second_run_does_nothing(clips, tiny_folder, tmp_path):
     wanted = choice(clips, tmp_path / "out", tiny_folder)
     tokenize(wanted)
