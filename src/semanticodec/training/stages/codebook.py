@@ -29,10 +29,11 @@ from semanticodec.errors import AudioError, ConfigError, DataError
 from semanticodec.layers.processes import rank, sum_over_processes, world_size
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 from semanticodec.training import distributed
+from semanticodec.training.entry import AudioEntry
 from semanticodec.training.features import FeatureExtractor, stacked_features
 from semanticodec.training.kmeans import kmeans, load_faiss
 from semanticodec.training.reader import BrokenRecordings
-from semanticodec.training.sources import AudioEntry, find_entries
+from semanticodec.training.sources import find_entries
 from semanticodec.training.state import finish_export, make_run_folder
 from semanticodec.training.train import RunOptions
 from semanticodec.training.windows import padded_window, read_window
