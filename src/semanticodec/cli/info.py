@@ -263,7 +263,7 @@ def _text(facts: Facts) -> str:
             lines.append(str(value))
         else:
             shown = ", ".join(value) if isinstance(value, list) else value
-            lines.append(f"  {name.replace('_', ' '):20} {shown}")
+            lines.append(f"  {name.replace('_', ' '):22} {shown}")
     return "\n".join(lines)
 
 

@@ -132,7 +132,7 @@ def test_info_counts_hours_tokens_and_codes(tmp_path, capfd):
     assert (facts["acoustic_codes_used"], facts["acoustic_entropy_bits"]) == (1, 0.0)
     assert (facts["semantic_vocab_size"], facts["acoustic_vocab_size"]) == FORMAT.vocab_sizes
     text = told(capfd, tmp_path)[1]
-    assert text.startswith(f"{tmp_path}\n") and "  semantic codes used  4\n" in text
+    assert text.startswith(f"{tmp_path}\n") and "  semantic codes used    4\n" in text
 
 
 def test_entropy_is_that_of_the_counts(corpus, capfd):
