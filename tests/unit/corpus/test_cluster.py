@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from corpus_runs import choice, codes_in, write_clips
+from semanticodec.corpus import cluster
 from semanticodec.corpus.journal import SHARDS_NAME
 from semanticodec.corpus.run import tokenize
+from semanticodec.errors import ConfigError
 
 pytest.importorskip("ray")
 NUM_CLIPS = 200
@@ -53,6 +55,14 @@ def test_a_cluster_of_one_machine(tiny_folder, tiny_codec, tmp_path):
         assert codes == tiny_codec.encode(path)
 
 
+def test_a_shard_that_kills_its_workers_is_given_up(tmp_path):
+    for _ in range(cluster.MOST_TRIES):
+        cluster._count_try(tmp_path, "00003")
+    cluster._count_try(tmp_path, "00004")
+    with pytest.raises(ConfigError, match="5 workers died over the shard 00003"):
+        cluster._count_try(tmp_path, "00003")
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
@@ -71,22 +81,22 @@ def undisturbed(many, tiny_folder, tmp_path_factory):
 def test_a_machine_that_leaves_costs_nothing(many, undisturbed, tiny_folder, tmp_path):
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    machines = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
-        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-        cluster.wait_for_nodes()
+        nodes = [machines.add_node(num_cpus=1) for _ in range(2)]
+        machines.wait_for_nodes()
         is_gone = []
 
         def watch(progress):
             if not is_gone and progress.num_done > NUM_CLIPS // 3:
-                cluster.remove_node(nodes[0], allow_graceful=False)
+                machines.remove_node(nodes[0], allow_graceful=False)
                 is_gone.append(True)
 
-        wanted = choice(many, tmp_path / "out", tiny_folder, address=cluster.address)
+        wanted = choice(many, tmp_path / "out", tiny_folder, address=machines.address)
         tokenize(wanted, watch)
         assert is_gone
     finally:
-        cluster.shutdown()
+        machines.shutdown()
     assert codes_in(tmp_path / "out") == undisturbed
 
 

@@ -83,6 +83,11 @@ def test_patterns_and_lists_on_stdin(folder):
     assert [item.id for item in listed("-", stdin=lines)] == ["two", "one"]
 
 
+def test_a_list_of_nothing():
+    with pytest.raises(DataError, match="standard input holds no recordings"):
+        listed("-", stdin=io.StringIO("\n"))
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [("missing.wav", "does not exist"), ("*.nothing", "no file matches"), ("empty", "holds no")],

@@ -68,14 +68,16 @@ def list_items(sources: Iterable[str], stdin: TextIO | None = None) -> Iterator[
     for source in sources:
         if source == STDIN:
             lines = [line.strip() for line in stdin or ()]
-            yield from list_items([line for line in lines if line])
-            continue
+            items = list_items(line for line in lines if line)
+        else:
+            items = _source_items(source)
         found = 0
-        for item in _source_items(source):
+        for item in items:
             found += 1
             yield item
         if not found:
-            raise DataError(f"{source} holds no recordings; leave it out, or name another source")
+            name = "standard input" if source == STDIN else source
+            raise DataError(f"{name} holds no recordings; leave it out, or name another source")
 
 
 def _source_items(source: str) -> Iterator[WorkItem]:

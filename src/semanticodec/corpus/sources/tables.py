@@ -79,9 +79,9 @@ def _strings(path: Path, key: str) -> list[str]:
 
 
 def _arrow_items(path: Path, relative: Path) -> Iterator[WorkItem]:
+    _pyarrow_parquet()
     import pyarrow
 
-    _pyarrow_parquet()
     try:
         with pyarrow.memory_map(str(path)) as file, pyarrow.ipc.open_stream(file) as batches:
             column = _audio_column(path, batches.schema)
