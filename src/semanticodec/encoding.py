@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,7 @@ from semanticodec.audio.windows import STEP_SAMPLES, Window, encode_windows
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import AudioError
 from semanticodec.layers.surroundings import undisturbed
+from semanticodec.parallel import in_order
 from semanticodec.token_format import SAMPLE_RATE, TokenFormat
 
 # More bring nothing: the recurrence, which gains most, advances as many at once
@@ -101,8 +103,8 @@ class RecordingEncoder:
         """
         semantic, acoustic, num_samples = [], [], 0
         windows = (window for recording in recordings for window in self.windows(recording))
-        for batch in _batches(windows):
-            for window, codes in zip(batch, self.encode_batch(batch), strict=True):
+        for batch, found in self._encoded(windows):
+            for window, codes in zip(batch, found, strict=True):
                 semantic.append(codes.semantic)
                 acoustic.append(codes.acoustic)
                 num_samples += window.num_samples
@@ -111,6 +113,22 @@ class RecordingEncoder:
                         torch.cat(semantic, dim=1), torch.cat(acoustic, dim=1), num_samples
                     )
                     semantic, acoustic, num_samples = [], [], 0
+
+    def _encoded(
+        self, windows: Iterator[WindowFbank]
+    ) -> Iterator[tuple[list[WindowFbank], list[RecordingCodes]]]:
+        """Yield batches with their codes; several cores get a batch each, one window all cores."""
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        ahead = list(islice(windows, threads * WINDOWS_AT_ONCE))
+        size = -(-len(ahead) // threads)  # a full batch, or a fair share of few windows
+        batches = _batches(chain(ahead, windows), max(1, size))
+
+        def encoded(batch: list[WindowFbank]) -> tuple[list[WindowFbank], list[RecordingCodes]]:
+            return batch, self.encode_batch(batch)
+
+        if threads == 1 or len(ahead) == 1:
+            return map(encoded, batches)
+        return in_order(encoded, batches, threads)
 
     def encode_batch(self, windows: Sequence[WindowFbank]) -> list[RecordingCodes]:
         """Return the codes of windows of one size, of whatever recordings, on the CPU."""
@@ -248,12 +266,12 @@ def recording_windows(recording: Recording, pads_windows: bool) -> Iterator[Wind
         )
 
 
-def _batches(windows: Iterable[WindowFbank]) -> Iterator[list[WindowFbank]]:
-    """Yield runs of windows of one size, `WINDOWS_AT_ONCE` at most."""
+def _batches(windows: Iterable[WindowFbank], at_once: int) -> Iterator[list[WindowFbank]]:
+    """Yield runs of windows of one size, `at_once` at most."""
     batch: list[WindowFbank] = []
     for window in windows:
         is_other = bool(batch) and batch[0].fbank.shape != window.fbank.shape
-        if is_other or len(batch) == WINDOWS_AT_ONCE:
+        if is_other or len(batch) == at_once:
             yield batch
             batch = []
         batch.append(window)

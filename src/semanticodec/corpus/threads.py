@@ -1,19 +1,14 @@
-"""Shards made by threads of this process, which share the model: one thread of torch in each.
-
-An operation of the model waits for the slowest of its threads, and for any core that a neighbor
-takes away. Work that goes to cores by shards waits for nobody.
-"""
+"""Shards made by threads of this process, which share the model: one thread of torch in each."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-
-import torch
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from semanticodec.corpus.journal import ShardDone
 from semanticodec.corpus.plan import ShardPlace
+from semanticodec.parallel import single_threads
 
 
 class Stopped(Exception):
@@ -35,25 +30,21 @@ def run_in_threads(
         BaseException: the first that `make` raises; the other threads stop then.
     """
     stopped = threading.Event()
-    threads = torch.get_num_threads()
 
     def check() -> None:
         if stopped.is_set():
             raise Stopped
 
-    waiting = iter(places)
     running: set[Future[ShardDone]] = set()
-    pool = ThreadPoolExecutor(jobs, "tokenize", initializer=lambda: torch.set_num_threads(1))
-    try:
-        for place in waiting:
-            running.add(pool.submit(make, place, check))
-            if len(running) > jobs:  # one waits, so that no thread does
+    with single_threads(jobs) as pool:
+        try:
+            for place in places:
+                running.add(pool.submit(make, place, check))
+                if len(running) > jobs:  # one waits, so that no thread does
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    finally:
-        stopped.set()
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)
+        finally:
+            stopped.set()
