@@ -6,6 +6,7 @@ config.json, *.safetensors | official checkpoints | a Hub id  ->  fbank, encoder
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 
 from semanticodec.audio.fbank import Fbank
 from semanticodec.checkpoints.fingerprint import CurrentFingerprint
-from semanticodec.checkpoints.hub import HubAccess, download_official
+from semanticodec.checkpoints.hub import HubAccess, download_official, upload_model
+from semanticodec.checkpoints.model_card import CARD_NAME, model_card
 from semanticodec.checkpoints.official import load_official
 from semanticodec.checkpoints.pretrained import (
     choose_vocabulary,
@@ -36,10 +38,11 @@ from semanticodec.decoder.sampling import (
 from semanticodec.device import checked_device, checked_dtype
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import ConfigError
+from semanticodec.files import write_text
 from semanticodec.layers.surroundings import check_fork, float32_default
 from semanticodec.layers.uninitialized import Uninitialized
 from semanticodec.runtimes.onednn import use_onednn
-from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat, vocab_size_of
+from semanticodec.token_format import NUM_STREAMS, Formatted
 
 CodecT = TypeVar("CodecT", bound="CodecBase")
 
@@ -57,18 +60,8 @@ class CodecBase(Formatted, nn.Module):
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
-        vocab_sizes = config.encoder.semantic.vocab_sizes
-        if len(vocab_sizes) != 1:
-            raise ConfigError(
-                f"a codec has one semantic vocabulary, not {vocab_sizes}; "
-                "choose one with semantic_vocab_size"
-            )
         self.config = config
-        self.format = TokenFormat(
-            config.token_rate,
-            semantic_vocab_size=vocab_sizes[0],
-            acoustic_vocab_size=vocab_size_of(config.encoder.quantizer.codebook_size),
-        )
+        self.format = config.format
         self._fingerprint = CurrentFingerprint()
         with float32_default():
             self.fbank = Fbank(config.encoder.audiomae.num_mel_bins)
@@ -197,6 +190,47 @@ class CodecBase(Formatted, nn.Module):
             dtype: precision of the stored floats (None keeps theirs).
         """
         return write_model(folder, self.config, self.state_dict(), dtype=dtype)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        dtype: torch.dtype | None = None,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+    ) -> str:
+        """Upload the model with a card to the Hub, for `from_pretrained(repo_id)`.
+
+        A repository that does not exist is made, and a card that it has stays.
+
+        Args:
+            repo_id: `owner/name`.
+            dtype: precision of the stored floats (None keeps theirs).
+            private: whether a new repository is private (default: the owner's setting).
+            token: access token of the Hub, or whether to use the one that is stored.
+            revision: branch to commit to, made if it is not there (default: main).
+            create_pr: whether to open a pull request instead.
+            commit_message: what the commit says.
+        Returns:
+            Address of the commit.
+        Raises:
+            CheckpointError: the Hub cannot be reached, or refuses it.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, dtype=dtype)
+            write_text(Path(folder) / CARD_NAME, model_card(self.config, repo_id))
+            return upload_model(
+                folder,
+                repo_id,
+                private=private,
+                token=token,
+                revision=revision,
+                create_pr=create_pr,
+                commit_message=commit_message,
+            )
 
     @property
     def model_fingerprint(self) -> bytes:
