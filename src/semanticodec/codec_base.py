@@ -223,7 +223,7 @@ class CodecBase(Formatted, nn.Module):
             self.save_pretrained(folder, dtype=dtype)
             write_text(Path(folder) / CARD_NAME, model_card(self.config, repo_id))
             return upload_model(
-                folder,
+                Path(folder),
                 repo_id,
                 private=private,
                 token=token,

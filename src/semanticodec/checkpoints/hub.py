@@ -174,7 +174,7 @@ def download_model(repository: str, access: HubAccess = ANY_ACCESS) -> Path:
 
 
 def upload_model(
-    folder: str | os.PathLike[str],
+    folder: Path,
     repository: str,
     *,
     private: bool | None = None,

@@ -11,20 +11,19 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
-from transformers.utils import ModelOutput, can_return_tuple
+from transformers.utils.generic import ModelOutput
 
 from semanticodec.checkpoints.fingerprint import tensors_of
 from semanticodec.checkpoints.hub import upload_model
 from semanticodec.checkpoints.model_card import CARD_NAME, model_card
 from semanticodec.codec import SemantiCodec
-from semanticodec.codes import Codes
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.sampling import SamplingConfig
 from semanticodec.errors import AudioError, CheckpointError, CodesError
@@ -78,6 +77,9 @@ class SemantiCodecOutput(ModelOutput):
     audio_codes_mask: Int[Tensor, "B 1 L"] | None = None
 
 
+OutputT = TypeVar("OutputT", bound=ModelOutput)
+
+
 class SemantiCodecModel(PreTrainedModel):
     """A codec behind the interface of the audio tokenizers of `transformers`.
 
@@ -121,7 +123,8 @@ class SemantiCodecModel(PreTrainedModel):
             CheckpointError: weights that do not fit the configuration.
         """
         wants_report = kwargs.pop("output_loading_info", False)
-        model, report = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        loaded: Any = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        model, report = loaded
         for what in ("missing_keys", "unexpected_keys"):
             if keys := sorted(report[what]):
                 raise CheckpointError(
@@ -165,7 +168,7 @@ class SemantiCodecModel(PreTrainedModel):
             self._write_card(folder, repo_id)
             self.save_pretrained(folder, max_shard_size=max_shard_size)
             return upload_model(
-                folder,
+                Path(folder),
                 repo_id,
                 private=private,
                 token=token,
@@ -182,13 +185,14 @@ class SemantiCodecModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Do nothing: modules have drawn their own weights when they were built."""
 
-    @can_return_tuple
     def encode(
         self,
         input_values: Float[Tensor, "B 1 T"],
         padding_mask: Shaped[Tensor, "B ..."] | None = None,
         output_latents: bool = False,
-    ) -> SemantiCodecEncoderOutput:
+        *,
+        return_dict: bool | None = None,
+    ) -> SemantiCodecEncoderOutput | tuple[Tensor, ...]:
         """Return the codes of recordings: those that `SemantiCodec.encode` gives each of them.
 
         Args:
@@ -196,10 +200,88 @@ class SemantiCodecModel(PreTrainedModel):
             padding_mask: [B, T] or [B, 1, T], 1 where samples are real, which are to come first;
                 None: all are.
             output_latents: whether to return the vectors that the codes stand for as well.
-            return_dict: False for a tuple without what is None.
+            return_dict: False for a tuple without what is None (default: the configuration's).
         Raises:
             AudioError: another shape, or padding before samples.
         """
+        return self._returned(
+            self._encoded(input_values, padding_mask, output_latents), return_dict
+        )
+
+    def decode(
+        self,
+        audio_codes: Int[Tensor, "B K L"] | None = None,
+        latents: Float[Tensor, "B D L"] | None = None,
+        audio_codes_mask: Shaped[Tensor, "B ..."] | None = None,
+        *,
+        seed: int | None = None,
+        sampling: SamplingConfig | str | None = None,
+        return_dict: bool | None = None,
+    ) -> SemantiCodecDecoderOutput | tuple[Tensor, ...]:
+        """Return the waveforms of codes, or of the latents behind them.
+
+        Args:
+            audio_codes: result of `encode`.
+            latents: in place of `audio_codes`.
+            audio_codes_mask: [B, L] or [B, 1, L], 1 where a position is the recording's, whole
+                columns, which are to come first; None: all are.
+            seed: random seed of the initial noise (default: `config.seed`).
+            sampling: a quality's name or settings, as `codec.sampling(num_steps=4)` gives them.
+            return_dict: False for a tuple (default: the configuration's).
+        Returns:
+            Waveforms, T = L * 320, 640 or 1280 at 100, 50 or 25 tokens per second; 0 behind the
+            end of a shorter item.
+        Raises:
+            CodesError: both or neither of codes and latents, codes outside the vocabularies, or
+                columns that are not whole.
+        """
+        if audio_codes is not None and latents is None:
+            wav = self._decoded(audio_codes, audio_codes_mask, seed, sampling)
+        elif latents is not None and audio_codes is None:
+            wav = self._decoded_latents(latents, audio_codes_mask, seed, sampling)
+        else:
+            raise CodesError("give either audio_codes or latents to decode")
+        return self._returned(SemantiCodecDecoderOutput(wav), return_dict)
+
+    def forward(
+        self,
+        input_values: Float[Tensor, "B 1 T"],
+        padding_mask: Shaped[Tensor, "B ..."] | None = None,
+        output_latents: bool = False,
+        *,
+        seed: int | None = None,
+        sampling: SamplingConfig | str | None = None,
+        return_dict: bool | None = None,
+    ) -> SemantiCodecOutput | tuple[Tensor, ...]:
+        """Return what is left of recordings after `encode` and `decode`, and their codes.
+
+        Args:
+            input_values: as for `encode`.
+            padding_mask: as for `encode`.
+            output_latents: whether to return the vectors that the codes stand for as well.
+            seed: random seed of the initial noise (default: `config.seed`).
+            sampling: a quality's name or settings, as for `decode`.
+            return_dict: False for a tuple without what is None (default: the configuration's).
+        Raises:
+            AudioError: see `encode`.
+        """
+        encoded = self._encoded(input_values, padding_mask, output_latents)
+        codes, mask = encoded.audio_codes, encoded.audio_codes_mask
+        assert codes is not None
+        decoded = self._decoded(codes, mask, seed, sampling)
+        length = input_values.shape[-1]
+        wav = F.pad(decoded, (0, max(0, length - decoded.shape[-1])))[..., :length]
+        lengths = _lengths(padding_mask, input_values, "padding_mask", AudioError)
+        is_padding = ~_mask(lengths, length).bool().to(wav.device)
+        wav = wav.masked_fill(is_padding, 0.0)
+        return self._returned(SemantiCodecOutput(wav, codes, encoded.latents, mask), return_dict)
+
+    def _encoded(
+        self,
+        input_values: Float[Tensor, "B 1 T"],
+        padding_mask: Tensor | None,
+        output_latents: bool,
+    ) -> SemantiCodecEncoderOutput:
         if input_values.ndim != 3 or input_values.shape[1] != 1:
             raise AudioError(
                 f"input_values have the shape {list(input_values.shape)}; give [B, 1, T], as the "
@@ -213,85 +295,42 @@ class SemantiCodecModel(PreTrainedModel):
         latents = self.codec.dequantize(codes).mT.to(device) if output_latents else None
         return SemantiCodecEncoderOutput(codes.stacked().to(device), latents, mask.to(device))
 
-    @can_return_tuple
-    def decode(
+    def _decoded(
         self,
-        audio_codes: Int[Tensor, "B K L"] | None = None,
-        latents: Float[Tensor, "B D L"] | None = None,
-        audio_codes_mask: Shaped[Tensor, "B ..."] | None = None,
-        *,
-        seed: int | None = None,
-        sampling: SamplingConfig | str | None = None,
-    ) -> SemantiCodecDecoderOutput:
-        """Return the waveforms of codes, or of the latents behind them.
-
-        Args:
-            audio_codes: result of `encode`.
-            latents: in place of `audio_codes`.
-            audio_codes_mask: [B, L] or [B, 1, L], 1 where a position is the recording's, whole
-                columns, which are to come first; None: all are.
-            seed: random seed of the initial noise (default: `config.seed`).
-            sampling: a quality's name or settings, as `codec.sampling(num_steps=4)` gives them.
-            return_dict: False for a tuple.
-        Returns:
-            Waveforms, T = L * 320, 640 or 1280 at 100, 50 or 25 tokens per second; 0 behind the
-            end of a shorter item.
-        Raises:
-            CodesError: both or neither of codes and latents, codes outside the vocabularies, or
-                columns that are not whole.
-        """
-        seed = self.config.seed if seed is None else seed
-        if audio_codes is not None and latents is None:
-            codes = self._codes(audio_codes, audio_codes_mask)
-            wav = self.codec.decode(codes, seed=seed, sampling=sampling)
-            return SemantiCodecDecoderOutput(wav.to(audio_codes.device))
-        if latents is not None and audio_codes is None:
-            lengths = self._num_samples(audio_codes_mask, latents)
-            acoustic, semantic = latents.mT.float().cpu().chunk(2, dim=-1)  # B D L -> B L D, B L D
-            longest = self.codec.format.num_positions(max(lengths))
-            wav = self.codec.decode_features(
-                acoustic[:, :longest], semantic[:, :longest], lengths, sampling, seed=seed
-            )
-            return SemantiCodecDecoderOutput(wav.to(latents.device))
-        raise CodesError("give either audio_codes or latents to decode")
-
-    @can_return_tuple
-    def forward(
-        self,
-        input_values: Float[Tensor, "B 1 T"],
-        padding_mask: Shaped[Tensor, "B ..."] | None = None,
-        output_latents: bool = False,
-        *,
-        seed: int | None = None,
-        sampling: SamplingConfig | str | None = None,
-    ) -> SemantiCodecOutput:
-        """Return what is left of recordings after `encode` and `decode`, and their codes.
-
-        Args:
-            input_values: as for `encode`.
-            padding_mask: as for `encode`.
-            output_latents: whether to return the vectors that the codes stand for as well.
-            seed: random seed of the initial noise (default: `config.seed`).
-            sampling: a quality's name or settings, as for `decode`.
-            return_dict: False for a tuple without what is None.
-        Raises:
-            AudioError: see `encode`.
-        """
-        encoded = self.encode(input_values, padding_mask, output_latents, return_dict=True)
-        codes, mask = encoded.audio_codes, encoded.audio_codes_mask
-        decoded = self.decode(
-            codes, audio_codes_mask=mask, seed=seed, sampling=sampling, return_dict=True
-        ).audio_values
-        length = input_values.shape[-1]
-        wav = F.pad(decoded, (0, max(0, length - decoded.shape[-1])))[..., :length]
-        lengths = _lengths(padding_mask, input_values, "padding_mask", AudioError)
-        is_padding = ~_mask(lengths, length).bool().to(wav.device)
-        return SemantiCodecOutput(wav.masked_fill(is_padding, 0.0), codes, encoded.latents, mask)
-
-    def _codes(self, audio_codes: Int[Tensor, "B K L"], mask: Tensor | None) -> Codes:
+        audio_codes: Int[Tensor, "B K L"],
+        mask: Tensor | None,
+        seed: int | None,
+        sampling: SamplingConfig | str | None,
+    ) -> Float[Tensor, "B 1 T"]:
         num_samples = self._num_samples(mask, audio_codes)
         longest = self.codec.format.num_positions(max(num_samples))
-        return self.codec.codes_from(audio_codes[..., :longest].cpu(), num_samples=num_samples)
+        ids = audio_codes[..., :longest].cpu()
+        codes = self.codec.codes_from(ids, num_samples=num_samples)
+        return self.codec.decode(codes, seed=self._seed(seed), sampling=sampling).to(
+            audio_codes.device
+        )
+
+    def _decoded_latents(
+        self,
+        latents: Float[Tensor, "B D L"],
+        mask: Tensor | None,
+        seed: int | None,
+        sampling: SamplingConfig | str | None,
+    ) -> Float[Tensor, "B 1 T"]:
+        num_samples = self._num_samples(mask, latents)
+        longest = self.codec.format.num_positions(max(num_samples))
+        rows = latents[..., :longest].mT.float().cpu()  # B D L -> B L D
+        acoustic, semantic = rows.chunk(2, dim=-1)
+        return self.codec.decode_features(
+            acoustic, semantic, num_samples, sampling, seed=self._seed(seed)
+        ).to(latents.device)
+
+    def _seed(self, seed: int | None) -> int:
+        return self.config.seed if seed is None else seed
+
+    def _returned(self, output: OutputT, return_dict: bool | None) -> OutputT | tuple[Tensor, ...]:
+        is_named = self.config.return_dict if return_dict is None else return_dict
+        return output if is_named else output.to_tuple()
 
     def _num_samples(self, mask: Tensor | None, positions: Shaped[Tensor, "B _ L"]) -> list[int]:
         """Return the samples of every item's positions, which fill whole columns."""
