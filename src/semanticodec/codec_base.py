@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -58,8 +58,19 @@ class CodecBase(Formatted, nn.Module):
         decoder: everything right of them.
     """
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: CodecConfig | None = None, **official: Any) -> None:
+        """Build the modules with random weights; `from_pretrained` loads a model.
+
+        Args:
+            config: sizes of all modules.
+            official: what the official package's class of this name takes; the error says which
+                line to write instead.
+        Raises:
+            ConfigError: no configuration, or one that offers several semantic vocabularies.
+        """
         super().__init__()
+        if not isinstance(config, CodecConfig) or official:
+            raise ConfigError(_other_lines(official))
         self.config = config
         self.format = config.format
         self._fingerprint = CurrentFingerprint()
@@ -281,3 +292,15 @@ class CodecBase(Formatted, nn.Module):
         for module in self.children():
             module._apply(fn if module is self.decoder else without_precision)
         return self
+
+
+def _other_lines(official: Mapping[str, Any]) -> str:
+    """Return what to write in place of a call that the official package's class would take."""
+    given = ", ".join(f"{name}={value!r}" for name, value in official.items())
+    names = ("token_rate", "semantic_vocab_size")
+    setting = ", ".join(f"{name}={official[name]!r}" for name in names if name in official)
+    return (
+        f"SemantiCodec({given}) is a call of the official package; write `from "
+        f"semanticodec.compat import SemantiCodec` for that class, SemantiCodec.from_official"
+        f"({setting}) for its weights, or SemantiCodec.from_pretrained() for the built-in model"
+    )
