@@ -37,8 +37,8 @@ def client(hub, monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("client")
-def test_what_is_pushed_is_what_others_load(hub, tiny_codec, tmp_path):
-    address = tiny_codec.push_to_hub("someone/own", token=TOKEN, commit_message="First")
+def test_what_is_pushed_is_what_others_load(hub, quick_codec, tmp_path):
+    address = quick_codec.push_to_hub("someone/own", token=TOKEN, commit_message="First")
     assert address.startswith(f"{hub.url}/someone/own/commit/")
     files = hub.files("someone/own")
     assert set(files) == {"README.md", "config.json", "model.safetensors"}
@@ -48,16 +48,16 @@ def test_what_is_pushed_is_what_others_load(hub, tiny_codec, tmp_path):
         loaded = SemantiCodec.from_pretrained(
             "someone/own", cache_dir=tmp_path / "own-cache", **settings
         )
-        assert loaded.model_fingerprint == tiny_codec.model_fingerprint
+        assert loaded.model_fingerprint == quick_codec.model_fingerprint
     with pytest.raises(CheckpointError, match="not in the Hub cache"):
         SemantiCodec.from_pretrained("someone/own", local_files_only=True)
 
 
 @pytest.mark.usefixtures("client")
-def test_a_branch_and_a_precision_can_be_chosen_and_a_card_stays(hub, tiny_codec):
-    tiny_codec.push_to_hub("someone/branches", token=TOKEN)
+def test_a_branch_and_a_precision_can_be_chosen_and_a_card_stays(hub, quick_codec):
+    quick_codec.push_to_hub("someone/branches", token=TOKEN)
     hub.commit("someone/branches", "main", {"README.md": b"mine"})
-    tiny_codec.push_to_hub("someone/branches", token=TOKEN, revision="half", dtype=torch.float16)
+    quick_codec.push_to_hub("someone/branches", token=TOKEN, revision="half", dtype=torch.float16)
     halved, whole = hub.files("someone/branches", "half"), hub.files("someone/branches")
     name = "decoder.vae.conv_in.bias"
     assert load(halved["model.safetensors"])[name].dtype == torch.float16
@@ -67,8 +67,8 @@ def test_a_branch_and_a_precision_can_be_chosen_and_a_card_stays(hub, tiny_codec
 
 
 @pytest.mark.usefixtures("client")
-def test_a_private_model_needs_the_token(hub, tiny_codec):
-    tiny_codec.push_to_hub("someone/private", token=TOKEN, private=True)
+def test_a_private_model_needs_the_token(hub, quick_codec):
+    quick_codec.push_to_hub("someone/private", token=TOKEN, private=True)
     assert hub.private == {"someone/private"}
     with pytest.raises(CheckpointError, match="check the names and your access"):
         SemantiCodec.from_pretrained("someone/private", token=False)
@@ -76,8 +76,8 @@ def test_a_private_model_needs_the_token(hub, tiny_codec):
 
 
 @pytest.mark.usefixtures("client")
-def test_what_is_not_there_is_named(tiny_codec):
-    tiny_codec.push_to_hub("someone/known", token=TOKEN)
+def test_what_is_not_there_is_named(quick_codec):
+    quick_codec.push_to_hub("someone/known", token=TOKEN)
     with pytest.raises(CheckpointError, match=r"repository someone/unknown \(revision main\)"):
         SemantiCodec.from_pretrained("someone/unknown")
     with pytest.raises(CheckpointError, match=r"repository someone/known \(revision v9\)"):
@@ -85,21 +85,11 @@ def test_what_is_not_there_is_named(tiny_codec):
 
 
 @pytest.mark.usefixtures("client")
-def test_a_refused_upload_says_what_to_do(tiny_codec):
+def test_a_refused_upload_says_what_to_do(quick_codec):
     with pytest.raises(CheckpointError, match=r"uploaded to someone/own .*your token"):
-        tiny_codec.push_to_hub("someone/own", token="hf_wrong")
+        quick_codec.push_to_hub("someone/own", token="hf_wrong")
 
 
-PUBLISH = """
-import sys, torch
-from semanticodec import SemantiCodec
-from semanticodec.hf import SemantiCodecFeatureExtractor, SemantiCodecModel
-
-model = SemantiCodecModel.from_codec(SemantiCodec.from_pretrained(sys.argv[1]))
-model.push_to_hub("someone/codec", private=True)
-extractor = SemantiCodecFeatureExtractor(hop_length=model.config.hop_length)
-extractor.push_to_hub("someone/codec")
-"""
 LOAD = """
 import sys, torch
 from transformers import AutoFeatureExtractor, AutoModelForAudioTokenization
@@ -114,26 +104,26 @@ print(model.encode(**inputs).audio_codes.tolist())
 """
 
 
-def run(program, hub, folder, *arguments):
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": hub.url,
-        "HF_HOME": str(folder),
-        "HF_TOKEN": TOKEN,
-        "PYTHONPATH": str(SOURCE),
-    }
-    command = [sys.executable, "-c", program, *map(str, arguments)]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
-
-
-def test_a_model_of_transformers_loads_as_remote_code(hub, tiny_folder, tiny_codec, tmp_path):
+@pytest.mark.usefixtures("client")
+def test_a_model_of_transformers_loads_as_remote_code(hub, quick_codec, tmp_path):
     pytest.importorskip("transformers")
-    run(PUBLISH, hub, tmp_path / "publisher", tiny_folder)
-    files = hub.files("someone/codec")
-    assert {"config.json", "preprocessor_config.json", "modeling_semanticodec.py"} <= set(files)
-    assert b'from_pretrained("someone/codec", trust_remote_code=True)' in files["README.md"]
-    printed = run(LOAD, hub, tmp_path / "reader")
-    expected = tiny_codec.encode(torch.linspace(-0.5, 0.5, 3000)).stacked().tolist()
-    assert printed.strip() == str(expected)
+    from semanticodec.hf import SemantiCodecFeatureExtractor, SemantiCodecModel
+
+    model = SemantiCodecModel.from_codec(quick_codec)
+    model.push_to_hub("someone/codec", token=TOKEN, private=True)
+    SemantiCodecFeatureExtractor(hop_length=model.config.hop_length).save_pretrained(tmp_path)
+    written = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    hub.commit("someone/codec", "main", written)
+    card = hub.files("someone/codec")["README.md"]
+    assert b'from_pretrained("someone/codec", trust_remote_code=True)' in card
+
+    environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": TOKEN}
+    finished = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        env={**os.environ, **environment, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr
+    expected = quick_codec.encode(torch.linspace(-0.5, 0.5, 3000)).stacked().tolist()
+    assert finished.stdout.strip() == str(expected)
