@@ -53,13 +53,18 @@ def test_a_second_run_resumes_and_failures_are_named(suite, tmp_path, capfd, mon
     monkeypatch.setattr(systems, "open_system", open_faulty)
     log, out = tmp_path / "log", tmp_path / "out"
     monkeypatch.setenv("FAULTY_LOG", str(log))
-    words = ("--suite", suite, "--system", "faulty", "-o", out, "--json")
+    words = ("--suite", suite, "--system", "faulty", "ground-truth", "-o", out, "--json")
     for calls in (3, 4):  # the second run tries the failed one only
         status, printed, errors = run(capfd, *words)
         assert status == 1
         assert errors == ("semanticodec: faulty, speech/refused: this clip is not to its taste\n")
-        assert json.loads(printed)["num_clips"] == {"reference": 3, "faulty": 2}
+        assert json.loads(printed)["num_clips"] == {
+            "reference": 3,
+            "faulty": 2,
+            "ground-truth": 3,
+        }
         assert len(log.read_text().splitlines()) == calls
+        (out / "ground-truth" / "music_1.wav").unlink()
     assert list(listed(out / "faulty")) == ["music_1", "speech_a_b"]
 
 
