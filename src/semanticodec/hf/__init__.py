@@ -8,7 +8,20 @@ Saved models carry the modules of this folder as remote code (`trust_remote_code
 import each other relatively, and of the rest only what is above them: `codec` and `checkpoints`.
 """
 
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForAudioTokenization
+from semanticodec.errors import MissingDependencyError
+
+try:
+    from transformers import (
+        AutoConfig,
+        AutoFeatureExtractor,
+        AutoModel,
+        AutoModelForAudioTokenization,
+    )
+except ImportError as error:
+    raise MissingDependencyError(
+        "semanticodec.hf needs transformers 5.20 or newer; install it with "
+        "pip install 'semanticodec[hf]'"
+    ) from error
 
 from semanticodec.hf.configuration_semanticodec import SemantiCodecConfig
 from semanticodec.hf.feature_extraction_semanticodec import SemantiCodecFeatureExtractor
