@@ -6,6 +6,7 @@ features (K = 1) -> stacked -> semantic codes, acoustic encoder + quantizer -> c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,22 +16,44 @@ from torch.nn import Parameter
 
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
-from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, valid_mask
+from semanticodec.encoder.encoder import Encoder, EncoderOutput, valid_mask
 from semanticodec.encoder.quantizer import count_codes, perplexity
+from semanticodec.token_format import TokenGrid
+from semanticodec.training.acoustic_start import (
+    Positions,
+    start_from_patches,
+    weighted_energies,
+)
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.features import WindowFeatures, stacked_features
-from semanticodec.training.stages.codec_config import CodecStageConfig
 
 USE_DECAY = 0.995
 # Separates the draw of the vocabulary from all other numbers of a step.
 VOCABULARY_STREAM = 20405
 
 
+@dataclass(frozen=True, kw_only=True)
+class RateConfig:
+    """How a rate's codes are trained.
+
+    Attributes:
+        acoustic_start: first step that trains the acoustic encoder; before it the codebook alone
+            follows.
+        is_code_space_fixed: whether the quantizer's projections stay as they start.
+        unquantized_share: share of the items whose condition is what the quantizers would give if
+            every vector had a code of its own.
+    """
+
+    acoustic_start: int = 0
+    is_code_space_fixed: bool = False
+    unquantized_share: float = 0.0
+
+
 class CodecRate(nn.Module):
     """Semantic codebooks, acoustic encoder, acoustic quantizer and condition of a token rate.
 
     Args:
-        settings: settings of the stage.
+        settings: how the codes are trained.
         config: the codec at this token rate.
         encoder: the codec's encoder. Its AudioMAE is taken out: all rates get their features
             from the stage's.
@@ -43,7 +66,7 @@ class CodecRate(nn.Module):
 
     def __init__(
         self,
-        settings: CodecStageConfig,
+        settings: RateConfig,
         config: CodecConfig,
         encoder: Encoder,
         condition: Condition,
@@ -64,13 +87,18 @@ class CodecRate(nn.Module):
         """K, how many patches a position of this rate joins."""
         return self.config.encoder.stack_factor
 
+    @property
+    def sees_patches(self) -> bool:
+        """Whether the acoustic encoder is given the energies of the patches."""
+        return self.config.encoder.acoustic.patch_width > 0
+
     def trained_parameters(self) -> list[Parameter]:
         """Return the parameters of acoustic encoder and quantizer."""
         return [*self.encoder.acoustic.parameters(), *self.encoder.quantizer.parameters()]
 
     def stacked(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the frozen modules' results for K = 1 as this rate needs them."""
-        patches = WindowFeatures(*(inputs[name] for name in WindowFeatures._fields))
+        patches = WindowFeatures(**{name: inputs[name] for name in WindowFeatures._fields})
         return {**inputs, **stacked_features(patches, self.stack_factor)._asdict()}
 
     @torch.no_grad()
@@ -85,25 +113,55 @@ class CodecRate(nn.Module):
         if not self.encoder.quantizer.starts_from_vectors:
             return
         numbers: list[int] = []
-        known: dict[int, Tensor] = {}
+        known: dict[int, Mapping[str, Tensor]] = {}
         for number, inputs in examples:
-            if number not in known:
-                known[number] = self._vectors(self.stacked(inputs))
+            known.setdefault(number, inputs)
             numbers.append(number)
-        vectors = torch.cat([known[number] for number in numbers])
-        self.encoder.quantizer.start_from(vectors, torch.Generator().manual_seed(seed))
+        if self.sees_patches:
+            windows = [self._positions(inputs) for inputs in known.values()]
+            start_from_patches(self.encoder.acoustic, windows)
+            del windows
+        vectors = {number: self._vectors(self.stacked(inputs)) for number, inputs in known.items()}
+        self.encoder.quantizer.start_from(
+            torch.cat([vectors[number] for number in numbers]),
+            torch.Generator().manual_seed(seed),
+        )
 
     def _vectors(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N D"]:
         """Return the acoustic encoder's output for windows, without padding."""
-        vocab_size = self.vocab_sizes[-1]
         features = inputs["features"].float()
-        codes = self.encoder.semantic.encode(features, vocab_size)
         valid = valid_mask(inputs["num_valid"], features.shape[1])
-        vectors = self.encoder.acoustic(
-            mask_padding(features, valid),
-            mask_padding(self.encoder.semantic.decode(codes, vocab_size), valid),
+        vectors = self.encoder.acoustic_vectors(
+            features, self._centroids(features), valid, self.patches(inputs)
         )
         return vectors[valid]
+
+    def _centroids(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        vocab_size = self.vocab_sizes[-1]
+        codes = self.encoder.semantic.encode(features, vocab_size)
+        return self.encoder.semantic.decode(codes, vocab_size)
+
+    def _positions(self, inputs: Mapping[str, Tensor]) -> Positions:
+        """Return what `start_from_patches` asks of a window, without padding."""
+        stacked = self.stacked(inputs)
+        features = stacked["features"].float()
+        valid = valid_mask(stacked["num_valid"], features.shape[1])
+        num_bands = self.config.encoder.audiomae.num_bands
+        single = inputs["patches"].float()
+        energies = weighted_energies(single, self.stack_factor, num_bands)
+        _, joined = TokenGrid.from_stack_factor(self.stack_factor).block
+        bands = torch.arange(features.shape[1], device=features.device) % (num_bands // joined)
+        return Positions(
+            features=features[valid],
+            centroids=self._centroids(features)[valid],
+            patches=stacked["patches"].float()[valid],
+            energies=energies[valid],
+            bands=bands.expand(valid.shape)[valid],
+        )
+
+    def patches(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "B L P"] | None:
+        """Return the energies of stacked inputs where the acoustic encoder sees them."""
+        return inputs["patches"].float() if self.sees_patches else None
 
     def vocab_size(self, step: int) -> int:
         """Return the vocabulary of a step: the same for all items in all processes (Sec. IV-D)."""
@@ -126,10 +184,15 @@ class CodecRate(nn.Module):
                 inputs["num_valid"],
                 self.vocab_size(batch.step),
                 batch.generators,
+                self.patches(inputs),
             )
 
     def context(
-        self, encoded: EncoderOutput, num_positions: Int[Tensor, " B"], batch: Batch
+        self,
+        encoded: EncoderOutput,
+        num_positions: Int[Tensor, " B"],
+        batch: Batch,
+        first_rows: Int[Tensor, " B"] | None = None,
     ) -> Float[Tensor, "B L2 E"]:
         """Return the condition, as decoding builds it from codes, or from vectors for some items.
 
@@ -140,6 +203,7 @@ class CodecRate(nn.Module):
             encoded: result of `encode`.
             num_positions: positions that the codes of every item have.
             batch: step and generators.
+            first_rows: rows of the condition before each item, for pieces of windows.
         """
         length = encoded.valid.shape[1]
         has_code = valid_mask(num_positions, length)
@@ -156,7 +220,7 @@ class CodecRate(nn.Module):
                 exact = self.encoder.quantizer.bypass(encoded.vectors)
             acoustic = torch.where(is_exact, exact, acoustic)
             semantic = torch.where(is_exact, encoded.features, semantic)
-        return self.condition(acoustic, semantic, length)
+        return self.condition(acoustic, semantic, length, first_rows)
 
     @torch.no_grad()
     def follow_use(self, encoded: EncoderOutput) -> dict[str, Tensor]:

@@ -76,17 +76,28 @@ class WaveformStage(AdversarialStage):
 
     def generator_step(self, batch: Batch) -> StepOutput:
         """Return the loss of the generated waveforms."""
+        return self.waveform_loss(batch, batch.wav, self.generate(batch))
+
+    def waveform_loss(
+        self, batch: Batch, real: Float[Tensor, "B S"], generated: Float[Tensor, "B S"]
+    ) -> StepOutput:
+        """Return the loss of generated waveforms, the adversarial part included where it is due.
+
+        Args:
+            batch: batch that both belong to.
+            real: recordings.
+            generated: waveform generated for each of them.
+        """
         config = self.config
-        generated = self.generate(batch)
-        mel = self.mel_loss(generated, batch.wav)
+        mel = self.mel_loss(generated, real)
         loss = config.mel_weight * mel
         scalars = {"mel": mel}
         if config.stft_weight > 0:
-            stft = self.stft_loss(generated, batch.wav)
+            stft = self.stft_loss(generated, real)
             loss = loss + config.stft_weight * stft
             scalars |= {"stft": stft}
         if self.is_adversarial(batch.step):
-            terms = self.adversarial_terms(batch, *self._excerpts(batch, generated))
+            terms = self.adversarial_terms(batch, *self._excerpts(batch, real, generated))
             loss = loss + config.adversarial_weight * terms.adversarial
             scalars |= {"adversarial": terms.adversarial}
             if terms.feature_matching is not None:
@@ -95,7 +106,7 @@ class WaveformStage(AdversarialStage):
         return StepOutput(loss=loss, scalars=scalars)
 
     def _excerpts(
-        self, batch: Batch, generated: Float[Tensor, "B S"]
+        self, batch: Batch, real: Float[Tensor, "B S"], generated: Float[Tensor, "B S"]
     ) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
         """Cut the same random excerpt from each recording and what was generated for it."""
         length = self.config.excerpt_samples or generated.shape[-1]
@@ -104,6 +115,6 @@ class WaveformStage(AdversarialStage):
         starts = [int(draw * (spare + 1)) for draw in draws]
         real_wav, generated_wav = (
             torch.stack([row[at : at + length] for row, at in zip(wav, starts, strict=True)])
-            for wav in (batch.wav, generated)
+            for wav in (real, generated)
         )
         return real_wav, generated_wav
