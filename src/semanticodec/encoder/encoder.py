@@ -331,11 +331,8 @@ class Encoder(nn.Module):
         codes = self.semantic.encode(features, vocab_size)
         valid = valid_mask(self.valid_positions(fbank), features.shape[1])
         centroids = F.embedding(codes, self.semantic.codebook(vocab_size))
-        return (
-            features,
-            codes,
-            self.acoustic_vectors(features, centroids, valid, self.patches(fbank)),
-        )
+        vectors = self.acoustic_vectors(features, centroids, valid, self.patches(fbank))
+        return features, codes, vectors
 
     def acoustic_vectors(
         self,

@@ -242,11 +242,10 @@ class CodecStage(Stage):
             with torch.no_grad():
                 shuffled = self._errors(latent, noise, timestep, context.roll(1, dims=0))
             scalars["v_near_noise_shuffled"] = _mean_where(shuffled, is_probed)
+        suffix = rate_suffix(self.rates, rate)
         return StepOutput(
             loss=sum(encoded.losses.values(), start=reconstruction),
-            scalars={
-                f"{name}{rate_suffix(self.rates, rate)}": value for name, value in scalars.items()
-            },
+            scalars={f"{name}{suffix}": value for name, value in scalars.items()},
         )
 
     def inputs(self, batch: Batch) -> dict[str, Tensor]:

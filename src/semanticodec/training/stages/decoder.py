@@ -164,7 +164,7 @@ class DecoderStage(WaveformStage):
     ) -> None:
         super().__init__(config)
         _check_decoders([decoder for _, _, decoder in codecs])
-        first, encoder, self.decoder = codecs[0]
+        _, encoder, self.decoder = codecs[0]
         self.features = FeatureExtractor(encoder.audiomae)
         self.mel = Mel()
         changes: dict[str, object] = {"sampling": ONE_STEP, "sampling_presets": SamplingPresets()}
@@ -286,7 +286,12 @@ class DecoderStage(WaveformStage):
             frame, detail = _distances(mel.float(), target)
         loss = config.frame_weight * frame + config.detail_weight * detail
         loss = sum(codes.losses.values(), start=loss)
-        scalars = {"frame": frame, "detail": detail, **codes.losses, **codes.use}
+        scalars: dict[str, Tensor | float] = {
+            "frame": frame,
+            "detail": detail,
+            **codes.losses,
+            **codes.use,
+        }
         if self.hears(batch.step):
             real, generated = self._heard(batch, piece, mel)
             heard = self.waveform_loss(batch, real, generated)
