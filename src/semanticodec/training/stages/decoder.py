@@ -293,8 +293,7 @@ class DecoderStage(WaveformStage):
             **codes.use,
         }
         if self.hears(batch.step):
-            real, generated = self._heard(batch, piece, mel)
-            heard = self.waveform_loss(batch, real, generated)
+            heard = self.waveform_loss(batch, self.decoder.vocoder, *self._heard(batch, piece, mel))
             loss = loss + heard.loss
             scalars |= heard.scalars
         suffix = rate_suffix(self.rates, rate)
@@ -341,13 +340,13 @@ class DecoderStage(WaveformStage):
 
     def _heard(
         self, batch: Batch, piece: Piece, mel: Float[Tensor, "B T M"]
-    ) -> tuple[Float[Tensor, "B S"], Float[Tensor, "B S"]]:
-        """Return a random excerpt of recordings and what the vocoder makes of their mels."""
+    ) -> tuple[Float[Tensor, "B T2 M"], Float[Tensor, "B S"]]:
+        """Return the mel of a random excerpt, and the recording there."""
         frames = self.config.vocoder_frames
         drawn = rand_per_item(batch.generators, (), mel.device)
         first = (drawn * (mel.shape[1] - frames + 1)).long()
         real = _cut(piece.wav, first * HOP_LENGTH, frames * HOP_LENGTH)
-        return real, self.decoder.waveform(_cut(mel, first, frames))
+        return _cut(mel, first, frames), real
 
     @torch.no_grad()
     def samples(self, batch: Batch) -> dict[str, Sample]:

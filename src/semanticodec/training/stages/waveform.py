@@ -2,6 +2,7 @@
 
 generator:      mel_weight * mel loss + stft_weight * STFT loss
                 + adversarial_weight * GAN + feature_matching_weight * feature matching
+                + pitch_weight * pitch loss, for vocoders with a harmonic source
 discriminator:  multi-period and multi-resolution, from `discriminator_start` on
 """
 
@@ -14,18 +15,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from semanticodec.audio.mel import HOP_LENGTH
+from semanticodec.decoder.harmonic_vocos import HarmonicVocos
+from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.discriminators import (
     MultiPeriodDiscriminator,
     MultiResolutionDiscriminator,
 )
 from semanticodec.training.losses import MultiResolutionMelLoss, MultiResolutionStftLoss
+from semanticodec.training.pitch_loss import frequencies, pitch_loss
 from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.adversarial import AdversarialStage
 
 
 class WaveformStage(AdversarialStage):
-    """Trains generators of waveforms; a subclass names them and says how they `generate`."""
+    """Trains generators of waveforms; a subclass names them, and has a vocoder at their end."""
 
     config: Config
 
@@ -45,6 +50,8 @@ class WaveformStage(AdversarialStage):
             stft_weight: weight of the STFT loss; 0 leaves it out.
             adversarial_weight: weight of the generator's GAN loss.
             feature_matching_weight: weight of the feature matching loss.
+            pitch_weight: weight of the loss of the pitch that a harmonic source is made from,
+                see `pitch_loss`; other vocoders have none.
             excerpt_samples: length of the random excerpt of each item that the discriminators
                 judge, to save time; 0 = all of it.
         """
@@ -57,6 +64,7 @@ class WaveformStage(AdversarialStage):
         stft_weight: float = 0.0
         adversarial_weight: float = 2.0
         feature_matching_weight: float = 2.0
+        pitch_weight: float = 1.0
         excerpt_samples: int = 0
 
     def __init__(self, config: Config) -> None:
@@ -66,32 +74,48 @@ class WaveformStage(AdversarialStage):
         self.mel_loss = MultiResolutionMelLoss(config.mel)
         self.stft_loss = MultiResolutionStftLoss(config.stft)
 
-    def generate(self, batch: Batch) -> Float[Tensor, "B S"]:
-        """Return float32 waveforms as long as the batch's."""
-        raise NotImplementedError
+    def pitch_terms(
+        self, vocoder: Vocoder, mel: Float[Tensor, "B T M"], real: Float[Tensor, "B S"]
+    ) -> StepOutput | None:
+        """Return the weighted loss of the pitch that a vocoder finds, None if it looks for none.
+
+        Args:
+            vocoder: vocoder in training.
+            mel: what it is given.
+            real: recordings that the mels belong to.
+        """
+        if not isinstance(vocoder, HarmonicVocos):
+            return None
+        loss = pitch_loss(vocoder.pitch(mel), frequencies(real, HOP_LENGTH))
+        return StepOutput(loss=self.config.pitch_weight * loss, scalars={"pitch": loss})
 
     def discriminators(self) -> Sequence[nn.Module]:
         """Return the multi-period and the multi-resolution discriminators."""
         return [self.periods, self.resolutions]
 
-    def generator_step(self, batch: Batch) -> StepOutput:
-        """Return the loss of the generated waveforms."""
-        return self.waveform_loss(batch, batch.wav, self.generate(batch))
-
     def waveform_loss(
-        self, batch: Batch, real: Float[Tensor, "B S"], generated: Float[Tensor, "B S"]
+        self,
+        batch: Batch,
+        vocoder: Vocoder,
+        mel: Float[Tensor, "B T M"],
+        real: Float[Tensor, "B S"],
     ) -> StepOutput:
-        """Return the loss of generated waveforms, the adversarial part included where it is due.
+        """Return the loss of what a vocoder makes of mels, the adversarial part where it is due.
 
         Args:
-            batch: batch that both belong to.
-            real: recordings.
-            generated: waveform generated for each of them.
+            batch: batch that all belong to.
+            vocoder: vocoder in training.
+            mel: what it is given.
+            real: recordings that the mels belong to, S = T * hop_length.
+        Raises:
+            ConfigError: a vocoder with a harmonic source, and no package that finds pitches.
         """
         config = self.config
-        mel = self.mel_loss(generated, real)
-        loss = config.mel_weight * mel
-        scalars = {"mel": mel}
+        # HiFi-GAN's odd first stage adds 32 samples at the end, which the codec cuts as well.
+        generated = vocoder(mel).float()[:, : real.shape[1]]
+        distance = self.mel_loss(generated, real)
+        loss = config.mel_weight * distance
+        scalars: dict[str, Tensor | float] = {"mel": distance}
         if config.stft_weight > 0:
             stft = self.stft_loss(generated, real)
             loss = loss + config.stft_weight * stft
@@ -103,6 +127,10 @@ class WaveformStage(AdversarialStage):
             if terms.feature_matching is not None:
                 loss = loss + config.feature_matching_weight * terms.feature_matching
                 scalars |= {"feature_matching": terms.feature_matching}
+        pitch = self.pitch_terms(vocoder, mel, real)
+        if pitch is not None:
+            loss = loss + pitch.loss
+            scalars |= pitch.scalars
         return StepOutput(loss=loss, scalars=scalars)
 
     def _excerpts(
