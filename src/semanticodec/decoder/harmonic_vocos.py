@@ -22,11 +22,13 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.decoder.pitch import PitchEstimator, pulses
+from semanticodec.decoder.pitch import Pitch, PitchEstimator, pulses
 from semanticodec.decoder.vocos import LARGEST_LOG_MAGNITUDE, Vocos
 
 # Keeps the root of a magnitude differentiable at silence.
 SMALLEST_ENERGY = 1e-6
+# Level of all but the pulses before training, in natural log.
+FIRST_REST = -1.5
 
 
 class HarmonicVocos(Vocos):
@@ -50,21 +52,26 @@ class HarmonicVocos(Vocos):
         self.pitch = PitchEstimator(config.pitch)
         self.source_in = nn.Linear(2 * num_lines, config.width, bias=False)
         self.filter = nn.Linear(config.width, 2 * num_lines)
-        # The network starts as the pulses with the mel's envelope.
+        # The network starts as the pulses with the mel's envelope, and little else beside them:
+        # what is drowned out at first would not be missed, and never grow.
         nn.init.zeros_(self.filter.weight)
         nn.init.zeros_(self.filter.bias)
+        nn.init.constant_(self.spectrum.bias[:num_lines], FIRST_REST)
 
-    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
+    def forward(
+        self, mel: Float[Tensor, "B T M"], pitch: Pitch | None = None
+    ) -> Float[Tensor, "B S"]:
         """Return the waveform, S = T * hop_length.
 
         Args:
             mel: natural-log mel magnitudes, 100 frames per second.
+            pitch: pitch of every frame, None to find it in the mel.
         """
-        return self.inverse_stft(self.lines(mel))
+        return self.inverse_stft(self.lines(mel, self.pitch.pitch(mel) if pitch is None else pitch))
 
-    def lines(self, mel: Float[Tensor, "B T M"]) -> Complex[Tensor, "B T F"]:
+    def lines(self, mel: Float[Tensor, "B T M"], pitch: Pitch) -> Complex[Tensor, "B T F"]:
         """Return the complex value of every STFT line."""
-        source = self.source(mel)
+        source = self.source(pitch)
         level = self.filter_level(mel)
         first = self.conv_in(mel.transpose(1, 2))  # B T M -> B D T
         seen = self.source_in(_compressed(source).to(first.dtype)).transpose(1, 2)
@@ -80,10 +87,11 @@ class HarmonicVocos(Vocos):
         """Return the log magnitudes that filter and rest start from."""
         return 0.0 if self.shortcut is None else self.shortcut(mel)
 
-    def source(self, mel: Float[Tensor, "B T M"]) -> Complex[Tensor, "B T F"]:
+    @torch.no_grad()
+    def source(self, pitch: Pitch) -> Complex[Tensor, "B T F"]:
         """Return the STFT of the pulses; the mean square of its lines is about 1 in voices."""
-        with torch.no_grad(), torch.autocast(mel.device.type, enabled=False):
-            wav = pulses(self.pitch.pitch(mel.float()), self.config.hop_length)
+        with torch.autocast(pitch.frequency.device.type, enabled=False):
+            wav = pulses(pitch, self.config.hop_length)
             window = self.inverse_stft.window
             edge = (self.config.fft_size - self.config.hop_length) // 2
             frames = F.pad(wav, (edge, edge)).unfold(

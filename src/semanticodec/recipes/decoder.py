@@ -28,6 +28,7 @@ def small() -> Recipe:
             periods=MultiPeriodDiscriminator.Config(channels=(16, 32, 64, 128, 128)),
             resolutions=MultiResolutionDiscriminator.Config(channels=(16, 32, 64, 64, 64)),
             discriminator_start=200,
+            pitch_forcing=0.5,
         ),
         crops=CropConfig(gain_db=(-6.0, 6.0)),
         open_source=WindowSource.find,

@@ -114,3 +114,11 @@ def test_patches_see_70_frames_and_no_more():
     rows = (before != after).reshape(30, 6).any(dim=1)  # 256/8 - 2 times 64/8 - 2 patches
     # A patch covers 70 frames from 8 i - 23 on (pix2pix' receptive field), less the padding.
     assert rows.tolist() == [8 * row - 23 <= 0 for row in range(30)]
+
+
+@pytest.mark.parametrize(("make", "draw"), CASES)
+def test_first_logits_differ_enough_to_learn_from(make, draw):
+    """With PyTorch's own start they are thousandths, and the losses stand still for long."""
+    for _ in range(3):
+        for logits in make()(draw(0)).logits:
+            assert 0.05 < logits.std() < 5

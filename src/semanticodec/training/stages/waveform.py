@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from semanticodec.audio.mel import HOP_LENGTH
 from semanticodec.decoder.harmonic_vocos import HarmonicVocos
+from semanticodec.decoder.pitch import Pitch
 from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.discriminators import (
@@ -52,6 +53,8 @@ class WaveformStage(AdversarialStage):
             feature_matching_weight: weight of the feature matching loss.
             pitch_weight: weight of the loss of the pitch that a harmonic source is made from,
                 see `pitch_loss`; other vocoders have none.
+            pitch_forcing: share of the items whose harmonic source has the true pitch. A source
+                that starts with a wrong one is silenced for good.
             excerpt_samples: length of the random excerpt of each item that the discriminators
                 judge, to save time; 0 = all of it.
         """
@@ -65,6 +68,7 @@ class WaveformStage(AdversarialStage):
         adversarial_weight: float = 2.0
         feature_matching_weight: float = 2.0
         pitch_weight: float = 1.0
+        pitch_forcing: float = 1.0
         excerpt_samples: int = 0
 
     def __init__(self, config: Config) -> None:
@@ -73,21 +77,6 @@ class WaveformStage(AdversarialStage):
         self.resolutions = MultiResolutionDiscriminator(config.resolutions)
         self.mel_loss = MultiResolutionMelLoss(config.mel)
         self.stft_loss = MultiResolutionStftLoss(config.stft)
-
-    def pitch_terms(
-        self, vocoder: Vocoder, mel: Float[Tensor, "B T M"], real: Float[Tensor, "B S"]
-    ) -> StepOutput | None:
-        """Return the weighted loss of the pitch that a vocoder finds, None if it looks for none.
-
-        Args:
-            vocoder: vocoder in training.
-            mel: what it is given.
-            real: recordings that the mels belong to.
-        """
-        if not isinstance(vocoder, HarmonicVocos):
-            return None
-        loss = pitch_loss(vocoder.pitch(mel), frequencies(real, HOP_LENGTH))
-        return StepOutput(loss=self.config.pitch_weight * loss, scalars={"pitch": loss})
 
     def discriminators(self) -> Sequence[nn.Module]:
         """Return the multi-period and the multi-resolution discriminators."""
@@ -111,8 +100,7 @@ class WaveformStage(AdversarialStage):
             ConfigError: a vocoder with a harmonic source, and no package that finds pitches.
         """
         config = self.config
-        # HiFi-GAN's odd first stage adds 32 samples at the end, which the codec cuts as well.
-        generated = vocoder(mel).float()[:, : real.shape[1]]
+        generated, pitch = self._generated(batch, vocoder, mel, real)
         distance = self.mel_loss(generated, real)
         loss = config.mel_weight * distance
         scalars: dict[str, Tensor | float] = {"mel": distance}
@@ -127,11 +115,32 @@ class WaveformStage(AdversarialStage):
             if terms.feature_matching is not None:
                 loss = loss + config.feature_matching_weight * terms.feature_matching
                 scalars |= {"feature_matching": terms.feature_matching}
-        pitch = self.pitch_terms(vocoder, mel, real)
         if pitch is not None:
-            loss = loss + pitch.loss
-            scalars |= pitch.scalars
+            loss = loss + config.pitch_weight * pitch
+            scalars |= {"pitch": pitch}
         return StepOutput(loss=loss, scalars=scalars)
+
+    def _generated(
+        self,
+        batch: Batch,
+        vocoder: Vocoder,
+        mel: Float[Tensor, "B T M"],
+        real: Float[Tensor, "B S"],
+    ) -> tuple[Float[Tensor, "B S"], Float[Tensor, ""] | None]:
+        """Return waveforms, and the loss of the pitch where the vocoder looks for one."""
+        if not isinstance(vocoder, HarmonicVocos):
+            # HiFi-GAN's odd first stage adds 32 samples at the end, which the codec cuts as well.
+            return vocoder(mel).float()[:, : real.shape[1]], None
+        frequency = frequencies(real, HOP_LENGTH)
+        found = vocoder.pitch.pitch(mel)
+        drawn = rand_per_item(batch.generators, (1,), mel.device)
+        is_forced = drawn < self.config.pitch_forcing
+        is_voiced = frequency > 0
+        pitch = Pitch(
+            frequency=torch.where(is_forced & is_voiced, frequency, found.frequency),
+            voicing=torch.where(is_forced, is_voiced.float(), found.voicing),
+        )
+        return vocoder(mel, pitch).float(), pitch_loss(vocoder.pitch(mel), frequency)
 
     def _excerpts(
         self, batch: Batch, real: Float[Tensor, "B S"], generated: Float[Tensor, "B S"]

@@ -1,0 +1,88 @@
+"""The start of an acoustic encoder that sees patches, on energies whose laws the test knows."""
+
+import pytest
+import torch
+
+from semanticodec.audio.detail import split_detail
+from semanticodec.encoder.acoustic_encoder import AcousticEncoder
+from semanticodec.encoder.audiomae import patchify
+from semanticodec.training.acoustic_start import (
+    DETAIL_STD,
+    DETAIL_WEIGHTS,
+    LEVEL_STD,
+    NUM_AXES,
+    Positions,
+    start_from_patches,
+    weighted_energies,
+)
+
+WIDTH, NUM_BANDS = 40, 8
+
+
+def fbank_of(seed, frames=64):
+    """Return a filter bank with much level and little detail, both of few kinds."""
+    generator = torch.Generator().manual_seed(seed)
+    slow = torch.randn(1, frames // 16, 4, generator=generator).repeat_interleave(16, dim=1)
+    level = torch.nn.functional.interpolate(slow, size=128, mode="linear")
+    comb = torch.cos(torch.arange(128) * 2.2) * torch.randn(1, frames // 16, 1, generator=generator)
+    return 0.5 * level + 0.1 * comb.repeat_interleave(16, dim=1)
+
+
+def window(seed, stack_factor=1):
+    fbank = fbank_of(seed)
+    patches = patchify(fbank)
+    generator = torch.Generator().manual_seed(1000 + seed)
+    features = torch.randn(patches.shape[1], WIDTH, generator=generator)
+    return Positions(
+        features=features,
+        centroids=features.round(),
+        patches=patches[0],
+        energies=weighted_energies(patches, stack_factor, NUM_BANDS)[0],
+        bands=torch.arange(patches.shape[1]) % NUM_BANDS,
+    )
+
+
+def test_level_and_detail_are_each_on_their_own_scale():
+    fbank = fbank_of(0)
+    level, detail = split_detail(fbank)
+    parts = weighted_energies(patchify(fbank), 1, NUM_BANDS)
+    torch.testing.assert_close(parts[..., :256], patchify(level) / LEVEL_STD)
+    weights = torch.tensor(DETAIL_WEIGHTS).repeat(4).view(1, -1, 1)
+    torch.testing.assert_close(parts[..., 256:], weights * patchify(detail) / DETAIL_STD)
+    assert weighted_energies(patchify(fbank), 4, NUM_BANDS).shape == (1, 8, 4 * 512)
+
+
+def test_the_encoder_starts_with_most_of_what_the_centroids_do_not_tell():
+    torch.manual_seed(0)
+    config = AcousticEncoder.Config(
+        width=WIDTH, hidden=4, num_layers=1, is_residual=True, patch_width=256
+    )
+    acoustic = AcousticEncoder(config)
+    windows = [window(seed) for seed in range(40)]
+    start_from_patches(acoustic, windows)
+    held_out = window(99)
+    rows = [part[None] for part in (held_out.features, held_out.centroids, held_out.patches)]
+    with torch.no_grad():
+        vectors = acoustic(*rows)[0]
+    assert vectors[:, NUM_AXES:].abs().max() == 0
+    # A linear map from the vectors finds the detail again.
+    known = torch.cat([part.patches for part in windows])
+    with torch.no_grad():
+        seen = torch.cat(
+            [acoustic(w.features[None], w.centroids[None], w.patches[None])[0] for w in windows]
+        )
+    energies = torch.cat([part.energies for part in windows])
+    solution = torch.linalg.lstsq(seen[:, :NUM_AXES], energies - energies.mean(0)).solution
+    found = vectors[:, :NUM_AXES] @ solution + energies.mean(0)
+    error = (found - held_out.energies)[:, 256:].square().mean()
+    assert error < 0.3 * (held_out.energies[:, 256:]).var()
+    assert len(known) == len(seen)
+
+
+@pytest.mark.parametrize("stack_factor", [2, 4])
+def test_stacked_positions_have_all_their_patches(stack_factor):
+    patches = patchify(fbank_of(0))
+    single = weighted_energies(patches, 1, NUM_BANDS)
+    stacked = weighted_energies(patches, stack_factor, NUM_BANDS)
+    assert stacked.numel() == single.numel()
+    torch.testing.assert_close(stacked.square().sum(), single.square().sum())
