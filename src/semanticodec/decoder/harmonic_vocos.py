@@ -1,16 +1,15 @@
-"""Vocos with a harmonic source (not in the paper): voices keep their harmonics.
+"""Vocos on the phases of a harmonic source (not in the paper): voices keep their harmonics.
 
-    mel -> pitch -> pulses -> STFT ── source ──────────────┐
-     │                           └──────────┐              │
-     └── convolution ───────────────────── + ─> ConvNeXt ──┼─> source * filter + rest -> wav
-     └── linear map: log magnitudes of filter and rest ────┘
+    mel -> pitch -> pulses -> STFT ── phases, where there is voice ──────┐
+     │                         └──────────┐                              │
+     └── convolution ─────────────────── + ─> ConvNeXt ─> magnitudes, phases less those -> wav
 
 The phases of a voice run on from frame to frame as its pitch says. A network that sees some
-frames at a time cannot make them up: its harmonics above some hundred hertz blur. Here the
-source has them, and the network is left with what is local: a filter for the source, and all
-that is no voice.
+frames at a time cannot make them up: its harmonics above some hundred hertz blur, however true
+their magnitudes are. Here the pulses have them, and the network says what is local, the
+magnitudes and by how much the phases differ. Without voice it is Vocos.
 
-Source: neural source-filter models (arXiv 1904.12088) for the idea; Vocos (arXiv 2306.00814).
+Source: neural source-filter models (arXiv 1904.12088) for the source; Vocos (arXiv 2306.00814).
 """
 
 from __future__ import annotations
@@ -23,16 +22,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.decoder.pitch import Pitch, PitchEstimator, pulses
-from semanticodec.decoder.vocos import LARGEST_LOG_MAGNITUDE, Vocos
+from semanticodec.decoder.vocos import Vocos
 
-# Keeps the root of a magnitude differentiable at silence.
-SMALLEST_ENERGY = 1e-6
-# Level of all but the pulses before training, in natural log.
-FIRST_REST = -1.5
+# Where the pulses' lines are weaker, their phase means nothing.
+SMALLEST_MAGNITUDE = 1e-4
+VOICED = 0.5
 
 
 class HarmonicVocos(Vocos):
-    """Vocos whose spectrum is a filtered train of pulses plus what is left."""
+    """Vocos whose phases are relative to those of pulses with the pitch of the mel."""
 
     config: Config
 
@@ -48,15 +46,12 @@ class HarmonicVocos(Vocos):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        num_lines = config.fft_size // 2 + 1
         self.pitch = PitchEstimator(config.pitch)
+        num_lines = config.fft_size // 2 + 1
         self.source_in = nn.Linear(2 * num_lines, config.width, bias=False)
-        self.filter = nn.Linear(config.width, 2 * num_lines)
-        # The network starts as the pulses with the mel's envelope, and little else beside them:
-        # what is drowned out at first would not be missed, and never grow.
-        nn.init.zeros_(self.filter.weight)
-        nn.init.zeros_(self.filter.bias)
-        nn.init.constant_(self.spectrum.bias[:num_lines], FIRST_REST)
+        # The phases start as those of the pulses.
+        nn.init.zeros_(self.spectrum.weight[num_lines:])
+        nn.init.zeros_(self.spectrum.bias[num_lines:])
 
     def forward(
         self, mel: Float[Tensor, "B T M"], pitch: Pitch | None = None
@@ -67,45 +62,22 @@ class HarmonicVocos(Vocos):
             mel: natural-log mel magnitudes, 100 frames per second.
             pitch: pitch of every frame, None to find it in the mel.
         """
-        return self.inverse_stft(self.lines(mel, self.pitch.pitch(mel) if pitch is None else pitch))
-
-    def lines(self, mel: Float[Tensor, "B T M"], pitch: Pitch) -> Complex[Tensor, "B T F"]:
-        """Return the complex value of every STFT line."""
-        source = self.source(pitch)
-        level = self.filter_level(mel)
+        source = self.source(self.pitch.pitch(mel) if pitch is None else pitch)
         first = self.conv_in(mel.transpose(1, 2))  # B T M -> B D T
-        seen = self.source_in(_compressed(source).to(first.dtype)).transpose(1, 2)
-        features = self.trunk(first + seen)
-        gain, turn = self.filter(features).float().chunk(2, dim=-1)
-        log_magnitude, phase = self.spectrum(features).float().chunk(2, dim=-1)
-        filtered = source * torch.polar(_magnitude(gain + level), turn)
-        rest = torch.polar(_magnitude(log_magnitude + level), phase)
-        # No mel filter sees the line at 0 Hz, so nothing teaches its level: sound has none.
-        return F.pad((filtered + rest)[..., 1:], (1, 0))
-
-    def filter_level(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B T F"] | float:
-        """Return the log magnitudes that filter and rest start from."""
-        return 0.0 if self.shortcut is None else self.shortcut(mel)
+        parts = torch.cat([source.real, source.imag], dim=-1)
+        seen = self.source_in(parts.to(first.dtype)).transpose(1, 2)
+        magnitude, phase = self.polar(mel, self.trunk(first + seen))
+        return self.inverse_stft(torch.polar(magnitude, phase) * source)
 
     @torch.no_grad()
     def source(self, pitch: Pitch) -> Complex[Tensor, "B T F"]:
-        """Return the STFT of the pulses; the mean square of its lines is about 1 in voices."""
+        """Return the phases of the pulses as numbers of magnitude 1; 1 where there is no voice."""
         with torch.autocast(pitch.frequency.device.type, enabled=False):
-            wav = pulses(pitch, self.config.hop_length)
-            window = self.inverse_stft.window
-            edge = (self.config.fft_size - self.config.hop_length) // 2
-            frames = F.pad(wav, (edge, edge)).unfold(
-                -1, self.config.fft_size, self.config.hop_length
+            size, hop = self.config.fft_size, self.config.hop_length
+            edge = (size - hop) // 2
+            wav = F.pad(pulses(pitch.frequency, hop), (edge, edge))
+            lines = torch.fft.rfft(wav.unfold(-1, size, hop) * self.inverse_stft.window)
+            is_known = (pitch.voicing >= VOICED).unsqueeze(-1) & (lines.abs() > SMALLEST_MAGNITUDE)
+            return torch.where(
+                is_known, torch.polar(torch.ones_like(lines.real), lines.angle()), 1.0
             )
-            return torch.fft.rfft(frames * window) / window.square().sum().sqrt()
-
-
-def _magnitude(log_magnitude: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
-    return log_magnitude.clamp_max(LARGEST_LOG_MAGNITUDE).exp()
-
-
-def _compressed(lines: Complex[Tensor, "B T F"]) -> Float[Tensor, "B T 2*F"]:
-    """Return real and imaginary parts with the root of their magnitude."""
-    energy = lines.real.square() + lines.imag.square()
-    scale = (energy + SMALLEST_ENERGY).pow(-0.25)
-    return torch.cat([lines.real * scale, lines.imag * scale], dim=-1)

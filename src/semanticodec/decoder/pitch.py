@@ -121,25 +121,24 @@ class PitchEstimator(nn.Module):
         return Pitch(LOWEST_PITCH * torch.exp2(octaves), logits.voicing.sigmoid())
 
 
-def pulses(pitch: Pitch, hop_length: int) -> Float[Tensor, "B S"]:
-    """Return pulses of a pitch with a variance of about 1 where there is voice, else silence.
+def pulses(frequency: Float[Tensor, "B T"], hop_length: int) -> Float[Tensor, "B S"]:
+    """Return pulses of a pitch, with a variance of about 1.
 
     Every pulse is the sum of all harmonics below half the sample rate, as cosines. Their phases
     run on over the whole window: a network that sees some frames only could not keep them.
 
     Args:
-        pitch: frequency and voicing of every frame.
+        frequency: pitch of every frame in Hz.
         hop_length: samples per frame.
     """
-    frequency = _per_sample(pitch.frequency.log(), hop_length).exp()
-    phase = 2 * math.pi * _cycles(frequency / SAMPLE_RATE, hop_length)
-    num_harmonics = (SAMPLE_RATE / 2 / frequency).floor()
+    steps = _per_sample(frequency.log(), hop_length).exp() / SAMPLE_RATE
+    phase = 2 * math.pi * _cycles(steps, hop_length)
+    num_harmonics = (0.5 / steps).floor()
     half = torch.sin(phase / 2)
     is_peak = half.abs() < PEAK
     # The Dirichlet kernel: the sum of cos(h phase) for h = 1 ... num_harmonics.
     kernel = torch.sin((num_harmonics + 0.5) * phase) / (2 * half.masked_fill(is_peak, 1.0)) - 0.5
-    pulse = torch.where(is_peak, num_harmonics, kernel) * (2 / num_harmonics).sqrt()
-    return pulse * _per_sample(pitch.voicing, hop_length)
+    return torch.where(is_peak, num_harmonics, kernel) * (2 / num_harmonics).sqrt()
 
 
 def _per_sample(frames: Float[Tensor, "B T"], hop_length: int) -> Float[Tensor, "B S"]:

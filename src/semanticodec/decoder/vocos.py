@@ -156,7 +156,13 @@ class Vocos(Vocoder):
     ) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
         """Return magnitude and phase of every STFT line, float32."""
         features = self.conv_in(mel.transpose(1, 2))  # B T M -> B D T
-        lines = self.spectrum(self.trunk(features))
+        return self.polar(mel, self.trunk(features))
+
+    def polar(
+        self, mel: Float[Tensor, "B T M"], features: Float[Tensor, "B T D"]
+    ) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
+        """Return magnitude and phase of every STFT line from the last features, float32."""
+        lines = self.spectrum(features)
         # Complex FFTs exist in float32 only, whatever autocast says.
         log_magnitude, phase = lines.float().chunk(2, dim=-1)
         if self.shortcut is not None:

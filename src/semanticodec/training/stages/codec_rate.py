@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import Parameter
 
@@ -47,6 +48,15 @@ class RateConfig:
     acoustic_start: int = 0
     is_code_space_fixed: bool = False
     unquantized_share: float = 0.0
+
+
+class _Window(NamedTuple):
+    """A window as the acoustic encoder takes it."""
+
+    features: Float[Tensor, "1 L D"]
+    centroids: Float[Tensor, "1 L D"]
+    valid: Bool[Tensor, "1 L"]
+    patches: Float[Tensor, "1 L P"] | None
 
 
 class CodecRate(nn.Module):
@@ -117,44 +127,48 @@ class CodecRate(nn.Module):
         for number, inputs in examples:
             known.setdefault(number, inputs)
             numbers.append(number)
+        windows = {number: self._window(self.stacked(inputs)) for number, inputs in known.items()}
         if self.sees_patches:
-            windows = [self._positions(inputs) for inputs in known.values()]
-            start_from_patches(self.encoder.acoustic, windows)
-            del windows
-        vectors = {number: self._vectors(self.stacked(inputs)) for number, inputs in known.items()}
+            positions = [self._positions(windows[number], known[number]) for number in known]
+            start_from_patches(self.encoder.acoustic, positions)
+            del positions
+        vectors = {
+            number: self.encoder.acoustic_vectors(*window)[window.valid]
+            for number, window in windows.items()
+        }
         self.encoder.quantizer.start_from(
             torch.cat([vectors[number] for number in numbers]),
             torch.Generator().manual_seed(seed),
         )
 
-    def _vectors(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N D"]:
-        """Return the acoustic encoder's output for windows, without padding."""
-        features = inputs["features"].float()
-        valid = valid_mask(inputs["num_valid"], features.shape[1])
-        vectors = self.encoder.acoustic_vectors(
-            features, self._centroids(features), valid, self.patches(inputs)
-        )
-        return vectors[valid]
-
-    def _centroids(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+    def _window(self, inputs: Mapping[str, Tensor]) -> _Window:
         vocab_size = self.vocab_sizes[-1]
+        features = inputs["features"].float()
         codes = self.encoder.semantic.encode(features, vocab_size)
-        return self.encoder.semantic.decode(codes, vocab_size)
+        return _Window(
+            features=features,
+            centroids=self.encoder.semantic.decode(codes, vocab_size),
+            valid=valid_mask(inputs["num_valid"], features.shape[1]),
+            patches=self.patches(inputs),
+        )
 
-    def _positions(self, inputs: Mapping[str, Tensor]) -> Positions:
-        """Return what `start_from_patches` asks of a window, without padding."""
-        stacked = self.stacked(inputs)
-        features = stacked["features"].float()
-        valid = valid_mask(stacked["num_valid"], features.shape[1])
+    def _positions(self, window: _Window, inputs: Mapping[str, Tensor]) -> Positions:
+        """Return what `start_from_patches` asks of a window, without padding.
+
+        Args:
+            window: the stacked window.
+            inputs: results of the frozen modules for K = 1.
+        """
+        valid = window.valid
         num_bands = self.config.encoder.audiomae.num_bands
-        single = inputs["patches"].float()
-        energies = weighted_energies(single, self.stack_factor, num_bands)
+        energies = weighted_energies(inputs["patches"].float(), self.stack_factor, num_bands)
         _, joined = TokenGrid.from_stack_factor(self.stack_factor).block
-        bands = torch.arange(features.shape[1], device=features.device) % (num_bands // joined)
+        bands = torch.arange(valid.shape[1], device=valid.device) % (num_bands // joined)
+        assert window.patches is not None
         return Positions(
-            features=features[valid],
-            centroids=self._centroids(features)[valid],
-            patches=stacked["patches"].float()[valid],
+            features=window.features[valid],
+            centroids=window.centroids[valid],
+            patches=window.patches[valid],
             energies=energies[valid],
             bands=bands.expand(valid.shape)[valid],
         )

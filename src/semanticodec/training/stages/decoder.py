@@ -32,6 +32,8 @@ from semanticodec.checkpoints.trained_module import load_vocoder
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
+from semanticodec.decoder.vocoder import Vocoder
+from semanticodec.decoder.vocoders import make_vocoder
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
@@ -50,7 +52,7 @@ from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 COLUMNS_TOGETHER = 2
 COLUMNS_PER_WINDOW = 64
 CACHE_BATCH = 8
-CODE_WINDOWS = 512
+CODE_WINDOWS = 256
 INT16_SCALE = 32767.0
 CACHED = [*WindowFeatures._fields, "samples"]
 NEVER = 1 << 62
@@ -169,7 +171,7 @@ class DecoderStage(WaveformStage):
         self.mel = Mel()
         changes: dict[str, object] = {"sampling": ONE_STEP, "sampling_presets": SamplingPresets()}
         if vocoder is not None:
-            self.decoder.vocoder = load_vocoder(vocoder)
+            self.decoder.vocoder = _trainable_vocoder(vocoder)
             changes["vocoder"] = self.decoder.vocoder.config
         settings = RateConfig(
             acoustic_start=config.acoustic_start if config.trains_acoustic else NEVER,
@@ -185,10 +187,12 @@ class DecoderStage(WaveformStage):
             own = dataclasses.replace(codec.decoder, **changes)
             rate = dataclasses.replace(codec, encoder=encoder_config, decoder=own)
             rates.append(CodecRate(settings, rate, encoder, decoder.condition))
-        self.rates = cast("Sequence[CodecRate]", nn.ModuleList(rates))
+        modules = nn.ModuleList(rates)
+        self.rates = cast("Sequence[CodecRate]", modules)
         self.is_started = False  # from an export, with codes of its own
-        self.requires_grad_(True)
         self.features.requires_grad_(False)
+        if not config.trains_acoustic:
+            modules.requires_grad_(False)
 
     def train(self, mode: bool = True) -> DecoderStage:
         """Leave a codebook alone that is not trained: in training it would follow its vectors."""
@@ -444,6 +448,14 @@ def _with_patches(config: Encoder.Config) -> Encoder.Config:
     width = config.stack_factor * config.audiomae.patch_size**2
     acoustic = dataclasses.replace(config.acoustic, is_residual=True, patch_width=width)
     return dataclasses.replace(config, acoustic=acoustic)
+
+
+def _trainable_vocoder(path: Path) -> Vocoder:
+    """Return an exported vocoder as training needs it: not frozen, nor prepared for speed."""
+    frozen = load_vocoder(path)
+    vocoder = make_vocoder(frozen.config)
+    vocoder.load_state_dict(frozen.state_dict())
+    return vocoder
 
 
 def _renewed(encoder: Encoder, config: Encoder.Config) -> Encoder:

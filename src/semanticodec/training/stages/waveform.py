@@ -53,8 +53,8 @@ class WaveformStage(AdversarialStage):
             feature_matching_weight: weight of the feature matching loss.
             pitch_weight: weight of the loss of the pitch that a harmonic source is made from,
                 see `pitch_loss`; other vocoders have none.
-            pitch_forcing: share of the items whose harmonic source has the true pitch. A source
-                that starts with a wrong one is silenced for good.
+            pitch_forcing: share of the items whose harmonic source has the true pitch. It starts
+                with wrong ones otherwise, and the network learns not to rely on it.
             excerpt_samples: length of the random excerpt of each item that the discriminators
                 judge, to save time; 0 = all of it.
         """
