@@ -63,11 +63,27 @@ class HarmonicVocos(Vocos):
             pitch: pitch of every frame, None to find it in the mel.
         """
         source = self.source(self.pitch.pitch(mel) if pitch is None else pitch)
+        return self.inverse_stft(torch.complex(*self.lines(mel, source.real, source.imag)))
+
+    def lines(
+        self,
+        mel: Float[Tensor, "B T M"],
+        source_real: Float[Tensor, "B T F"],
+        source_imag: Float[Tensor, "B T F"],
+    ) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
+        """Return real and imaginary part of every STFT line, float32.
+
+        Args:
+            mel: natural-log mel magnitudes.
+            source_real: real part of `source`.
+            source_imag: imaginary part of it.
+        """
         first = self.conv_in(mel.transpose(1, 2))  # B T M -> B D T
-        parts = torch.cat([source.real, source.imag], dim=-1)
+        parts = torch.cat([source_real, source_imag], dim=-1)
         seen = self.source_in(parts.to(first.dtype)).transpose(1, 2)
         magnitude, phase = self.polar(mel, self.trunk(first + seen))
-        return self.inverse_stft(torch.polar(magnitude, phase) * source)
+        cos, sin = magnitude * phase.cos(), magnitude * phase.sin()
+        return cos * source_real - sin * source_imag, cos * source_imag + sin * source_real
 
     @torch.no_grad()
     def source(self, pitch: Pitch) -> Complex[Tensor, "B T F"]:
@@ -77,7 +93,20 @@ class HarmonicVocos(Vocos):
             edge = (size - hop) // 2
             wav = F.pad(pulses(pitch.frequency, hop), (edge, edge))
             lines = torch.fft.rfft(wav.unfold(-1, size, hop) * self.inverse_stft.window)
-            is_known = (pitch.voicing >= VOICED).unsqueeze(-1) & (lines.abs() > SMALLEST_MAGNITUDE)
-            return torch.where(
-                is_known, torch.polar(torch.ones_like(lines.real), lines.angle()), 1.0
-            )
+            return torch.complex(*unit_phases(lines.real, lines.imag, pitch.voicing))
+
+
+def unit_phases(
+    real: Float[Tensor, "B T F"], imag: Float[Tensor, "B T F"], voicing: Float[Tensor, "B T"]
+) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
+    """Return real and imaginary part of lines at magnitude 1, and (1, 0) where there is no voice.
+
+    Args:
+        real: real parts of the pulses' lines.
+        imag: imaginary parts of them.
+        voicing: probability of a pitch, per frame.
+    """
+    magnitude = (real.square() + imag.square()).sqrt()
+    is_known = (voicing >= VOICED).unsqueeze(-1) & (magnitude > SMALLEST_MAGNITUDE)
+    divisor = magnitude.clamp_min(SMALLEST_MAGNITUDE)
+    return torch.where(is_known, real / divisor, 1.0), torch.where(is_known, imag / divisor, 0.0)

@@ -118,7 +118,8 @@ class PitchEstimator(nn.Module):
         is_near = (steps - best).abs() <= NEIGHBORS
         weights = logits.pitches.masked_fill(~is_near, -torch.inf).softmax(dim=-1)
         octaves = (weights * steps).sum(dim=-1) / STEPS_PER_OCTAVE
-        return Pitch(LOWEST_PITCH * torch.exp2(octaves), logits.voicing.sigmoid())
+        frequency = LOWEST_PITCH * (math.log(2.0) * octaves).exp()
+        return Pitch(frequency, logits.voicing.sigmoid())
 
 
 def pulses(frequency: Float[Tensor, "B T"], hop_length: int) -> Float[Tensor, "B S"]:
@@ -150,6 +151,10 @@ def _per_sample(frames: Float[Tensor, "B T"], hop_length: int) -> Float[Tensor, 
 def _cycles(step: Float[Tensor, "B S"], hop_length: int) -> Float[Tensor, "B S"]:
     """Return the sum of all steps so far less its whole part, frame by frame to keep digits."""
     within = step.unflatten(1, (-1, hop_length)).cumsum(dim=-1)  # B S -> B T H
-    ends = within[..., -1].frac().double() if step.is_cpu else within[..., -1].frac()
-    before = (ends.cumsum(dim=1) - ends).frac().to(step)
-    return (within + before.unsqueeze(-1)).frac().flatten(1)
+    ends = _fraction(within[..., -1])
+    before = ends.double().cumsum(dim=1) if step.is_cpu else ends.cumsum(dim=1)
+    return _fraction(within + _fraction(before - ends).to(step).unsqueeze(-1)).flatten(1)
+
+
+def _fraction(cycles: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    return cycles - cycles.floor()

@@ -393,7 +393,10 @@ def _cut(
 ) -> Tensor:
     """Return `length` rows of each item, from a row of its own on."""
     starts = first.tolist()
-    return torch.stack([item[at : at + length] for item, at in zip(rows, starts, strict=True)])
+    pieces = [item[at : at + length] for item, at in zip(rows, starts, strict=True)]
+    # Autocast's form of stacking takes no integers.
+    with torch.autocast(rows.device.type, enabled=False):
+        return torch.stack(pieces)
 
 
 def _examples(cache: CachedSource, seed: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
