@@ -41,7 +41,7 @@ class PitchLogits(NamedTuple):
         voicing: logit of there being a pitch.
     """
 
-    pitches: Float[Tensor, "B T P"]
+    pitches: Float[Tensor, "B T pitches"]
     voicing: Float[Tensor, "B T"]
 
 
