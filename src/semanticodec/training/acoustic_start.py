@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from semanticodec.audio.detail import split_detail
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import patchify, unpatchify
 from semanticodec.encoder.quantizer import principal_axes
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.layers.stacking import stack_patches
 
 # Standard deviations of normalized log energies, smoothed over five bins and less that.
@@ -97,6 +98,37 @@ def start_from_patches(acoustic: AcousticEncoder, windows: Sequence[Positions]) 
     assert acoustic.residual is not None
     acoustic.residual.weight.zero_()
     acoustic.residual.weight[:count] = weight.T
+
+
+@torch.no_grad()
+def read_as(
+    quantizer: VectorQuantizer,
+    codes: Float[Tensor, "N W"],
+    earlier: Float[Tensor, "N D"],
+) -> None:
+    """Let new codes mean to a trained decoder what the earlier ones meant that they replace.
+
+    `project_out` becomes the best linear map from code vectors to the earlier acoustic features.
+    These fill a few dimensions: what the new codes have beyond them goes to others, at half their
+    size, for the decoder to discover.
+
+    Args:
+        quantizer: the new quantizer, with projections and codes of any length.
+        codes: code vectors of the new codes of many positions.
+        earlier: acoustic features that the earlier quantizer gave for the same positions.
+    """
+    project_out = quantizer.project_out
+    assert isinstance(project_out, nn.Linear)
+    weight = _linear_map(codes, earlier, RIDGE).T  # W D -> D W
+    directions, strengths, _ = torch.linalg.svd(_centered(earlier).T @ _centered(earlier))
+    width = weight.shape[1]
+    num_free = int((strengths < 1e-6 * strengths[0]).sum())
+    free = directions[:, len(directions) - min(num_free, width) :]
+    if free.shape[1] == width:
+        size = _centered(earlier).norm() / _centered(codes).norm().clamp_min(1e-12)
+        weight = weight + 0.5 * size * free
+    project_out.weight.copy_(weight)
+    project_out.bias.copy_(earlier.mean(dim=0) - weight @ codes.mean(dim=0))
 
 
 def _centered(values: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:

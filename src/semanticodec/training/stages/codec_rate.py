@@ -14,14 +14,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import Parameter
+from torch.nn import functional as F
 
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
 from semanticodec.encoder.encoder import Encoder, EncoderOutput, valid_mask
 from semanticodec.encoder.quantizer import count_codes, perplexity
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.token_format import TokenGrid
 from semanticodec.training.acoustic_start import (
     Positions,
+    read_as,
     start_from_patches,
     weighted_energies,
 )
@@ -140,6 +143,29 @@ class CodecRate(nn.Module):
             torch.cat([vectors[number] for number in numbers]),
             torch.Generator().manual_seed(seed),
         )
+
+    @torch.no_grad()
+    def read_codes_as(
+        self, earlier: Encoder, examples: Iterable[tuple[int, Mapping[str, Tensor]]]
+    ) -> None:
+        """Let the decoder start by reading the new codes as those that they replace; see `read_as`.
+
+        Args:
+            earlier: the encoder that the decoder was trained with, with the same semantic codes.
+            examples: numbered results of the frozen modules for K = 1.
+        """
+        quantizer = self.encoder.quantizer
+        if not isinstance(quantizer, VectorQuantizer) or quantizer.config.code_width is None:
+            return
+        codes, meanings = [], []
+        for _, inputs in examples:
+            window = self._window(self.stacked(inputs))
+            chosen = quantizer.encode(self.encoder.acoustic_vectors(*window))
+            codes.append(F.embedding(chosen, quantizer.embed)[window.valid])
+            before = earlier.acoustic_vectors(window.features, window.centroids, window.valid, None)
+            features = earlier.quantizer.decode(earlier.quantizer.encode(before))
+            meanings.append(features[window.valid])
+        read_as(quantizer, torch.cat(codes), torch.cat(meanings))
 
     def _window(self, inputs: Mapping[str, Tensor]) -> _Window:
         vocab_size = self.vocab_sizes[-1]

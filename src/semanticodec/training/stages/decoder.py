@@ -53,6 +53,7 @@ COLUMNS_TOGETHER = 2
 COLUMNS_PER_WINDOW = 64
 CACHE_BATCH = 8
 CODE_WINDOWS = 256
+MEANING_WINDOWS = 64
 INT16_SCALE = 32767.0
 CACHED = [*WindowFeatures._fields, "samples"]
 NEVER = 1 << 62
@@ -179,9 +180,11 @@ class DecoderStage(WaveformStage):
             unquantized_share=config.unquantized_share,
         )
         rates = []
+        self._earlier: list[Encoder] = []  # until `prepare` has started those that replace them
         for codec, encoder, decoder in codecs:
             encoder_config = codec.encoder
             if config.renews_acoustic:
+                self._earlier.append(encoder)
                 encoder_config = _with_patches(encoder_config)
                 encoder = _renewed(encoder, encoder_config)
             own = dataclasses.replace(codec.decoder, **changes)
@@ -234,17 +237,22 @@ class DecoderStage(WaveformStage):
             show_progress=show_progress,
         )
         if config.renews_acoustic and not (is_resumed or self.is_started):
-            for rate in self.rates:
-                examples = _examples(cache, config.cache_seed)
-                with tqdm(
-                    examples,
-                    desc=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
-                    unit="window",
-                    # None: no bar where stderr is no terminal.
-                    disable=None if show_progress and distributed.is_main() else True,
-                ) as bar:
-                    rate.start_codes(bar, config.cache_seed)
+            self._start_codes(cache, show_progress)
+        self._earlier.clear()
         return cache
+
+    def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
+        seed = self.config.cache_seed
+        for rate, earlier in zip(self.rates, self._earlier, strict=True):
+            with tqdm(
+                _examples(cache, seed, CODE_WINDOWS),
+                desc=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
+                unit="window",
+                # None: no bar where stderr is no terminal.
+                disable=None if show_progress and distributed.is_main() else True,
+            ) as bar:
+                rate.start_codes(bar, seed)
+            rate.read_codes_as(earlier, _examples(cache, seed, MEANING_WINDOWS))
 
     @torch.no_grad()
     def _frozen(
@@ -399,9 +407,11 @@ def _cut(
         return torch.stack(pieces)
 
 
-def _examples(cache: CachedSource, seed: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
+def _examples(
+    cache: CachedSource, seed: int, count: int
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """Yield the cached results of random windows with the windows' numbers."""
-    for draw in range(min(CODE_WINDOWS, len(cache))):
+    for draw in range(min(count, len(cache))):
         number = cache.choose(np.random.default_rng([seed, draw]))
         item = cache.window(number)
         yield number, {name: torch.from_numpy(value)[None] for name, value in item.items()}
