@@ -115,7 +115,7 @@ class DecoderStage(WaveformStage):
         vocoder_start: int = 0
         vocoder_frames: int = 80
         frame_weight: float = 15.0
-        detail_weight: float = 15.0
+        detail_weight: float = 30.0
         cached_windows: int = 3000
         cache_seed: int = 0
         joined_share: float = 0.5
