@@ -152,6 +152,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if export is not None and not args.quiet:
         # A codec is a whole model; all other exports are parts for the stages after them.
-        use = f"--model {export}" if args.stage == "codec" else f"--module {args.stage}={export}"
+        is_whole = args.stage in ("codec", "decoder")
+        use = f"--model {export}" if is_whole else f"--module {args.stage}={export}"
         print(f"exported to {export}: use it as {use}")
     return 0
