@@ -303,7 +303,8 @@ class DecoderStage(WaveformStage):
             target = self.mel(piece.wav)
             frame, detail = _distances(mel.float(), target)
         loss = config.frame_weight * frame + config.detail_weight * detail
-        loss = loss + config.code_weight * torch.stack([*codes.losses.values()]).sum()
+        own = sum(codes.losses.values(), start=torch.zeros_like(loss))
+        loss = loss + config.code_weight * own
         scalars: dict[str, Tensor | float] = {
             "frame": frame,
             "detail": detail,
