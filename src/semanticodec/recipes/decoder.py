@@ -58,7 +58,7 @@ def small_mel() -> Recipe:
         stage_config=replace(
             recipe.stage_config,
             adds_detail=True,
-            acoustic_start=50,
+            acoustic_start=500,
             vocoder_start=NEVER,
         ),
         train=replace(

@@ -99,6 +99,9 @@ class DecoderStage(WaveformStage):
             vocoder_frames: length of the vocoder's excerpt of a piece, in frames of 10 ms.
             frame_weight: weight of the mean absolute difference of the log mels (64 bins).
             detail_weight: weight of that of their detail (bins minus smoothing over five).
+            code_weight: factor of the quantizer's own losses. Its commitment is weighted for the
+                codec stage, whose loss is smaller by as much; without it the acoustic encoder
+                runs away from its codebook.
             cached_windows: windows at most for which AudioMAE's results are kept in RUN/cache,
                 see `useful_windows`.
             cache_seed: random seed of the places of these windows.
@@ -116,6 +119,7 @@ class DecoderStage(WaveformStage):
         vocoder_frames: int = 80
         frame_weight: float = 15.0
         detail_weight: float = 30.0
+        code_weight: float = 100.0
         cached_windows: int = 3000
         cache_seed: int = 0
         joined_share: float = 0.5
@@ -299,7 +303,8 @@ class DecoderStage(WaveformStage):
             target = self.mel(piece.wav)
             frame, detail = _distances(mel.float(), target)
         loss = config.frame_weight * frame + config.detail_weight * detail
-        loss = sum(codes.losses.values(), start=loss)
+        own = sum(codes.losses.values(), start=torch.zeros_like(loss))
+        loss = loss + config.code_weight * own
         scalars: dict[str, Tensor | float] = {
             "frame": frame,
             "detail": detail,
