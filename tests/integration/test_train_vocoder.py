@@ -42,7 +42,14 @@ def whole_run(data, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize(("recipe", "module"), [("tiny", "vocos"), ("tiny_hifigan", "hifigan")])
+@pytest.mark.parametrize(
+    ("recipe", "module"),
+    [
+        ("tiny", "vocos"),
+        ("tiny_harmonic", "harmonic_vocos"),
+        ("tiny_hifigan", "hifigan"),
+    ],
+)
 def test_a_run_trains_both_groups_and_leaves_a_module(data, tmp_path, recipe, module):
     assert train("vocoder", recipe, data, tmp_path) == 0
     values = records(tmp_path)

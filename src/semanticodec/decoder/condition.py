@@ -14,7 +14,7 @@ T frames · F latent frequency.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -68,6 +68,7 @@ class Condition(nn.Module):
         acoustic: Float[Tensor, "B L D"],
         semantic: Float[Tensor, "B L D"],
         num_positions: int,
+        first_rows: Int[Tensor, " B"] | None = None,
     ) -> Float[Tensor, "B L2 E"]:
         """Return the context of a window.
 
@@ -76,6 +77,8 @@ class Condition(nn.Module):
             semantic: quantized semantic features, same shape.
             num_positions: positions of the window (512 / stack factor in a whole one); those after
                 the given features are filled with -1 before the position codes are joined.
+            first_rows: rows of the window before each item, for pieces of windows in training;
+                None where items start with their window.
         Returns:
             Context [acoustic, semantic, positions], `unstacks` rows per position.
         Raises:
@@ -92,7 +95,7 @@ class Condition(nn.Module):
             self._unstacked(F.pad(stream, missing, value=PADDING_VALUE))
             for stream in (acoustic, semantic)
         ]
-        return self._join_positions(torch.cat(streams, dim=2))
+        return self._join_positions(torch.cat(streams, dim=2), first_rows)
 
     def unconditional(self, batch_size: int, num_positions: int) -> Float[Tensor, "B L E"]:
         """Return the context that stands for no condition: zeros with position codes.
@@ -110,15 +113,21 @@ class Condition(nn.Module):
         unstacks = self.config.unstacks
         return stream if unstacks == 1 else unstack_patches(stream, unstacks)
 
-    def _join_positions(self, features: Float[Tensor, "B L D"]) -> Float[Tensor, "B L E"]:
+    def _join_positions(
+        self, features: Float[Tensor, "B L D"], first_rows: Int[Tensor, " B"] | None = None
+    ) -> Float[Tensor, "B L E"]:
         batch_size, num_positions, _ = features.shape
         if num_positions > self.config.max_positions:
             raise CodesError(
                 f"A window of {num_positions} positions is longer than the "
                 f"{self.config.max_positions} of this model: split the codes into windows first."
             )
-        positions = self.positions[:num_positions].to(features.dtype)
-        return torch.cat([features, positions.expand(batch_size, -1, -1)], dim=2)
+        if first_rows is None:
+            positions = self.positions[:num_positions].expand(batch_size, -1, -1)
+        else:
+            rows = first_rows.unsqueeze(1) + torch.arange(num_positions, device=first_rows.device)
+            positions = self.positions[rows]
+        return torch.cat([features, positions.to(features.dtype)], dim=2)
 
 
 class AlignedProjection(nn.Module):

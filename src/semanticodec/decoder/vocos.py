@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from semanticodec.audio.mel import FFT_SIZE
 from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.decoder.vocoder import Vocoder
+from semanticodec.layers.convnext import ConvNeXtBlock
 from semanticodec.token_format import SAMPLE_RATE
 
 LAYER_NORM_EPS = 1e-6
@@ -28,25 +29,6 @@ LARGEST_LOG_MAGNITUDE = math.log(1e2)
 # Mean and standard deviation of natural-log mels over recordings.
 TYPICAL_LOG_MEL = -6.0
 TYPICAL_SPREAD = 3.0
-
-
-class ConvNeXtBlock(nn.Module):
-    """Depthwise convolution, then a two-layer feed-forward with a learned residual scale."""
-
-    def __init__(self, width: int, hidden: int, kernel_size: int, initial_scale: float) -> None:
-        super().__init__()
-        self.depthwise = nn.Conv1d(
-            width, width, kernel_size, padding=kernel_size // 2, groups=width
-        )
-        self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.expand = nn.Linear(width, hidden)
-        self.contract = nn.Linear(hidden, width)
-        self.scale = nn.Parameter(torch.full((width,), initial_scale))
-
-    def forward(self, features: Float[Tensor, "B D T"]) -> Float[Tensor, "B D T"]:
-        hidden = self.norm(self.depthwise(features).transpose(1, 2))  # B D T -> B T D
-        hidden = self.scale * self.contract(F.gelu(self.expand(hidden)))
-        return features + hidden.transpose(1, 2)
 
 
 class InverseSTFT(nn.Module):
@@ -174,10 +156,13 @@ class Vocos(Vocoder):
     ) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
         """Return magnitude and phase of every STFT line, float32."""
         features = self.conv_in(mel.transpose(1, 2))  # B T M -> B D T
-        features = self.norm_in(features.transpose(1, 2)).transpose(1, 2)
-        for block in self.blocks:
-            features = block(features)
-        lines = self.spectrum(self.norm_out(features.transpose(1, 2)))
+        return self.polar(mel, self.trunk(features))
+
+    def polar(
+        self, mel: Float[Tensor, "B T M"], features: Float[Tensor, "B T D"]
+    ) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
+        """Return magnitude and phase of every STFT line from the last features, float32."""
+        lines = self.spectrum(features)
         # Complex FFTs exist in float32 only, whatever autocast says.
         log_magnitude, phase = lines.float().chunk(2, dim=-1)
         if self.shortcut is not None:
@@ -185,3 +170,10 @@ class Vocos(Vocoder):
         magnitude = log_magnitude.clamp_max(LARGEST_LOG_MAGNITUDE).exp()
         # No mel filter sees the line at 0 Hz, so nothing teaches its level: sound has none.
         return F.pad(magnitude[..., 1:], (1, 0)), phase
+
+    def trunk(self, features: Float[Tensor, "B D T"]) -> Float[Tensor, "B T D"]:
+        """Return what the blocks make of the first layer's output."""
+        features = self.norm_in(features.transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            features = block(features)
+        return self.norm_out(features.transpose(1, 2))

@@ -6,6 +6,7 @@ fbank [B, T, M] -> patches, time-major [B, L, D], L = T/16 * M/16 -> + positions
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,13 @@ def patchify(fbank: Float[Tensor, "B T M"], patch_size: int = 16) -> Float[Tenso
         batch, num_frames // patch_size, patch_size, num_bins // patch_size, patch_size
     )
     return cells.transpose(2, 3).reshape(batch, -1, patch_size * patch_size)
+
+
+def unpatchify(patches: Float[Tensor, "B L P"], num_bands: int = 8) -> Float[Tensor, "B T M"]:
+    """Return the filter bank that `patchify` cut, from all bands of some time steps."""
+    size = math.isqrt(patches.shape[-1])
+    cells = patches.unflatten(-1, (size, size)).unflatten(1, (-1, num_bands))
+    return cells.transpose(2, 3).flatten(3, 4).flatten(1, 2)  # B t f T M -> B T M
 
 
 class Block(nn.Module):

@@ -307,7 +307,7 @@ class Encoder(nn.Module):
         semantic_codes = self.semantic.encode(features, vocab_size)
         centroids = F.embedding(semantic_codes, self.semantic.codebook(vocab_size))
         valid = valid_mask(num_valid.to(features.device), features.shape[1])
-        vectors = self._acoustic(features, centroids, valid, patches)
+        vectors = self.acoustic_vectors(features, centroids, valid, patches)
         acoustic = self.quantizer(vectors, generators, valid)
         return EncoderOutput(
             semantic_codes=semantic_codes,
@@ -331,14 +331,23 @@ class Encoder(nn.Module):
         codes = self.semantic.encode(features, vocab_size)
         valid = valid_mask(self.valid_positions(fbank), features.shape[1])
         centroids = F.embedding(codes, self.semantic.codebook(vocab_size))
-        return features, codes, self._acoustic(features, centroids, valid, self.patches(fbank))
+        vectors = self.acoustic_vectors(features, centroids, valid, self.patches(fbank))
+        return features, codes, vectors
 
-    def _acoustic(
+    def acoustic_vectors(
         self,
         features: Float[Tensor, "B L D"],
         centroids: Float[Tensor, "B L D"],
         valid: Bool[Tensor, "B L"],
         patches: Float[Tensor, "B L P"] | None,
     ) -> Float[Tensor, "B L D"]:
+        """Return the acoustic encoder's output, which its quantizer is given.
+
+        Args:
+            features: stacked AudioMAE features.
+            centroids: their semantic centroids.
+            valid: True where a position lies before the end of the audio.
+            patches: result of `patches(fbank)`.
+        """
         given = [features, centroids] if patches is None else [features, centroids, patches]
         return self.acoustic(*(mask_padding(rows, valid) for rows in given))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from semanticodec.training.train import Runnable
 
-STAGES = ("audiomae", "codebook", "codec", "vae", "vocoder")
+STAGES = ("audiomae", "codebook", "codec", "decoder", "vae", "vocoder")
 
 
 def recipes_of(stage: str) -> Mapping[str, Callable[[], Runnable]]:

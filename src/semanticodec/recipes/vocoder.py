@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from semanticodec.decoder.harmonic_vocos import HarmonicVocos
 from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.pitch import PitchEstimator
 from semanticodec.decoder.vocoder import VocoderConfig
 from semanticodec.decoder.vocos import Vocos
 from semanticodec.recipes.loops import paper_run, tiny_run
@@ -21,21 +23,20 @@ from semanticodec.training.trainer import TrainConfig
 
 
 def small() -> Recipe:
-    """2.7 M Vocos for the built-in model: an hour or two on two CPU cores."""
+    """3.4 M Vocos with a harmonic source, for the built-in model."""
     return Recipe(
         name="vocoder/small",
         stage=VocoderStage,
         stage_config=VocoderStage.Config(
-            vocoder=Vocos.Config(mel_shortcut=True),
+            vocoder=HarmonicVocos.Config(mel_shortcut=True),
             periods=MultiPeriodDiscriminator.Config(channels=(16, 32, 64, 128, 128)),
             resolutions=MultiResolutionDiscriminator.Config(channels=(16, 32, 64, 64, 64)),
-            discriminator_start=800,
-            excerpt_samples=10_240,
+            discriminator_start=600,
         ),
-        crops=CropConfig(crop_samples=20_480, gain_db=(-10.0, 4.0)),
+        crops=CropConfig(crop_samples=12_800, gain_db=(-10.0, 4.0)),
         train=TrainConfig(
-            steps=8000,
-            batch_size=16,
+            steps=10_000,
+            batch_size=8,
             optimizers={
                 "generator": OptimizerConfig(
                     lr=6e-4, betas=(0.8, 0.99), warmup_steps=200, clip_norm=100.0
@@ -116,6 +117,13 @@ def tiny() -> Recipe:
     return _tiny("tiny", Vocos.Config(width=16, hidden=16, num_layers=1, mel_shortcut=True))
 
 
+def tiny_harmonic() -> Recipe:
+    """HarmonicVocos in seconds on one core, for tests."""
+    pitch = PitchEstimator.Config(width=8, hidden=8, num_layers=1)
+    sizes = HarmonicVocos.Config(width=16, hidden=16, num_layers=1, mel_shortcut=True, pitch=pitch)
+    return _tiny("tiny_harmonic", sizes)
+
+
 def tiny_hifigan() -> Recipe:
     """HiFi-GAN in seconds on one core, for tests."""
     return _tiny("tiny_hifigan", HiFiGAN.Config(initial_channels=32, residual_kernels=(3,)))
@@ -126,5 +134,6 @@ RECIPES = {
     "small_adversarial": small_adversarial,
     "paper": paper,
     "tiny": tiny,
+    "tiny_harmonic": tiny_harmonic,
     "tiny_hifigan": tiny_hifigan,
 }

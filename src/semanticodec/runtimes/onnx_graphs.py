@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.decoder.decoder import SAMPLES_PER_MEL_FRAME, Decoder
+from semanticodec.decoder.harmonic_vocos import HarmonicVocos, unit_phases
+from semanticodec.decoder.pitch import pulses
 from semanticodec.decoder.unet import PreparedContext, TUNet
 from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.decoder.vocos import InverseSTFT, Vocos
@@ -108,11 +110,15 @@ class RealVocos(nn.Module):
 
     def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
         """Return the waveform of `Vocos.forward`."""
-        magnitude, phase = (lines.transpose(1, 2) for lines in self.vocos.spectrogram(mel))
-        spectrum = torch.cat([magnitude * phase.cos(), magnitude * phase.sin()], dim=1)
-        envelope = self._overlap_add(
-            torch.ones_like(mel[:1, :, :1].transpose(1, 2)), self.squared_window
-        )
+        magnitude, phase = self.vocos.spectrogram(mel)
+        return self.waveform(magnitude * phase.cos(), magnitude * phase.sin())
+
+    def waveform(
+        self, real: Float[Tensor, "B T F"], imag: Float[Tensor, "B T F"]
+    ) -> Float[Tensor, "B S"]:
+        """Return the inverse STFT."""
+        spectrum = torch.cat([real, imag], dim=-1).transpose(1, 2)  # B T 2F -> B 2F T
+        envelope = self._overlap_add(torch.ones_like(spectrum[:1, :1]), self.squared_window)
         return self._overlap_add(spectrum, self.waves) / envelope
 
     def _overlap_add(
@@ -123,22 +129,59 @@ class RealVocos(nn.Module):
         return F.conv_transpose1d(frames, waves, stride=stft.hop_length)[:, 0, edge:-edge]
 
 
+class RealHarmonicVocos(RealVocos):
+    """HarmonicVocos with the STFT of its pulses as a convolution of real numbers, too."""
+
+    vocos: HarmonicVocos
+    analysis_waves: Tensor
+
+    def __init__(self, vocos: HarmonicVocos) -> None:
+        super().__init__(vocos)
+        self.register_buffer("analysis_waves", _analysis_waves(vocos.inverse_stft))
+
+    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
+        """Return the waveform of `HarmonicVocos.forward`."""
+        stft, pitch = self.vocos.inverse_stft, self.vocos.pitch.pitch(mel)
+        wav = pulses(pitch.frequency, stft.hop_length).unsqueeze(1)
+        edge = (stft.fft_size - stft.hop_length) // 2
+        lines = F.conv1d(wav, self.analysis_waves, stride=stft.hop_length, padding=edge)
+        real, imag = lines.transpose(1, 2).chunk(2, dim=-1)  # B 2F T -> B T 2F
+        source = unit_phases(real, imag, pitch.voicing)
+        return self.waveform(*self.vocos.lines(mel, *source))
+
+
 # Vocoders that compute with complex numbers, which no graph has, and their forms without.
-REAL_FORMS: Mapping[type[Vocoder], Callable[..., nn.Module]] = {Vocos: RealVocos}
+REAL_FORMS: Mapping[type[Vocoder], Callable[..., nn.Module]] = {
+    Vocos: RealVocos,
+    HarmonicVocos: RealHarmonicVocos,
+}
 
 
 def _synthesis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 taps"]:
     """Return what every real, then every imaginary part adds to a frame, the window applied."""
     size = stft.fft_size
-    lines, samples = torch.arange(size // 2 + 1), torch.arange(size)
-    # Reduced before the division: exact, where large angles would lose digits.
-    angles = 2 * math.pi / size * (lines[:, None] * samples % size).double()
+    angles = _angles(size)
+    lines = angles[:, 0]
     # All but the first and the last line stand for themselves and their conjugate.
     weights = torch.full((len(lines), 1), 2 / size, dtype=torch.float64)
     weights[[0, -1]] = 1 / size
     waves = torch.cat([weights * angles.cos(), -weights * angles.sin()])
     waves[[len(lines), -1]] = 0  # sines that are zero at every sample
     return (waves * stft.window.double()).float().unsqueeze(1)
+
+
+def _analysis_waves(stft: InverseSTFT) -> Float[Tensor, "_C 1 taps"]:
+    """Return what the real, then the imaginary part of every line sums of a frame."""
+    angles = _angles(stft.fft_size)
+    waves = torch.cat([angles.cos(), -angles.sin()])
+    return (waves * stft.window.double()).float().unsqueeze(1)
+
+
+def _angles(size: int) -> Float[Tensor, "F taps"]:
+    """Return the phase of every line's wave at every sample of a frame, float64."""
+    lines, samples = torch.arange(size // 2 + 1), torch.arange(size)
+    # Reduced before the division: exact, where large angles would lose digits.
+    return 2 * math.pi / size * (lines[:, None] * samples % size).double()
 
 
 def decoder_graphs(decoder: Decoder, num_positions: int) -> dict[str, Graph]:

@@ -14,7 +14,7 @@ from torch.nn import Parameter
 
 from semanticodec.audio.fbank import Fbank, window_fbank
 from semanticodec.checkpoints.trained_module import export_trained, restore_module
-from semanticodec.encoder.audiomae import AudioMAE, patchify
+from semanticodec.encoder.audiomae import AudioMAE, patchify, unpatchify
 from semanticodec.encoder.audiomae_decoder import AudioMAEDecoder
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.detail_loss import DetailLoss
@@ -140,19 +140,14 @@ class AudioMAEStage(Stage):
     def samples(self, batch: Batch) -> dict[str, Sample]:
         """Return target, masked input and prediction of the first item as spectrograms."""
         predictions, targets, keep = self._predict(batch, is_encoder_trained=False)
+        bands = self.config.audiomae.num_bands
         hidden = torch.ones_like(targets[:1, :, :1]).scatter(1, keep[:1, :, None], 0.0)
         filled = targets[:1] * (1 - hidden) + predictions[:1].float() * hidden
         return {
-            "target": Sample(spectrogram=self._unpatchify(targets[:1]), wav=batch.wav[0]),
-            "visible": Sample(spectrogram=self._unpatchify(targets[:1] * (1 - hidden))),
-            "prediction": Sample(spectrogram=self._unpatchify(filled)),
+            "target": Sample(spectrogram=unpatchify(targets[:1], bands)[0], wav=batch.wav[0]),
+            "visible": Sample(spectrogram=unpatchify(targets[:1] * (1 - hidden), bands)[0]),
+            "prediction": Sample(spectrogram=unpatchify(filled, bands)[0]),
         }
-
-    def _unpatchify(self, patches: Float[Tensor, "1 L P"]) -> Float[Tensor, "T M"]:
-        config = self.config.audiomae
-        size, bands = config.patch_size, config.num_bands
-        cells = patches[0].reshape(-1, bands, size, size)  # L P -> T/16 M/16 16 16
-        return cells.transpose(1, 2).reshape(-1, bands * size)
 
     def export(self, folder: Path) -> None:
         """Write the encoder."""

@@ -23,7 +23,7 @@ from torch.nn import Parameter
 from tqdm import tqdm
 
 from semanticodec.audio.mel import Mel
-from semanticodec.checkpoints.pretrained import read_setting, read_weights, write_models
+from semanticodec.checkpoints.pretrained import read_setting, read_weights
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.schedule import shift_time
 from semanticodec.encoder.encoder import Encoder
@@ -32,22 +32,22 @@ from semanticodec.token_format import WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
-from semanticodec.training.features import FeatureExtractor
+from semanticodec.training.features import FeatureExtractor, WindowFeatures
 from semanticodec.training.monitor import Sample
 from semanticodec.training.stage import Stage, StepOutput
 from semanticodec.training.stages.codec_config import CodecStageConfig, complete_config
 from semanticodec.training.stages.codec_rate import CodecRate
+from semanticodec.training.stages.codec_rates import (
+    codec_state,
+    rate_of_step,
+    rate_suffix,
+    write_codec,
+)
 from semanticodec.training.stages.modules import FrozenModules, load_modules
 from semanticodec.training.windows import WindowSource
 
 TRAINED = ("encoder.acoustic.", "encoder.quantizer.", "decoder.unet.")
 MEASURED = ("decoder.latent_scale", "decoder.preconditioning.")
-# Weight files of a model of several token rates, by what they hold.
-SHARED_FILES = {"audiomae": ("encoder.audiomae.",), "decoder": ("decoder.",)}
-OWN_FILES = {
-    "semantic": ("encoder.semantic.",),
-    "acoustic": ("encoder.acoustic.", "encoder.quantizer."),
-}
 # From here on (of 1000) the input is nearly pure noise, and only the codes can tell the latent.
 NEAR_NOISE = 0.9
 PROBE_EVERY = 10
@@ -58,8 +58,6 @@ CODE_WINDOWS = 512
 CACHE_BATCH = 8
 SAMPLE_ITEMS = 2
 MAX_SAMPLE_STEPS = 10
-# Separates the draw of the token rate from all other numbers of a step.
-RATE_STREAM = 20406
 
 
 class CodecStage(Stage):
@@ -91,7 +89,7 @@ class CodecStage(Stage):
             encoder, decoder = Encoder(codec_config.encoder), Decoder(codec_config.decoder)
             for size in codec_config.encoder.semantic.vocab_sizes:
                 encoder.semantic.codebook(size).copy_(modules.codebooks[factor][size])
-            rates.append(CodecRate(config, codec_config, encoder, decoder.condition))
+            rates.append(CodecRate(config.rates, codec_config, encoder, decoder.condition))
             decoders.append(decoder)
         self.rates = cast("Sequence[CodecRate]", nn.ModuleList(rates))
         self.decoder = decoders[0]
@@ -164,7 +162,7 @@ class CodecStage(Stage):
             seed=self.config.cache_seed,
             batch_size=CACHE_BATCH,
             device=self.decoder.latent_scale.device,
-            origin=self._origin,
+            origin={**self._origin, "contents": [*WindowFeatures._fields, "latent"]},
             show_progress=show_progress,
         )
 
@@ -218,7 +216,7 @@ class CodecStage(Stage):
 
     def training_step(self, batch: Batch, group: str) -> StepOutput:
         """Return the loss of Eq. 11 for the step's rate; of several, values name theirs."""
-        rate = self.rate_of(batch.step)
+        rate = rate_of_step(self.rates, batch.step)
         inputs = rate.stacked(self.inputs(batch))
         encoded = rate.encode(inputs, batch)
         context = rate.context(encoded, inputs["num_positions"], batch)
@@ -244,18 +242,11 @@ class CodecStage(Stage):
             with torch.no_grad():
                 shuffled = self._errors(latent, noise, timestep, context.roll(1, dims=0))
             scalars["v_near_noise_shuffled"] = _mean_where(shuffled, is_probed)
+        suffix = rate_suffix(self.rates, rate)
         return StepOutput(
             loss=sum(encoded.losses.values(), start=reconstruction),
-            scalars={f"{name}{self._suffix(rate)}": value for name, value in scalars.items()},
+            scalars={f"{name}{suffix}": value for name, value in scalars.items()},
         )
-
-    def rate_of(self, step: int) -> CodecRate:
-        """Return the rate that a step trains: the same in all processes."""
-        rng = np.random.default_rng([RATE_STREAM, step])
-        return self.rates[int(rng.integers(len(self.rates)))]
-
-    def _suffix(self, rate: CodecRate) -> str:
-        return f"_{rate.config.token_rate}" if len(self.rates) > 1 else ""
 
     def inputs(self, batch: Batch) -> dict[str, Tensor]:
         """Return the frozen modules' results for K = 1, from the cache or computed now."""
@@ -288,7 +279,7 @@ class CodecStage(Stage):
         """Return what VAE and vocoder give at best, and samples from the codes of every rate."""
         inputs = {name: value[:SAMPLE_ITEMS] for name, value in self.inputs(batch).items()}
         return {
-            f"{name}{self._suffix(rate)}": sample
+            f"{name}{rate_suffix(self.rates, rate)}": sample
             for rate in self.rates
             for name, sample in self._samples_of(rate, rate.stacked(inputs), batch).items()
         }
@@ -322,40 +313,11 @@ class CodecStage(Stage):
 
     def export(self, folder: Path) -> None:
         """Write one model of all rates, which `SemantiCodec.from_pretrained` loads."""
-        if len(self.rates) == 1:
-            [rate] = self.rates
-            write_models(folder, [(rate.config, {"model": self.codec_state(rate)})])
-            return
-        common = _files(self.codec_state(self.rates[0]), SHARED_FILES)
-        settings = []
-        for rate in self.rates:
-            own = _files(self.codec_state(rate), OWN_FILES)
-            named = {f"{name}{self._suffix(rate)}": part for name, part in own.items()}
-            settings.append((rate.config, {**common, **named}))
-        write_models(folder, settings)
+        write_codec(folder, self.rates, self.features.audiomae, self.decoder)
 
     def codec_state(self, rate: CodecRate) -> dict[str, Tensor]:
         """Return the weights of a rate's codec by the names that a codec has for them."""
-        parts = {
-            "encoder.audiomae": self.features.audiomae,
-            "encoder": rate.encoder,
-            "decoder": self.decoder,
-        }
-        return {
-            f"{part}.{name}": tensor
-            for part, module in parts.items()
-            for name, tensor in module.state_dict().items()
-        }
-
-
-def _files(
-    state: Mapping[str, Tensor], prefixes: Mapping[str, tuple[str, ...]]
-) -> dict[str, dict[str, Tensor]]:
-    """Return the weights of every file."""
-    return {
-        name: {key: tensor for key, tensor in state.items() if key.startswith(wanted)}
-        for name, wanted in prefixes.items()
-    }
+        return codec_state(rate, self.features.audiomae, self.decoder)
 
 
 def _mean_where(values: Float[Tensor, " B"], chosen: Bool[Tensor, " B"]) -> Float[Tensor, ""]:

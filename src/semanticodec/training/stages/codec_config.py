@@ -18,6 +18,7 @@ from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
 from semanticodec.token_format import NUM_BANDS, TokenGrid
+from semanticodec.training.stages.codec_rate import RateConfig
 from semanticodec.training.stages.modules import FrozenModules
 from semanticodec.training.windows import NORMAL_SPEED
 
@@ -35,6 +36,9 @@ class CodecStageConfig:
         acoustic_layers: layers of the acoustic encoder's LSTM.
         is_acoustic_bidirectional: whether the acoustic encoder's LSTM runs in both directions.
         is_acoustic_residual: whether the acoustic encoder starts as features minus centroid.
+        sees_patches: whether the acoustic encoder sees the energies of the patches beside the
+            features, see `AcousticEncoder.Config`. It then starts as the linear map that finds
+            most of what the semantic centroid does not tell about them, see `acoustic_start`.
         quantizer: sizes of one of the acoustic quantizers; its width is replaced.
         acoustic_start: first step that trains the acoustic encoder. Until then the T-UNet
             learns to use codes of the vectors that the encoder starts with (the codebook
@@ -68,6 +72,7 @@ class CodecStageConfig:
     acoustic_layers: int = 4
     is_acoustic_bidirectional: bool = True
     is_acoustic_residual: bool = False
+    sees_patches: bool = False
     quantizer: QuantizerConfig = VectorQuantizer.Config()
     acoustic_start: int = 0
     is_code_space_fixed: bool = False
@@ -86,12 +91,26 @@ class CodecStageConfig:
     joined_share: float = 0.0
     speeds: tuple[float, float] = NORMAL_SPEED
 
+    @property
+    def rates(self) -> RateConfig:
+        """How the codes of every rate are trained."""
+        return RateConfig(
+            acoustic_start=self.acoustic_start,
+            is_code_space_fixed=self.is_code_space_fixed,
+            unquantized_share=self.unquantized_share,
+        )
+
     def __post_init__(self) -> None:
         is_several = len(self.stack_factors) > 1
         if is_several and (self.stack_factors[0] != 1 or not self.unstacks_condition):
             raise ConfigError(
                 "One T-UNet for several rates sees the patches of K = 1: start stack_factors "
                 "with 1 and set unstacks_condition=True."
+            )
+        if self.sees_patches and not self.is_acoustic_residual:
+            raise ConfigError(
+                "An acoustic encoder that sees patches starts as a linear map of them: set "
+                "is_acoustic_residual=True."
             )
 
 
@@ -109,6 +128,7 @@ def complete_config(
     if config.is_vocabulary_fixed:
         vocab_sizes = (max(vocab_sizes),)
     width = stack_factor * modules.audiomae.config.width
+    patch_width = modules.audiomae.config.patch_size**2
     grid = TokenGrid.from_stack_factor(stack_factor)
     unstacks = stack_factor if config.unstacks_condition else 1
     num_rows = grid.positions_per_window * unstacks
@@ -131,6 +151,7 @@ def complete_config(
             num_layers=config.acoustic_layers,
             bidirectional=config.is_acoustic_bidirectional,
             is_residual=config.is_acoustic_residual,
+            patch_width=stack_factor * patch_width if config.sees_patches else 0,
         ),
         quantizer=dataclasses.replace(config.quantizer, width=width),
     )

@@ -6,31 +6,66 @@ features (K = 1) -> stacked -> semantic codes, acoustic encoder + quantizer -> c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
-from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, valid_mask
+from semanticodec.encoder.encoder import Encoder, EncoderOutput, valid_mask
 from semanticodec.encoder.quantizer import count_codes, perplexity
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
+from semanticodec.token_format import TokenGrid
+from semanticodec.training.acoustic_start import (
+    Positions,
+    extend_with_detail,
+    start_from_patches,
+    weighted_energies,
+)
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.features import WindowFeatures, stacked_features
-from semanticodec.training.stages.codec_config import CodecStageConfig
 
 USE_DECAY = 0.995
 # Separates the draw of the vocabulary from all other numbers of a step.
 VOCABULARY_STREAM = 20405
 
 
+@dataclass(frozen=True, kw_only=True)
+class RateConfig:
+    """How a rate's codes are trained.
+
+    Attributes:
+        acoustic_start: first step that trains the acoustic encoder; before it the codebook alone
+            follows.
+        is_code_space_fixed: whether the quantizer's projections stay as they start.
+        unquantized_share: share of the items whose condition is what the quantizers would give if
+            every vector had a code of its own.
+    """
+
+    acoustic_start: int = 0
+    is_code_space_fixed: bool = False
+    unquantized_share: float = 0.0
+
+
+class _Window(NamedTuple):
+    """A window as the acoustic encoder takes it."""
+
+    features: Float[Tensor, "1 L D"]
+    centroids: Float[Tensor, "1 L D"]
+    valid: Bool[Tensor, "1 L"]
+    patches: Float[Tensor, "1 L P"] | None
+
+
 class CodecRate(nn.Module):
     """Semantic codebooks, acoustic encoder, acoustic quantizer and condition of a token rate.
 
     Args:
-        settings: settings of the stage.
+        settings: how the codes are trained.
         config: the codec at this token rate.
         encoder: the codec's encoder. Its AudioMAE is taken out: all rates get their features
             from the stage's.
@@ -43,7 +78,7 @@ class CodecRate(nn.Module):
 
     def __init__(
         self,
-        settings: CodecStageConfig,
+        settings: RateConfig,
         config: CodecConfig,
         encoder: Encoder,
         condition: Condition,
@@ -64,13 +99,18 @@ class CodecRate(nn.Module):
         """K, how many patches a position of this rate joins."""
         return self.config.encoder.stack_factor
 
+    @property
+    def sees_patches(self) -> bool:
+        """Whether the acoustic encoder is given the energies of the patches."""
+        return self.config.encoder.acoustic.patch_width > 0
+
     def trained_parameters(self) -> list[Parameter]:
         """Return the parameters of acoustic encoder and quantizer."""
         return [*self.encoder.acoustic.parameters(), *self.encoder.quantizer.parameters()]
 
     def stacked(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the frozen modules' results for K = 1 as this rate needs them."""
-        patches = WindowFeatures(*(inputs[name] for name in WindowFeatures._fields))
+        patches = WindowFeatures(**{name: inputs[name] for name in WindowFeatures._fields})
         return {**inputs, **stacked_features(patches, self.stack_factor)._asdict()}
 
     @torch.no_grad()
@@ -85,25 +125,84 @@ class CodecRate(nn.Module):
         if not self.encoder.quantizer.starts_from_vectors:
             return
         numbers: list[int] = []
-        known: dict[int, Tensor] = {}
+        known: dict[int, Mapping[str, Tensor]] = {}
         for number, inputs in examples:
-            if number not in known:
-                known[number] = self._vectors(self.stacked(inputs))
+            known.setdefault(number, inputs)
             numbers.append(number)
-        vectors = torch.cat([known[number] for number in numbers])
-        self.encoder.quantizer.start_from(vectors, torch.Generator().manual_seed(seed))
+        windows = {number: self._window(self.stacked(inputs)) for number, inputs in known.items()}
+        if self.sees_patches:
+            positions = [self._positions(windows[number], known[number]) for number in known]
+            start_from_patches(self.encoder.acoustic, positions)
+            del positions
+        vectors = {
+            number: self.encoder.acoustic_vectors(*window)[window.valid]
+            for number, window in windows.items()
+        }
+        self.encoder.quantizer.start_from(
+            torch.cat([vectors[number] for number in numbers]),
+            torch.Generator().manual_seed(seed),
+        )
 
-    def _vectors(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N D"]:
-        """Return the acoustic encoder's output for windows, without padding."""
+    @torch.no_grad()
+    def extend_codes(
+        self,
+        earlier: VectorQuantizer,
+        examples: Iterable[tuple[int, Mapping[str, Tensor]]],
+        seed: int,
+    ) -> None:
+        """Add the detail of the patches to trained codes; see `extend_with_detail`.
+
+        Args:
+            earlier: the quantizer that the decoder was trained with.
+            examples: numbered results of the frozen modules for K = 1.
+            seed: random seed of the codebook's start.
+        """
+        encoder = self.encoder
+        assert isinstance(encoder.quantizer, VectorQuantizer)
+        known = dict(examples)
+        windows = {number: self._window(self.stacked(inputs)) for number, inputs in known.items()}
+        positions = [self._positions(windows[number], known[number]) for number in known]
+        vectors = torch.cat([encoder.acoustic_vectors(*w)[w.valid] for w in windows.values()])
+        extend_with_detail(encoder.acoustic, encoder.quantizer, earlier, positions, vectors)
+        del positions
+        vectors = torch.cat([encoder.acoustic_vectors(*w)[w.valid] for w in windows.values()])
+        encoder.quantizer.start_codebook(vectors, torch.Generator().manual_seed(seed))
+
+    def _window(self, inputs: Mapping[str, Tensor]) -> _Window:
         vocab_size = self.vocab_sizes[-1]
         features = inputs["features"].float()
         codes = self.encoder.semantic.encode(features, vocab_size)
-        valid = valid_mask(inputs["num_valid"], features.shape[1])
-        vectors = self.encoder.acoustic(
-            mask_padding(features, valid),
-            mask_padding(self.encoder.semantic.decode(codes, vocab_size), valid),
+        return _Window(
+            features=features,
+            centroids=self.encoder.semantic.decode(codes, vocab_size),
+            valid=valid_mask(inputs["num_valid"], features.shape[1]),
+            patches=self.patches(inputs),
         )
-        return vectors[valid]
+
+    def _positions(self, window: _Window, inputs: Mapping[str, Tensor]) -> Positions:
+        """Return what `start_from_patches` asks of a window, without padding.
+
+        Args:
+            window: the stacked window.
+            inputs: results of the frozen modules for K = 1.
+        """
+        valid = window.valid
+        num_bands = self.config.encoder.audiomae.num_bands
+        energies = weighted_energies(inputs["patches"].float(), self.stack_factor, num_bands)
+        _, joined = TokenGrid.from_stack_factor(self.stack_factor).block
+        bands = torch.arange(valid.shape[1], device=valid.device) % (num_bands // joined)
+        assert window.patches is not None
+        return Positions(
+            features=window.features[valid],
+            centroids=window.centroids[valid],
+            patches=window.patches[valid],
+            energies=energies[valid],
+            bands=bands.expand(valid.shape)[valid],
+        )
+
+    def patches(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "B L P"] | None:
+        """Return the energies of stacked inputs where the acoustic encoder sees them."""
+        return inputs["patches"].float() if self.sees_patches else None
 
     def vocab_size(self, step: int) -> int:
         """Return the vocabulary of a step: the same for all items in all processes (Sec. IV-D)."""
@@ -126,10 +225,15 @@ class CodecRate(nn.Module):
                 inputs["num_valid"],
                 self.vocab_size(batch.step),
                 batch.generators,
+                self.patches(inputs),
             )
 
     def context(
-        self, encoded: EncoderOutput, num_positions: Int[Tensor, " B"], batch: Batch
+        self,
+        encoded: EncoderOutput,
+        num_positions: Int[Tensor, " B"],
+        batch: Batch,
+        first_rows: Int[Tensor, " B"] | None = None,
     ) -> Float[Tensor, "B L2 E"]:
         """Return the condition, as decoding builds it from codes, or from vectors for some items.
 
@@ -140,6 +244,7 @@ class CodecRate(nn.Module):
             encoded: result of `encode`.
             num_positions: positions that the codes of every item have.
             batch: step and generators.
+            first_rows: rows of the condition before each item, for pieces of windows.
         """
         length = encoded.valid.shape[1]
         has_code = valid_mask(num_positions, length)
@@ -156,7 +261,7 @@ class CodecRate(nn.Module):
                 exact = self.encoder.quantizer.bypass(encoded.vectors)
             acoustic = torch.where(is_exact, exact, acoustic)
             semantic = torch.where(is_exact, encoded.features, semantic)
-        return self.condition(acoustic, semantic, length)
+        return self.condition(acoustic, semantic, length, first_rows)
 
     @torch.no_grad()
     def follow_use(self, encoded: EncoderOutput) -> dict[str, Tensor]:

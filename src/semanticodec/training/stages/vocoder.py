@@ -22,6 +22,7 @@ from semanticodec.decoder.vocos import Vocos
 from semanticodec.errors import ConfigError
 from semanticodec.training.data import Batch, rand_per_item, randn_per_item
 from semanticodec.training.monitor import Sample
+from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.decoded_mels import DecodedMels
 from semanticodec.training.stages.waveform import WaveformStage
 
@@ -116,8 +117,8 @@ class VocoderStage(WaveformStage):
         passed[rows] = vae.decode(sample_latent(mean, logvar, noise)).float()
         return passed
 
-    def generate(self, batch: Batch) -> Float[Tensor, "B S"]:
-        """Return what the vocoder makes of the mels.
+    def generator_step(self, batch: Batch) -> StepOutput:
+        """Return the loss of what the vocoder makes of the mels.
 
         Raises:
             ConfigError: the crops do not make whole frames.
@@ -129,13 +130,12 @@ class VocoderStage(WaveformStage):
                 f"Crops of {num_samples} samples do not make whole frames; choose a multiple of "
                 f"{frame}."
             )
-        # HiFi-GAN's odd first stage adds 32 samples at the end, which the codec cuts as well.
-        return self.vocoder(self._input(batch)).float()[:, :num_samples]
+        return self.waveform_loss(batch, self.vocoder, self._input(batch), batch.wav)
 
     def samples(self, batch: Batch) -> dict[str, Sample]:
         """Return recording and generated audio of the first item."""
         first = Batch(wav=batch.wav[:1], generators=batch.generators[:1], step=batch.step)
-        generated = self.generate(first)
+        generated = self.vocoder(self._input(first)).float()[:, : first.wav.shape[1]]
         return {
             "target": Sample(spectrogram=self.mel(first.wav)[0], wav=first.wav[0]),
             "generated": Sample(spectrogram=self.mel(generated)[0], wav=generated[0]),

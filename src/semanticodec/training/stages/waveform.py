@@ -2,6 +2,7 @@
 
 generator:      mel_weight * mel loss + stft_weight * STFT loss
                 + adversarial_weight * GAN + feature_matching_weight * feature matching
+                + pitch_weight * pitch loss, for vocoders with a harmonic source
 discriminator:  multi-period and multi-resolution, from `discriminator_start` on
 """
 
@@ -14,18 +15,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from semanticodec.audio.mel import HOP_LENGTH
+from semanticodec.decoder.harmonic_vocos import HarmonicVocos
+from semanticodec.decoder.pitch import Pitch
+from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.discriminators import (
     MultiPeriodDiscriminator,
     MultiResolutionDiscriminator,
 )
 from semanticodec.training.losses import MultiResolutionMelLoss, MultiResolutionStftLoss
+from semanticodec.training.pitch_loss import frequencies, pitch_loss
 from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.adversarial import AdversarialStage
 
 
 class WaveformStage(AdversarialStage):
-    """Trains generators of waveforms; a subclass names them and says how they `generate`."""
+    """Trains generators of waveforms; a subclass names them, and has a vocoder at their end."""
 
     config: Config
 
@@ -45,6 +51,10 @@ class WaveformStage(AdversarialStage):
             stft_weight: weight of the STFT loss; 0 leaves it out.
             adversarial_weight: weight of the generator's GAN loss.
             feature_matching_weight: weight of the feature matching loss.
+            pitch_weight: weight of the loss of the pitch that a harmonic source is made from,
+                see `pitch_loss`; other vocoders have none.
+            pitch_forcing: share of the items whose harmonic source has the true pitch. It starts
+                with wrong ones otherwise, and the network learns not to rely on it.
             excerpt_samples: length of the random excerpt of each item that the discriminators
                 judge, to save time; 0 = all of it.
         """
@@ -57,6 +67,8 @@ class WaveformStage(AdversarialStage):
         stft_weight: float = 0.0
         adversarial_weight: float = 2.0
         feature_matching_weight: float = 2.0
+        pitch_weight: float = 1.0
+        pitch_forcing: float = 1.0
         excerpt_samples: int = 0
 
     def __init__(self, config: Config) -> None:
@@ -66,36 +78,72 @@ class WaveformStage(AdversarialStage):
         self.mel_loss = MultiResolutionMelLoss(config.mel)
         self.stft_loss = MultiResolutionStftLoss(config.stft)
 
-    def generate(self, batch: Batch) -> Float[Tensor, "B S"]:
-        """Return float32 waveforms as long as the batch's."""
-        raise NotImplementedError
-
     def discriminators(self) -> Sequence[nn.Module]:
         """Return the multi-period and the multi-resolution discriminators."""
         return [self.periods, self.resolutions]
 
-    def generator_step(self, batch: Batch) -> StepOutput:
-        """Return the loss of the generated waveforms."""
+    def waveform_loss(
+        self,
+        batch: Batch,
+        vocoder: Vocoder,
+        mel: Float[Tensor, "B T M"],
+        real: Float[Tensor, "B S"],
+    ) -> StepOutput:
+        """Return the loss of what a vocoder makes of mels, the adversarial part where it is due.
+
+        Args:
+            batch: batch that all belong to.
+            vocoder: vocoder in training.
+            mel: what it is given.
+            real: recordings that the mels belong to, S = T * hop_length.
+        Raises:
+            ConfigError: a vocoder with a harmonic source, and no package that finds pitches.
+        """
         config = self.config
-        generated = self.generate(batch)
-        mel = self.mel_loss(generated, batch.wav)
-        loss = config.mel_weight * mel
-        scalars = {"mel": mel}
+        generated, pitch = self._generated(batch, vocoder, mel, real)
+        distance = self.mel_loss(generated, real)
+        loss = config.mel_weight * distance
+        scalars: dict[str, Tensor | float] = {"mel": distance}
         if config.stft_weight > 0:
-            stft = self.stft_loss(generated, batch.wav)
+            stft = self.stft_loss(generated, real)
             loss = loss + config.stft_weight * stft
             scalars |= {"stft": stft}
         if self.is_adversarial(batch.step):
-            terms = self.adversarial_terms(batch, *self._excerpts(batch, generated))
+            terms = self.adversarial_terms(batch, *self._excerpts(batch, real, generated))
             loss = loss + config.adversarial_weight * terms.adversarial
             scalars |= {"adversarial": terms.adversarial}
             if terms.feature_matching is not None:
                 loss = loss + config.feature_matching_weight * terms.feature_matching
                 scalars |= {"feature_matching": terms.feature_matching}
+        if pitch is not None:
+            loss = loss + config.pitch_weight * pitch
+            scalars |= {"pitch": pitch}
         return StepOutput(loss=loss, scalars=scalars)
 
+    def _generated(
+        self,
+        batch: Batch,
+        vocoder: Vocoder,
+        mel: Float[Tensor, "B T M"],
+        real: Float[Tensor, "B S"],
+    ) -> tuple[Float[Tensor, "B S"], Float[Tensor, ""] | None]:
+        """Return waveforms, and the loss of the pitch where the vocoder looks for one."""
+        if not isinstance(vocoder, HarmonicVocos):
+            # HiFi-GAN's odd first stage adds 32 samples at the end, which the codec cuts as well.
+            return vocoder(mel).float()[:, : real.shape[1]], None
+        frequency = frequencies(real, HOP_LENGTH)
+        found = vocoder.pitch.pitch(mel)
+        drawn = rand_per_item(batch.generators, (1,), mel.device)
+        is_forced = drawn < self.config.pitch_forcing
+        is_voiced = frequency > 0
+        pitch = Pitch(
+            frequency=torch.where(is_forced & is_voiced, frequency, found.frequency),
+            voicing=torch.where(is_forced, is_voiced.float(), found.voicing),
+        )
+        return vocoder(mel, pitch).float(), pitch_loss(vocoder.pitch(mel), frequency)
+
     def _excerpts(
-        self, batch: Batch, generated: Float[Tensor, "B S"]
+        self, batch: Batch, real: Float[Tensor, "B S"], generated: Float[Tensor, "B S"]
     ) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
         """Cut the same random excerpt from each recording and what was generated for it."""
         length = self.config.excerpt_samples or generated.shape[-1]
@@ -104,6 +152,6 @@ class WaveformStage(AdversarialStage):
         starts = [int(draw * (spare + 1)) for draw in draws]
         real_wav, generated_wav = (
             torch.stack([row[at : at + length] for row, at in zip(wav, starts, strict=True)])
-            for wav in (batch.wav, generated)
+            for wav in (real, generated)
         )
         return real_wav, generated_wav

@@ -1,0 +1,99 @@
+"""Runs that train the decoder of a finished codec as a whole, and its acoustic codes with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from semanticodec.recipes.loops import tiny_run
+from semanticodec.training.data import CropConfig
+from semanticodec.training.discriminators import (
+    MultiPeriodDiscriminator,
+    MultiResolutionDiscriminator,
+)
+from semanticodec.training.losses import MultiResolutionMelLoss, MultiResolutionStftLoss
+from semanticodec.training.optimizer import OptimizerConfig
+from semanticodec.training.stages.decoder import NEVER, DecoderStage
+from semanticodec.training.train import Recipe
+from semanticodec.training.trainer import TrainConfig
+from semanticodec.training.windows import WindowSource
+
+
+def small() -> Recipe:
+    """All of the built-in model's decoder with its vocoder, and discriminators that listen."""
+    return Recipe(
+        name="decoder/small",
+        stage=DecoderStage,
+        stage_config=DecoderStage.Config(
+            trains_acoustic=True,
+            periods=MultiPeriodDiscriminator.Config(channels=(16, 32, 64, 128, 128)),
+            resolutions=MultiResolutionDiscriminator.Config(channels=(16, 32, 64, 64, 64)),
+            discriminator_start=200,
+            pitch_forcing=0.5,
+        ),
+        crops=CropConfig(gain_db=(-6.0, 6.0)),
+        open_source=WindowSource.find,
+        train=TrainConfig(
+            steps=5000,
+            batch_size=8,
+            optimizers={
+                "generator": OptimizerConfig(
+                    lr=2e-4, betas=(0.8, 0.99), warmup_steps=100, clip_norm=100.0
+                ),
+                "discriminator": OptimizerConfig(
+                    lr=4e-4, betas=(0.8, 0.99), warmup_steps=0, clip_norm=10.0
+                ),
+            },
+            sample_every=500,
+            checkpoint_every=100,
+        ),
+    )
+
+
+def small_mel() -> Recipe:
+    """Up to the mel alone, which is cheap: acoustic codes begin to carry detail here."""
+    recipe = small()
+    return replace(
+        recipe,
+        name="decoder/small_mel",
+        stage_config=replace(
+            recipe.stage_config,
+            adds_detail=True,
+            acoustic_start=500,
+            vocoder_start=NEVER,
+        ),
+        train=replace(
+            recipe.train,
+            optimizers={"default": OptimizerConfig(lr=6e-4, betas=(0.9, 0.99), warmup_steps=100)},
+        ),
+    )
+
+
+def tiny() -> Recipe:
+    """Seconds on one core, for tests: every part is there, nothing is learned."""
+    return Recipe(
+        name="decoder/tiny",
+        stage=DecoderStage,
+        stage_config=DecoderStage.Config(
+            trains_acoustic=True,
+            adds_detail=True,
+            acoustic_start=1,
+            piece_columns=4,
+            vocoder_start=1,
+            vocoder_frames=40,
+            cached_windows=3,
+            periods=MultiPeriodDiscriminator.Config(periods=(2, 3), channels=(4, 4)),
+            resolutions=MultiResolutionDiscriminator.Config(
+                window_lengths=(512, 256), channels=(4, 4, 4)
+            ),
+            mel=MultiResolutionMelLoss.Config(window_lengths=(256, 512), num_mel_bins=(20, 40)),
+            stft=MultiResolutionStftLoss.Config(window_lengths=(256, 512)),
+            stft_weight=1.0,
+            discriminator_start=2,
+        ),
+        crops=CropConfig(gain_db=(-6.0, 6.0)),
+        open_source=WindowSource.find,
+        train=tiny_run(),
+    )
+
+
+RECIPES = {"small": small, "small_mel": small_mel, "tiny": tiny}

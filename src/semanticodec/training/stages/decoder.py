@@ -1,0 +1,515 @@
+"""Training of the decoder as a whole, end to end, in one evaluation of the T-UNet.
+
+window -> AudioMAE features, patches -> codes -> condition -> T-UNet, once -> VAE decoder -> mel
+    -> vocoder -> generated
+loss = distance of the mels, level and detail + spectral and adversarial losses of the waveform
+
+Latent diffusion trains every module on its own, toward what a perfect neighbor would need. Here
+they learn to make up for one another, and the acoustic encoder to send what is heard. AudioMAE
+and the semantic codebooks stay as they are. A step cuts a piece from each window: the decoder
+sees all of it, the vocoder a random excerpt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from semanticodec.audio.detail import split_detail
+from semanticodec.audio.mel import HOP_LENGTH, Mel
+from semanticodec.checkpoints.fingerprint import fingerprint
+from semanticodec.checkpoints.index import read_index
+from semanticodec.checkpoints.pretrained import read_setting, read_weights
+from semanticodec.checkpoints.trained_module import load_vocoder
+from semanticodec.config import CodecConfig
+from semanticodec.decoder.decoder import Decoder
+from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
+from semanticodec.decoder.vocoder import Vocoder
+from semanticodec.decoder.vocoders import make_vocoder
+from semanticodec.encoder.encoder import Encoder
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
+from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
+from semanticodec.training import distributed
+from semanticodec.training.cache import CachedSource, build_cache, useful_windows
+from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
+from semanticodec.training.features import FeatureExtractor, WindowFeatures
+from semanticodec.training.monitor import Sample
+from semanticodec.training.stage import StepOutput
+from semanticodec.training.stages.codec_rate import CodecRate, RateConfig
+from semanticodec.training.stages.codec_rates import rate_of_step, rate_suffix, write_codec
+from semanticodec.training.stages.waveform import WaveformStage
+from semanticodec.training.windows import NORMAL_SPEED, WindowSource
+
+# Pieces start and end where stacked patches of every rate do.
+COLUMNS_TOGETHER = 2
+COLUMNS_PER_WINDOW = 64
+CACHE_BATCH = 8
+CODE_WINDOWS = 256
+DETAIL_WIDTH = 16
+INT16_SCALE = 32767.0
+CACHED = [*WindowFeatures._fields, "samples"]
+NEVER = 1 << 62
+ONE_STEP = SamplingConfig(num_steps=1, guidance_scale=1.0, eta=0.0, timestep_shift=1.0)
+
+
+class Piece(NamedTuple):
+    """Pieces of windows, one per item of a batch.
+
+    Attributes:
+        inputs: AudioMAE's side of them, for K = 1; see `WindowFeatures`.
+        wav: the recordings.
+        first_columns: time steps (0.16 s) of the window before each piece.
+    """
+
+    inputs: dict[str, Tensor]
+    wav: Float[Tensor, "B S"]
+    first_columns: Int[Tensor, " B"]
+
+
+class DecoderStage(WaveformStage):
+    """Trains everything right of the codes, on request the acoustic encoder too."""
+
+    config: Config
+    rates: Sequence[CodecRate]
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Config(WaveformStage.Config):
+        """What is trained and on which losses.
+
+        Attributes:
+            trains_acoustic: whether the acoustic encoder and its codebook are trained, too.
+            adds_detail: whether the acoustic encoder is given sight of the patches, and its codes
+                carry their detail, too, see `extend_with_detail`; files of the model that it came
+                from are then not decodable.
+            acoustic_start: first step in which the acoustic encoder is trained. Until then the
+                decoder learns to read its codes.
+            is_code_space_fixed: whether the quantizer's projections stay as they start.
+            unquantized_share: share of the items whose condition is not quantized.
+            piece_columns: length of a piece in steps of 0.16 s.
+            vocoder_start: first step with the vocoder and the losses of the waveform.
+            vocoder_frames: length of the vocoder's excerpt of a piece, in frames of 10 ms.
+            frame_weight: weight of the mean absolute difference of the log mels (64 bins).
+            detail_weight: weight of that of their detail (bins minus smoothing over five).
+            code_weight: factor of the quantizer's own losses. Its commitment is weighted for the
+                codec stage, whose loss is smaller by as much; without it the acoustic encoder
+                runs away from its codebook.
+            cached_windows: windows at most for which AudioMAE's results are kept in RUN/cache,
+                see `useful_windows`.
+            cache_seed: random seed of the places of these windows.
+            joined_share: share of the windows in which short recordings follow one another.
+            speeds: lowest and highest speed that windows are played at, see `WindowSource`.
+        """
+
+        trains_acoustic: bool = False
+        adds_detail: bool = False
+        acoustic_start: int = 0
+        is_code_space_fixed: bool = True
+        unquantized_share: float = 0.0
+        piece_columns: int = 16
+        vocoder_start: int = 0
+        vocoder_frames: int = 80
+        frame_weight: float = 15.0
+        detail_weight: float = 30.0
+        code_weight: float = 100.0
+        cached_windows: int = 3000
+        cache_seed: int = 0
+        joined_share: float = 0.5
+        speeds: tuple[float, float] = NORMAL_SPEED
+
+        def __post_init__(self) -> None:
+            frames = self.piece_columns * PATCH_SAMPLES // HOP_LENGTH
+            if self.piece_columns % COLUMNS_TOGETHER or not (
+                COLUMNS_TOGETHER <= self.piece_columns <= COLUMNS_PER_WINDOW
+            ):
+                raise ConfigError(
+                    f"Pieces of {self.piece_columns} columns are not possible; choose an even "
+                    f"number up to {COLUMNS_PER_WINDOW}."
+                )
+            if not 1 <= self.vocoder_frames <= frames:
+                raise ConfigError(
+                    f"The vocoder cannot see {self.vocoder_frames} frames of a piece of {frames}; "
+                    f"choose 1 to {frames}."
+                )
+            if self.adds_detail and not self.trains_acoustic:
+                raise ConfigError(
+                    "Acoustic codes that are to carry detail have to be trained: set "
+                    "trains_acoustic=True."
+                )
+
+    @classmethod
+    def build(cls, config: Config, modules: Mapping[str, Path]) -> DecoderStage:
+        """Make the stage on a complete codec, on request with another vocoder.
+
+        Args:
+            config: settings of the training.
+            modules: `codec`, a model folder, and `vocoder`, the export of one, if wanted.
+        Raises:
+            ConfigError: the codec is missing, or another module was given.
+            CheckpointError: one cannot be read.
+        """
+        if "codec" not in modules or set(modules) - {"codec", "vocoder"}:
+            raise ConfigError(
+                "The decoder stage starts from a codec and, on request, another vocoder, but got "
+                f"{', '.join(modules) or 'no module'}; give --module codec=MODEL, and --module "
+                "vocoder=RUN/export if it is not to be the codec's own."
+            )
+        folder = modules["codec"]
+        codecs = [_read_codec(folder, int(rate)) for rate in read_index(folder)["token_rates"]]
+        return cls(config, codecs, modules.get("vocoder"))
+
+    def __init__(
+        self,
+        config: Config,
+        codecs: Sequence[tuple[CodecConfig, Encoder, Decoder]],
+        vocoder: Path | None = None,
+    ) -> None:
+        super().__init__(config)
+        _check_decoders([decoder for _, _, decoder in codecs])
+        _, encoder, self.decoder = codecs[0]
+        self.features = FeatureExtractor(encoder.audiomae)
+        self.mel = Mel()
+        changes: dict[str, object] = {"sampling": ONE_STEP, "sampling_presets": SamplingPresets()}
+        if vocoder is not None:
+            self.decoder.vocoder = _trainable_vocoder(vocoder)
+            changes["vocoder"] = self.decoder.vocoder.config
+        settings = RateConfig(
+            acoustic_start=config.acoustic_start if config.trains_acoustic else NEVER,
+            is_code_space_fixed=config.is_code_space_fixed,
+            unquantized_share=config.unquantized_share,
+        )
+        rates = []
+        self._earlier: list[VectorQuantizer] = []  # until `prepare` has extended their codes
+        for codec, encoder, decoder in codecs:
+            encoder_config = codec.encoder
+            if config.adds_detail:
+                self._earlier.append(_extensible(encoder))
+                encoder_config = _with_patches(encoder_config)
+                encoder = _with_sight_of_patches(encoder, encoder_config)
+            own = dataclasses.replace(codec.decoder, **changes)
+            rate = dataclasses.replace(codec, encoder=encoder_config, decoder=own)
+            rates.append(CodecRate(settings, rate, encoder, decoder.condition))
+        modules = nn.ModuleList(rates)
+        self.rates = cast("Sequence[CodecRate]", modules)
+        self.is_started = False  # from an export, with codes of its own
+        self.features.requires_grad_(False)
+        if not config.trains_acoustic:
+            modules.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> DecoderStage:
+        """Leave a codebook alone that is not trained: in training it would follow its vectors."""
+        super().train(mode)
+        if not self.config.trains_acoustic:
+            for rate in self.rates:
+                rate.encoder.eval()
+        return self
+
+    @torch.no_grad()
+    def initialize(self, folder: Path) -> None:
+        """Start from an export of this stage with the same sizes and rates."""
+        decoder_weights: Mapping[str, Tensor] = {}
+        for rate in self.rates:
+            setting, files = read_setting(folder, rate.config.token_rate)
+            weights = read_weights(files, setting)
+            _load(rate.encoder, weights, "encoder.", folder)
+            decoder_weights = weights
+        _load(self.decoder, decoder_weights, "decoder.", folder)
+        self.is_started = True
+
+    def prepare(
+        self, source: Source, *, folder: Path, is_resumed: bool, show_progress: bool = True
+    ) -> Source:
+        """Put the cache before the source, and extend codes that are to carry detail."""
+        config = self.config
+        assert isinstance(source, WindowSource), type(source)
+        self.eval()
+        varied = source.varied(config.joined_share, config.speeds)
+        cache = build_cache(
+            folder / "cache",
+            varied,
+            self._frozen,
+            num_windows=useful_windows(varied, config.cached_windows),
+            seed=config.cache_seed,
+            batch_size=CACHE_BATCH,
+            device=self.decoder.latent_scale.device,
+            origin={"audiomae": self._audiomae_digest(), "contents": CACHED},
+            show_progress=show_progress,
+        )
+        if config.adds_detail and not (is_resumed or self.is_started):
+            self._extend_codes(cache, show_progress)
+        self._earlier.clear()
+        return cache
+
+    def _extend_codes(self, cache: CachedSource, show_progress: bool) -> None:
+        seed, device = self.config.cache_seed, self.decoder.latent_scale.device
+        for rate, earlier in zip(self.rates, self._earlier, strict=True):
+            with tqdm(
+                _examples(cache, seed, CODE_WINDOWS, device),
+                desc=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
+                unit="window",
+                # None: no bar where stderr is no terminal.
+                disable=None if show_progress and distributed.is_main() else True,
+            ) as bar:
+                rate.extend_codes(earlier.to(device), bar, seed)
+
+    @torch.no_grad()
+    def _frozen(
+        self, wav: Float[Tensor, "B S"], num_samples: Int[Tensor, " B"]
+    ) -> dict[str, Tensor]:
+        """Return AudioMAE's side of windows and the windows themselves, in 16 bits."""
+        window = wav[:, :WINDOW_SAMPLES].clamp(-1.0, 1.0)
+        samples = (window * INT16_SCALE).round().to(torch.int16)
+        return {**self.features(wav, num_samples)._asdict(), "samples": samples}
+
+    def _audiomae_digest(self) -> str:
+        state = self.features.audiomae.state_dict()
+        return fingerprint(
+            {f"encoder.audiomae.{name}": value for name, value in state.items()}
+        ).hex()
+
+    def generators(self) -> Sequence[nn.Module]:
+        """Return the decoder's modules, and the acoustic encoders if they are trained."""
+        modules: list[nn.Module] = [self.decoder.unet, self.decoder.vae, self.decoder.vocoder]
+        if self.config.trains_acoustic:
+            for rate in self.rates:
+                modules.append(rate.encoder.acoustic)
+                if not self.config.is_code_space_fixed:
+                    modules.append(rate.encoder.quantizer)
+        return modules
+
+    def is_adversarial(self, step: int) -> bool:
+        """Say whether the discriminators take part: not before there is a waveform."""
+        return self.hears(step) and super().is_adversarial(step)
+
+    def hears(self, step: int) -> bool:
+        """Say whether a step goes on to the waveform."""
+        return step >= self.config.vocoder_start
+
+    def generator_step(self, batch: Batch) -> StepOutput:
+        """Return the loss of the decoded pieces; of several rates, values name theirs."""
+        config = self.config
+        rate = rate_of_step(self.rates, batch.step)
+        piece = self.piece(batch)
+        mel, codes = self._decoded(rate, piece, batch)
+        with torch.autocast(mel.device.type, enabled=False):
+            target = self.mel(piece.wav)
+            frame, detail = _distances(mel.float(), target)
+        loss = config.frame_weight * frame + config.detail_weight * detail
+        own = sum(codes.losses.values(), start=torch.zeros_like(loss))
+        loss = loss + config.code_weight * own
+        scalars: dict[str, Tensor | float] = {
+            "frame": frame,
+            "detail": detail,
+            **codes.losses,
+            **codes.use,
+        }
+        if self.hears(batch.step):
+            heard = self.waveform_loss(batch, self.decoder.vocoder, *self._heard(batch, piece, mel))
+            loss = loss + heard.loss
+            scalars |= heard.scalars
+        suffix = rate_suffix(self.rates, rate)
+        return StepOutput(
+            loss=loss, scalars={f"{name}{suffix}": value for name, value in scalars.items()}
+        )
+
+    def piece(self, batch: Batch) -> Piece:
+        """Cut a random piece from every window, from where there is audio."""
+        length = self.config.piece_columns
+        inputs = dict(batch.extra)
+        columns = -(-inputs["num_positions"] // NUM_BANDS)
+        choices = (columns - length).clamp_min(0) // COLUMNS_TOGETHER + 1
+        drawn = rand_per_item(batch.generators, (), choices.device)
+        first = COLUMNS_TOGETHER * (drawn * choices).long()
+        wav = inputs.pop("samples")
+        before = first * NUM_BANDS
+        rows = length * NUM_BANDS
+        return Piece(
+            inputs={
+                "features": _cut(inputs["features"], before, rows),
+                "patches": _cut(inputs["patches"], before, rows),
+                "num_valid": (inputs["num_valid"] - before).clamp(0, rows),
+                "num_positions": (inputs["num_positions"] - before).clamp(0, rows),
+            },
+            wav=_cut(wav, first * PATCH_SAMPLES, length * PATCH_SAMPLES).float() / INT16_SCALE,
+            first_columns=first,
+        )
+
+    def _decoded(
+        self, rate: CodecRate, piece: Piece, batch: Batch
+    ) -> tuple[Float[Tensor, "B T M"], _Codes]:
+        """Return the mel of pieces after coding, and what the quantizer says of them."""
+        inputs = rate.stacked(piece.inputs)
+        encoded = rate.encode(inputs, batch)
+        rows_per_column = rate.condition.config.max_positions // COLUMNS_PER_WINDOW
+        first_rows = piece.first_columns * rows_per_column
+        context = rate.context(encoded, inputs["num_positions"], batch, first_rows)
+        channels, frames, bins = self.decoder.config.latent_shape
+        shape = (channels, frames * self.config.piece_columns // COLUMNS_PER_WINDOW, bins)
+        noise = randn_per_item(batch.generators, shape, context.device)
+        latent = self.decoder.sample(context, lambda draw: noise, ONE_STEP)
+        return self.decoder.mel(latent), _Codes(encoded.losses, rate.follow_use(encoded))
+
+    def _heard(
+        self, batch: Batch, piece: Piece, mel: Float[Tensor, "B T M"]
+    ) -> tuple[Float[Tensor, "B T2 M"], Float[Tensor, "B S"]]:
+        """Return the mel of a random excerpt, and the recording there."""
+        frames = self.config.vocoder_frames
+        drawn = rand_per_item(batch.generators, (), mel.device)
+        first = (drawn * (mel.shape[1] - frames + 1)).long()
+        real = _cut(piece.wav, first * HOP_LENGTH, frames * HOP_LENGTH)
+        return _cut(mel, first, frames), real
+
+    @torch.no_grad()
+    def samples(self, batch: Batch) -> dict[str, Sample]:
+        """Return a piece and what each rate makes of it."""
+        one = dataclasses.replace(
+            batch,
+            wav=batch.wav[:1],
+            generators=batch.generators[:1],
+            extra={name: tensor[:1] for name, tensor in batch.extra.items()},
+        )
+        piece = self.piece(one)
+        shown = {"original": Sample(spectrogram=self.mel(piece.wav)[0], wav=piece.wav[0])}
+        for rate in self.rates:
+            mel, _ = self._decoded(rate, piece, one)
+            wav = self.decoder.waveform(mel)
+            name = f"decoded{rate_suffix(self.rates, rate)}"
+            shown[name] = Sample(spectrogram=mel[0].float(), wav=wav[0])
+        return shown
+
+    def export(self, folder: Path) -> None:
+        """Write one model of all rates, which `SemantiCodec.from_pretrained` loads."""
+        write_codec(folder, self.rates, self.features.audiomae, self.decoder)
+
+
+class _Codes(NamedTuple):
+    losses: Mapping[str, Tensor]
+    use: Mapping[str, Tensor]
+
+
+def _distances(
+    mel: Float[Tensor, "B T M"], target: Float[Tensor, "B T M"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Return the mean absolute differences of log mels, and of their detail."""
+    detail = split_detail(mel).detail - split_detail(target).detail
+    return (mel - target).abs().mean(), detail.abs().mean()
+
+
+def _cut(
+    rows: Float[Tensor, "B L ..."] | Int[Tensor, "B L ..."], first: Int[Tensor, " B"], length: int
+) -> Tensor:
+    """Return `length` rows of each item, from a row of its own on."""
+    starts = first.tolist()
+    pieces = [item[at : at + length] for item, at in zip(rows, starts, strict=True)]
+    # Autocast's form of stacking takes no integers.
+    with torch.autocast(rows.device.type, enabled=False):
+        return torch.stack(pieces)
+
+
+def _examples(
+    cache: CachedSource, seed: int, count: int, device: torch.device
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    """Yield the cached results of random windows with the windows' numbers."""
+    for draw in range(min(count, len(cache))):
+        number = cache.choose(np.random.default_rng([seed, draw]))
+        item = cache.window(number)
+        yield (
+            number,
+            {name: torch.from_numpy(value)[None].to(device) for name, value in item.items()},
+        )
+
+
+def _read_codec(folder: Path, token_rate: int) -> tuple[CodecConfig, Encoder, Decoder]:
+    config, files = read_setting(folder, token_rate)
+    weights = read_weights(files, config)
+    encoder, decoder = Encoder(config.encoder), Decoder(config.decoder)
+    _load(encoder, weights, "encoder.", folder)
+    _load(decoder, weights, "decoder.", folder)
+    return config, encoder, decoder
+
+
+def _load(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:
+    """Copy the weights under a prefix into a module that needs all of its own."""
+    own = module.state_dict()
+    unfit = [
+        name
+        for name, tensor in own.items()
+        if prefix + name not in weights or weights[prefix + name].shape != tensor.shape
+    ]
+    if unfit:
+        raise CheckpointError(
+            f"{folder} holds a codec of other sizes: {len(unfit)} tensors are missing or differ, "
+            f"first {', '.join(unfit[:3])}. Use the recipe that it was trained with."
+        )
+    module.load_state_dict({name: weights[prefix + name] for name in own})
+
+
+def _check_decoders(decoders: Sequence[Decoder]) -> None:
+    """Refuse rates that have decoders of their own: one is trained for all."""
+    first = decoders[0].unet.state_dict()
+    for other in decoders[1:]:
+        weights = other.unet.state_dict()
+        if weights.keys() != first.keys() or any(
+            not torch.equal(first[name], weights[name]) for name in first
+        ):
+            raise ConfigError(
+                "The token rates of this codec have T-UNets of their own; the decoder stage "
+                "trains one for all. Give a model of one rate, or one trained by small_rates."
+            )
+
+
+def _with_patches(config: Encoder.Config) -> Encoder.Config:
+    """Return the sizes of an encoder whose acoustic encoder sees the patches."""
+    sizes = config.quantizer
+    assert isinstance(sizes, VectorQuantizer.Config) and sizes.code_width is not None
+    width = config.stack_factor * config.audiomae.patch_size**2
+    acoustic = dataclasses.replace(config.acoustic, is_residual=True, patch_width=width)
+    quantizer = dataclasses.replace(sizes, code_width=sizes.code_width + DETAIL_WIDTH)
+    return dataclasses.replace(config, acoustic=acoustic, quantizer=quantizer)
+
+
+def _trainable_vocoder(path: Path) -> Vocoder:
+    """Return an exported vocoder as training needs it: not frozen, nor prepared for speed."""
+    frozen = load_vocoder(path)
+    vocoder = make_vocoder(frozen.config)
+    vocoder.load_state_dict(frozen.state_dict())
+    return vocoder
+
+
+def _extensible(encoder: Encoder) -> VectorQuantizer:
+    """Return the quantizer of an encoder whose codes can carry more than they do."""
+    quantizer = encoder.quantizer
+    if (
+        encoder.config.acoustic.patch_width
+        or not isinstance(quantizer, VectorQuantizer)
+        or quantizer.config.code_width is None
+        or quantizer.config.l2_normalize
+    ):
+        raise ConfigError(
+            "adds_detail=True extends acoustic codes that do not see the patches yet, of a vector "
+            "quantizer with a code_width and without l2_normalize; this model has others. Leave "
+            "adds_detail out, or start from a codec trained by small_rates."
+        )
+    return quantizer
+
+
+@torch.no_grad()
+def _with_sight_of_patches(encoder: Encoder, config: Encoder.Config) -> Encoder:
+    """Return the same encoder with wider inputs, which have no weight yet."""
+    new = Encoder(config)
+    new.semantic.load_state_dict(encoder.semantic.state_dict())
+    old = encoder.acoustic.state_dict()
+    for name, weight in new.acoustic.named_parameters():
+        weight.zero_()
+        if name in old:
+            rows = old[name]
+            weight[tuple(slice(size) for size in rows.shape)] = rows
+    return new

@@ -1,0 +1,160 @@
+"""`semanticodec train decoder` through the real command, on a model of several rates."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from semanticodec import SemantiCodec
+from semanticodec.cli import main
+from semanticodec.errors import ConfigError
+from semanticodec.recipes import decoder as recipes
+from semanticodec.recipes import vocoder as vocoder_recipes
+from semanticodec.training.data import Rank, draw_batch
+from semanticodec.training.stages.decoder import DecoderStage
+from semanticodec.training.stages.vocoder import VocoderStage
+from semanticodec.training.windows import WindowSource
+from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
+
+RATES = (100, 50, 25)
+
+
+def run(data, out, modules, *more):
+    named = [f"--module={name}={folder}" for name, folder in modules.items()]
+    command = ("train", "decoder", "--recipe", "tiny", "--quiet", "--steps", "8")
+    return main([*command, "--data", str(data), "--output", str(out), *named, *more])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_audio(tmp_path_factory.mktemp("data"), seconds=(3.0,))
+
+
+@pytest.fixture(scope="module")
+def codec(data, tmp_path_factory):
+    """A model of three rates, as `train codec` leaves it."""
+    folder = tmp_path_factory.mktemp("modules")
+    makers = {"audiomae": export_audiomae, "vae": export_vae, "vocoder": export_vocoder}
+    named = [f"--module={name}={make(folder / name)}" for name, make in makers.items()]
+    for rate in RATES:
+        made = export_codebook(folder / f"codebook_{rate}", stack_factor=100 // rate)
+        named.append(f"--module=codebook_{rate}={made}")
+    command = ["train", "codec", "--recipe", "tiny_rates", "--quiet", "--steps", "1"]
+    assert main([*command, "--data", str(data), "--output", str(folder / "codec"), *named]) == 0
+    return {"codec": folder / "codec" / "export"}
+
+
+@pytest.fixture(scope="module")
+def trained(data, codec, tmp_path_factory):
+    out = tmp_path_factory.mktemp("decoder")
+    assert run(data, out, codec) == 0
+    return out
+
+
+def test_the_waveform_and_its_judges_join_in_when_the_recipe_says(trained):
+    lines = [json.loads(line) for line in (trained / "scalars.jsonl").read_text().splitlines()]
+    has = {
+        name: [any(key.startswith(name) for key in line) for line in lines]
+        for name in ("frame", "mel", "loss_discriminator")
+    }
+    assert has == {
+        "frame": [True] * 8,
+        "mel": [False] + [True] * 7,
+        "loss_discriminator": [False] * 2 + [True] * 6,
+    }
+    values = [value for line in lines for value in line.values() if isinstance(value, float)]
+    assert np.isfinite(values).all()
+
+
+def test_the_export_is_a_model_of_all_rates_that_decodes_in_one_step(trained, codec):
+    wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
+    for rate in RATES:
+        ours = SemantiCodec.from_pretrained(trained / "export", token_rate=rate)
+        assert ours.sampling().num_steps == 1 and ours.sampling().guidance_scale == 1
+        assert ours.decode(ours.encode(wav)).shape == (1, 1, 20_000)
+        before = SemantiCodec.from_pretrained(codec["codec"], token_rate=rate)
+        assert ours.config.encoder.acoustic.patch_width == 256 * 100 // rate
+        assert torch.equal(ours.encode(wav).semantic, before.encode(wav).semantic)
+        assert ours.model_fingerprint != before.model_fingerprint
+
+
+def test_a_run_stopped_and_resumed_is_the_same_run(trained, data, codec, tmp_path):
+    for more in (["--minutes", "0"], ["--minutes", "0"], []):
+        assert run(data, tmp_path, codec, *more) == 0
+    for path in (trained / "export").glob("*.safetensors"):
+        whole, resumed = load_file(path), load_file(tmp_path / "export" / path.name)
+        assert all(torch.equal(whole[name], resumed[name]) for name in whole), path.name
+
+
+def test_a_run_goes_on_from_an_export_with_another_vocoder(trained, data, tmp_path):
+    torch.manual_seed(0)
+    vocoder = tmp_path / "vocoder"
+    VocoderStage(vocoder_recipes.tiny_harmonic().stage_config).export(vocoder)
+    modules = {"codec": trained / "export", "vocoder": vocoder}
+    config = replace(recipes.tiny().stage_config, adds_detail=False)
+    stage = DecoderStage.build(config, modules)
+    stage.export(tmp_path / "export")
+    before = SemantiCodec.from_pretrained(trained / "export")
+    after = SemantiCodec.from_pretrained(tmp_path / "export")
+    wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
+    assert after.encode(wav) == before.encode(wav)
+    assert type(after.decoder.vocoder).__name__ == "HarmonicVocos"
+
+
+def stage_and_batch(codec, data, folder, **changes):
+    torch.manual_seed(0)
+    recipe = recipes.tiny()
+    stage = DecoderStage.build(replace(recipe.stage_config, **changes), codec)
+    source = stage.prepare(
+        WindowSource.find((data,), recipe.crops), folder=folder, is_resumed=False
+    )
+    batch = draw_batch(source, seed=0, step=5, batch_size=2, rank=Rank())
+    return stage.train(), batch
+
+
+def test_gradients_reach_everything_that_is_to_learn_and_nothing_else(codec, data, tmp_path):
+    stage, batch = stage_and_batch(codec, data, tmp_path)
+    stage.training_step(batch, "generator").loss.backward()
+    trained = [
+        name
+        for name, parameter in stage.named_parameters()
+        if parameter.grad is not None and parameter.grad.abs().sum() > 0
+    ]
+    for part in ("decoder.unet.", "decoder.vae.", "decoder.vocoder.", ".encoder.acoustic."):
+        assert any(part in name for name in trained), part
+    assert not any(name.startswith("features.") for name in trained)
+
+
+def test_codes_that_are_kept_do_not_move(codec, data, tmp_path):
+    stage, batch = stage_and_batch(codec, data, tmp_path, trains_acoustic=False, adds_detail=False)
+    state = [rate.encoder.state_dict() for rate in stage.rates]
+    before = [{name: value.clone() for name, value in part.items()} for part in state]
+    stage.training_step(batch, "generator").loss.backward()
+    for old, rate in zip(before, stage.rates, strict=True):
+        now = rate.encoder.state_dict()
+        assert all(torch.equal(old[name], now[name]) for name in old)
+        assert all(parameter.grad is None for parameter in rate.encoder.parameters())
+
+
+def test_a_piece_is_a_part_of_its_window(codec, data, tmp_path):
+    stage, batch = stage_and_batch(codec, data, tmp_path)
+    piece = stage.piece(batch)
+    for item, first in enumerate(piece.first_columns.tolist()):
+        window = batch.extra["samples"][item, 2560 * first :][: piece.wav.shape[1]]
+        torch.testing.assert_close(piece.wav[item], window.float() / 32767)
+        rows = batch.extra["features"][item, 8 * first :][: 8 * 4]
+        assert torch.equal(piece.inputs["features"][item], rows)
+
+
+def test_what_cannot_be_trained_is_refused(codec, data, tmp_path):
+    with pytest.raises(ConfigError, match="--module codec=MODEL"):
+        DecoderStage.build(recipes.tiny().stage_config, {})
+    with pytest.raises(ConfigError, match="Pieces of 5 columns"):
+        DecoderStage.Config(piece_columns=5)
+    with pytest.raises(ConfigError, match="cannot see 999 frames"):
+        DecoderStage.Config(vocoder_frames=999)
+    with pytest.raises(ConfigError, match="trains_acoustic=True"):
+        DecoderStage.Config(adds_detail=True)
