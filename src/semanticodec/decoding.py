@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import NamedTuple
 
 import torch
@@ -21,7 +22,14 @@ from semanticodec.decoder.noise import WindowNoise, check_noise
 from semanticodec.decoder.sampler import Noise
 from semanticodec.decoder.sampling import SamplingConfig
 from semanticodec.layers.surroundings import padded, trainable, undisturbed
+from semanticodec.parallel import in_order
 from semanticodec.token_format import TokenGrid
+
+# Batches that several cores decode at a time; each holds up to 0.5 GB at the official size.
+BATCHES_AT_ONCE = 16
+# Batches wait for the largest of them: with more than this share of the work in one, threads inside
+# operations are faster.
+LARGEST_SHARE = 2 / 3
 
 StreamFeatures = tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]
 
@@ -72,7 +80,8 @@ class WindowsDecoder:
     """Decodes items of any length, some windows at a time.
 
     Sums round differently in another batch. On a CPU, where that is all a waveform depends on,
-    windows of different items are therefore joined only if a batch size was asked for.
+    windows of different items are therefore joined only if a batch size was asked for. Cores get a
+    batch each, where there are enough of them; one thread then computes what it computes alone.
 
     Attributes:
         decoder: decoder on any device.
@@ -93,39 +102,67 @@ class WindowsDecoder:
 
     def decode(self, items: Sequence[CodedRecording]) -> Float[Tensor, "B 1 S"]:
         """Return all waveforms on the CPU, the shorter ones zero-padded at the end."""
+        is_joined = self.batch_size is not None or not self._is_on_cpu
+        runs = [items] if is_joined else [[item] for item in items]
+        return padded([wav for run in runs for wav in self._wavs(run)]).unsqueeze(1)
+
+    def stream(self, item: CodedRecording) -> Iterator[Float[Tensor, " S"]]:
+        """Yield the waveform block by block, in memory that its length does not change."""
+        decoded = self._decoded([item], list(self._windows([item])))
+        yield from overlap_add((samples for _, samples in decoded), item.num_samples)
+
+    def _wavs(self, items: Sequence[CodedRecording]) -> list[Float[Tensor, " S"]]:
+        """Return the waveforms of items whose windows may be joined."""
         windows: list[list[Tensor]] = [[] for _ in items]
         # Only windows of one length share a batch; an item's last is its shortest.
         ordered = sorted(self._windows(items), key=lambda window: -window.num_positions)
         for window, samples in self._decoded(items, ordered):
             windows[window.item].append(samples)
-        wavs = [
+        return [
             torch.cat(list(overlap_add(decoded, item.num_samples)))
             for decoded, item in zip(windows, items, strict=True)
         ]
-        return padded(wavs).unsqueeze(1)
-
-    def stream(self, item: CodedRecording) -> Iterator[Float[Tensor, " S"]]:
-        """Yield the waveform block by block, in memory that its length does not change."""
-        decoded = self._decoded([item], self._windows([item]))
-        yield from overlap_add((samples for _, samples in decoded), item.num_samples)
 
     def _decoded(
-        self, items: Sequence[CodedRecording], windows: Iterable[Window]
+        self, items: Sequence[CodedRecording], windows: Sequence[Window]
     ) -> Iterator[tuple[Window, Float[Tensor, " S"]]]:
-        is_cpu = self.decoder.latent_scale.device.type == "cpu"
-        is_joined = self.batch_size is not None or not is_cpu
-        size = self.batch_size or self.decoder.windows_at_once(self.settings)
-        budget = size * self.grid.positions_per_window
-        for batch in _batches(windows, budget, is_joined):
+        """Yield windows with their samples; several cores get a batch each, or all the same."""
+
+        def decoded(batch: list[Window]) -> list[tuple[Window, Tensor]]:
             with undisturbed(self.decoder.latent_scale.device):
                 features = [
                     items[window.item].features(window.start, window.end) for window in batch
                 ]
-                noise = self._noise_of(batch)
                 wavs = self.decoder.decode_windows(
-                    features, batch[0].num_positions, self.settings, noise
+                    features, batch[0].num_positions, self.settings, self._noise_of(batch)
                 )
-            yield from zip(batch, trainable(wavs), strict=True)
+            return list(zip(batch, trainable(wavs), strict=True))
+
+        threads = torch.get_num_threads() if self._is_on_cpu else 1
+        batches = _batches(windows, self._budget(windows, threads))
+        ahead = list(islice(batches, min(threads, BATCHES_AT_ONCE)))
+        batches = chain(ahead, batches)
+        if _has_work_for_each(ahead):
+            done = in_order(decoded, batches, len(ahead), threads // len(ahead))
+        else:
+            done = map(decoded, batches)
+        return chain.from_iterable(done)
+
+    @property
+    def _is_on_cpu(self) -> bool:
+        return self.decoder.latent_scale.device.type == "cpu"
+
+    def _budget(self, windows: Sequence[Window], threads: int) -> int:
+        """Return how many positions a batch may have; a share for each core of a few windows.
+
+        Only where a batch size was asked for: without, no waveform depends on the number of cores
+        by more than what threads inside operations change.
+        """
+        whole = self.grid.positions_per_window
+        if self.batch_size is None:
+            return self.decoder.windows_at_once(self.settings) * whole
+        share = -(-sum(window.num_positions for window in windows) // threads)
+        return min(self.batch_size * whole, share)
 
     def _windows(self, items: Sequence[CodedRecording]) -> Iterator[Window]:
         whole = self.grid.positions_per_window
@@ -149,17 +186,20 @@ class WindowsDecoder:
         return noise
 
 
-def _batches(windows: Iterable[Window], budget: int, is_joined: bool) -> Iterator[list[Window]]:
-    """Yield runs of windows of one length, of one item unless joined, `budget` positions in all."""
+def _batches(windows: Iterable[Window], budget: int) -> Iterator[list[Window]]:
+    """Yield runs of windows of one length, `budget` positions in all or one window."""
     batch: list[Window] = []
     for window in windows:
-        is_other = bool(batch) and (
-            window.num_positions != batch[0].num_positions
-            or (window.item != batch[0].item and not is_joined)
-        )
-        if is_other or (len(batch) + 1) * window.num_positions > budget:
+        is_other = bool(batch) and window.num_positions != batch[0].num_positions
+        if batch and (is_other or (len(batch) + 1) * window.num_positions > budget):
             yield batch
             batch = []
         batch.append(window)
     if batch:
         yield batch
+
+
+def _has_work_for_each(batches: Sequence[list[Window]]) -> bool:
+    """Return whether batches that cores would get at a time are several and about even."""
+    work = [len(batch) * batch[0].num_positions for batch in batches]
+    return len(work) > 1 and max(work) <= LARGEST_SHARE * sum(work)

@@ -19,14 +19,15 @@ ResultT = TypeVar("ResultT")
 
 
 @contextmanager
-def single_threads(number: int) -> Iterator[ThreadPoolExecutor]:
+def single_threads(number: int, threads_each: int = 1) -> Iterator[ThreadPoolExecutor]:
     """Give a pool of threads in each of which torch computes alone.
 
     Args:
         number: number of threads.
+        threads_each: number of torch's threads in each, where there are cores to spare.
     """
     before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(number, initializer=lambda: torch.set_num_threads(1))
+    pool = ThreadPoolExecutor(number, initializer=lambda: torch.set_num_threads(threads_each))
     try:
         yield pool
     finally:
@@ -35,7 +36,10 @@ def single_threads(number: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def in_order(
-    work: Callable[[ValueT], ResultT], values: Iterable[ValueT], threads: int
+    work: Callable[[ValueT], ResultT],
+    values: Iterable[ValueT],
+    threads: int,
+    threads_each: int = 1,
 ) -> Iterator[ResultT]:
     """Yield the results of `work`, done in several threads, in the order of `values`.
 
@@ -43,9 +47,10 @@ def in_order(
         work: called in the threads.
         values: taken in this thread, one more than there are threads ahead of the results.
         threads: number of threads.
+        threads_each: see `single_threads`.
     """
     waiting: deque[Future[ResultT]] = deque()
-    with single_threads(threads) as pool:
+    with single_threads(threads, threads_each) as pool:
         for value in values:
             waiting.append(pool.submit(work, value))
             if len(waiting) > threads:
