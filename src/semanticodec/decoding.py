@@ -161,7 +161,9 @@ class WindowsDecoder:
         whole = self.grid.positions_per_window
         if self.batch_size is None:
             return self.decoder.windows_at_once(self.settings) * whole
-        share = -(-sum(window.num_positions for window in windows) // threads)
+        longest = max((window.num_positions for window in windows), default=0)
+        total = sum(window.num_positions for window in windows)
+        share = -(-total // (threads * max(longest, 1))) * longest
         return min(self.batch_size * whole, share)
 
     def _windows(self, items: Sequence[CodedRecording]) -> Iterator[Window]:

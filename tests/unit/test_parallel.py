@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from semanticodec.codes import Codes
 from semanticodec.parallel import in_order
+
+PLAIN = {"guidance_scale": 1.0}  # of which the T-UNet takes four windows at once
 
 
 @pytest.fixture
@@ -59,3 +62,51 @@ def test_codes_are_the_same_on_more_cores(tiny_codec, two_threads, seconds):
     on_two = tiny_codec.encode(audio)
     torch.set_num_threads(1)
     assert tiny_codec.encode(audio) == on_two
+
+
+@pytest.fixture
+def batches(tiny_codec, monkeypatch):
+    """What the decoder is given: number of windows, and torch's threads; its sound is its noise."""
+    found = []
+
+    def decode_windows(features, num_positions, settings, noise):
+        found.append((len(features), torch.get_num_threads()))
+        return noise(0)[:, 0, :, 0].repeat_interleave(640, dim=1)
+
+    monkeypatch.setattr(tiny_codec.decoder, "decode_windows", decode_windows)
+    return found
+
+
+def some_codes(codec, *lengths_s):
+    items = [torch.zeros(1, 2, round(length * 6.25) * 8, dtype=torch.int64) for length in lengths_s]
+    return Codes.cat([codec.codes_from(ids) for ids in items])
+
+
+def test_long_recordings_go_to_cores_by_batches(tiny_codec, two_threads, batches):
+    codes = some_codes(tiny_codec, 120, 15)
+    both = tiny_codec.decode(codes, **PLAIN)
+    assert sorted(batches[:-1]) == [(4, 1), (4, 1), (4, 1), (1, 1)][::-1]
+    assert batches[-1] == (2, 2)  # one batch alone takes all cores
+    alone = [tiny_codec.decode(codes[item], **PLAIN) for item in (0, 1)]
+    streamed = torch.cat([*tiny_codec.decode_stream(codes[0], **PLAIN)], dim=-1)
+    torch.set_num_threads(1)
+    one_core = tiny_codec.decode(codes, **PLAIN)
+    assert torch.equal(both, one_core) and torch.equal(both[:1], streamed)
+    for item, wav in enumerate(alone):
+        assert torch.equal(both[item : item + 1, :, : wav.shape[-1]], wav)
+
+
+def test_a_short_rest_does_not_hold_up_a_recording(tiny_codec, two_threads, batches):
+    tiny_codec.decode(some_codes(tiny_codec, 45), **PLAIN)
+    assert batches == [(4, 2), (1, 2)]
+
+
+def test_cores_to_spare_are_shared(tiny_codec, two_threads, batches):
+    torch.set_num_threads(5)
+    tiny_codec.decode(some_codes(tiny_codec, 75), **PLAIN)
+    assert batches == [(4, 2), (4, 2)]
+
+
+def test_clips_that_are_joined_get_a_share_of_the_cores(tiny_codec, two_threads, batches):
+    tiny_codec.decode(some_codes(tiny_codec, 1, 2, 3), batch_size=4, **PLAIN)
+    assert sorted(batches) == [(1, 1), (2, 1)]
