@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import add_common_options, written_json
+from benchmarks.neighbors import add_neighbors_option, busy_neighbors
 from benchmarks.process import MEGABYTE, CommandError
 from benchmarks.sound import sound_blocks, write_sound
 from semanticodec.benchmark.sound import synthesize
@@ -128,22 +129,6 @@ def _watched(pid: int) -> Iterator[list[float]]:
         thread.join()
 
 
-@contextmanager
-def busy_neighbors(number: int) -> Iterator[None]:
-    """Keep as many processes multiplying matrices."""
-    code = "import numpy; a = numpy.ones((512, 512))\nwhile True: a @ a"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(number)
-    ]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
 def measure(source: Path, seconds: float, jobs: int, model: str | None) -> dict[str, Any]:
     """Return the figures of one number of workers."""
     before = reference(model, jobs)
@@ -185,9 +170,7 @@ def main() -> None:
     parser.add_argument(
         "--jobs", type=int, nargs="+", default=(1, 2), metavar="N", help="numbers of workers"
     )
-    parser.add_argument(
-        "--neighbors", type=int, default=0, metavar="N", help="number of busy processes beside"
-    )
+    add_neighbors_option(parser)
     add_common_options(parser)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, busy_neighbors(args.neighbors):

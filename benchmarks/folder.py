@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import add_common_options, written_json
+from benchmarks.neighbors import add_neighbors_option, busy_neighbors
 from benchmarks.process import Finished, run_command
 from benchmarks.sound import write_sound
 from benchmarks.tables import seconds_text
@@ -110,14 +111,16 @@ def main() -> None:
         metavar="S",
         help="lengths of the clips in seconds (default: 10.24 5 2)",
     )
+    add_neighbors_option(parser)
     add_common_options(parser)
     args = parser.parse_args()
-    rows = [row for seconds in args.seconds for row in measure(seconds, args)]
+    with busy_neighbors(args.neighbors):
+        rows = [row for seconds in args.seconds for row in measure(seconds, args)]
     header = ("command", "clips", "within 20 %", "folder × real time", "file × real time")
     header += ("ratio", "CPU ratio", "folder seconds", "file seconds")
     text = "\n".join(plain_table(header, [table_row(row) for row in rows], num_text_columns=3))
     sys.stdout.write(text + "\n")
-    written_json(args, "folder", {"goal_ratio": GOAL, "runs": rows})
+    written_json(args, "folder", {"goal_ratio": GOAL, "neighbors": args.neighbors, "runs": rows})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python -m benchmarks.long_recordings                        1, 10 and 60 minutes of sound
     python -m benchmarks.long_recordings --minutes 0.5 1 2 --picture curve.png
+    python -m benchmarks.long_recordings --minutes 1 2 --neighbors 2      beside busy processes
 
 The sound is synthetic. Every run is the real command in a process of its own.
 """
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import add_common_options, written_json
+from benchmarks.neighbors import add_neighbors_option, busy_neighbors
 from benchmarks.process import run_command
 from benchmarks.sound import sound_blocks, write_sound
 from benchmarks.tables import seconds_text
@@ -141,11 +143,12 @@ def main() -> None:
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="picture of the curves, .png or .svg"
     )
+    add_neighbors_option(parser)
     add_common_options(parser)
     args = parser.parse_args()
     if len(set(args.minutes)) < 2:
         parser.error("a line needs two lengths at least; give more --minutes")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, busy_neighbors(args.neighbors):
         lengths = sorted(set(args.minutes))
         rows = [row for minutes in lengths for row in measure(minutes, args, Path(folder))]
     header = ("command", "minutes", "seconds", "CPU seconds", "× real time", "memory MB")
@@ -153,7 +156,8 @@ def main() -> None:
     summary = summarize(rows)
     for command, fit in summary.items():
         sys.stdout.write(describe(command, fit) + "\n")
-    written_json(args, "long_recordings", {"runs": rows, "summary": summary})
+    results = {"neighbors": args.neighbors, "runs": rows, "summary": summary}
+    written_json(args, "long_recordings", results)
     if args.picture is not None:
         draw(rows, args.picture)
 

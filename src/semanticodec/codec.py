@@ -206,7 +206,8 @@ class SemantiCodec(CodecBase):
         """Return the waveform of every item, float32, exactly `num_samples` long.
 
         The same seed gives the same waveform for an item wherever it stands in a batch (but see
-        `batch_size`); another number of threads changes rounding, up to 2 steps of 16-bit PCM.
+        `batch_size`); another number of threads changes rounding, up to 2 steps of 16-bit PCM, but
+        not of recordings that are long enough for every core to get windows of its own.
         Samples may pass ±1 where the recording was loud; clip them before storing integers.
 
         Args:
@@ -217,7 +218,7 @@ class SemantiCodec(CodecBase):
                 `qualities`.
             seed: random seed of the initial noise and of what `eta` adds.
             noise: function in place of the seeded noise: noise(window, draw) -> float32
-                [1, C, T, F].
+                [1, C, T, F]; called in any order, by several threads.
             batch_size: number of windows of 10.24 s (or as much of shorter ones) computed together,
                 of all items; an item then depends on the others by rounding. None: what the
                 device has room for, on a CPU of one item.
