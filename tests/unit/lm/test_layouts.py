@@ -100,8 +100,10 @@ def test_a_row_that_stops_anywhere_gives_the_start(codes, name, share, choice):
         try:
             decoded = layout.decode(stopped, partial=choice)
         except CodesError as error:
-            assert "item 0" in str(error)
-            return
+            decoded, message = None, str(error)
+    if decoded is None:
+        assert message.startswith("item 0")
+        return
     length, bands = decoded.semantic.shape[1], item.format.positions_per_column
     exact = length if choice != "fill" else length - bands
     assert torch.equal(decoded.semantic[:, :exact], item.semantic[:, :exact])
@@ -110,13 +112,6 @@ def test_a_row_that_stops_anywhere_gives_the_start(codes, name, share, choice):
     assert length <= item.semantic.shape[1]
     # Nothing is lost in silence: no warning means that every code came back.
     if not caught:
-        shorter = replace(
-            item,
-            semantic=item.semantic[:, :length],
-            acoustic=item.acoustic[:, :length],
-            num_samples=decoded.num_samples,
-        )
-        assert len(layout.encode(shorter)[0].flatten()) <= stopped.numel() + ids[0].numel()
         assert layout.vocabulary.is_per_stream or _num_codes(layout, stopped) == length * (
             1 if name == "semantic-only" else 2
         )
@@ -142,9 +137,10 @@ def test_random_ids_never_fail_deep_inside(name, seed, length, lowest):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            assert len(layout.decode(ids, partial="fill")) == 2
+            decoded, message = layout.decode(ids, partial="fill"), ""
         except CodesError as error:
-            assert "item" in str(error)
+            decoded, message = None, str(error)
+    assert message.startswith("item ") if decoded is None else len(decoded) == 2
 
 
 # --- by hand ---

@@ -21,6 +21,7 @@ def test_text_and_ids_name_each_other(first_id):
     assert layout.vocabulary.text(ids) == TEXT
     assert torch.equal(layout.vocabulary.ids_of(TEXT), ids)
     every = torch.arange(layout.vocabulary.size) + first_id
+    every = every[every != layout.vocabulary.begin]  # text in front of it does not count
     assert torch.equal(layout.vocabulary.ids_of(layout.vocabulary.text(every)), every)
 
 
