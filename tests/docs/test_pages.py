@@ -5,7 +5,6 @@ from snippets import run, snippets
 
 from semanticodec.checkpoints import pretrained
 
-
 PAGES = ["docs/transformers.md", "docs/benchmarks_of_others.md", "docs/language_models.md"]
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from semanticodec.codes import UNKNOWN_FINGERPRINT, Codes
+from semanticodec.codes import UNKNOWN_FINGERPRINT, Codes, checked_lengths
 from semanticodec.errors import CodesError
 from semanticodec.lm.places import NO_PLACE, Places
 from semanticodec.lm.vocabulary import STREAMS, Vocabulary
@@ -184,10 +184,10 @@ class Layout(ABC):
         if partial not in PARTIAL:
             raise CodesError(f"partial is {partial!r}; choose one of {', '.join(PARTIAL)}")
         rows = [self._checked_row(row) for row in _items(ids)]
-        if num_samples is not None and len(num_samples) != len(rows):
+        lengths = None if num_samples is None else checked_lengths(num_samples)
+        if lengths is not None and len(lengths) != len(rows):
             raise CodesError(
-                f"{len(num_samples)} lengths for {len(rows)} items; "
-                "give num_samples one entry per item"
+                f"{len(lengths)} lengths for {len(rows)} items; give num_samples one entry per item"
             )
         items = []
         for index, row in enumerate(rows):
@@ -197,8 +197,8 @@ class Layout(ABC):
                     f"item {index}: {problem}; {item.duration_s[0]:.2f} s are kept", stacklevel=2
                 )
             items.append(item)
-        if num_samples is not None:
-            items = [_shortened(item, wanted) for item, wanted in zip(items, num_samples)]
+        if lengths is not None:
+            items = [_shortened(item, length) for item, length in zip(items, lengths)]
         return Codes.cat(items)
 
     @abstractmethod
@@ -316,7 +316,7 @@ def _joined(
 def _shortened(item: Codes, num_samples: int) -> Codes:
     """Return an item of a known length, or what there is of it."""
     samples = min(num_samples, item.num_samples[0])
-    length = item.format.num_positions(max(samples, 1))
+    length = item.format.num_positions(samples)
     return replace(
         item,
         semantic=item.semantic[:, :length],

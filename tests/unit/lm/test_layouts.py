@@ -278,6 +278,20 @@ def test_text_around_the_codes_does_not_count():
     assert decoded[0] == decoded[1] == codes
 
 
+@pytest.mark.parametrize("name", list(KINDS))
+def test_rows_without_begin_and_end(name):
+    """What a model generated behind a prompt: padding ends it, or is in front of it."""
+    codes = random_codes((10_000,))
+    layout = layout_of(name, codes)
+    ids, pad = layout.encode(codes), layout.vocabulary.pad
+    bare = ids[..., 1:].masked_fill(ids[..., 1:] == layout.vocabulary.end, pad)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = layout.decode(ids)
+        assert layout.decode(bare) == whole
+        assert layout.decode(torch.nn.functional.pad(bare, (3, 0), value=pad)) == whole
+
+
 def test_nothing_to_decode_names_the_item():
     layout = layout_of("semantic-first", random_codes((1,)))
     whole = layout.encode(random_codes((1,)))[0].tolist()
@@ -302,6 +316,9 @@ def test_other_shapes_and_models_are_refused():
         layout_of("delayed", codes).decode(torch.zeros(1, 3, 4, dtype=torch.int64))
     with pytest.raises(CodesError, match="choose one of refuse, cut, fill"):
         layout.decode(layout.encode(codes), partial="drop")
+    for lengths in ((0,), (2.5,), 7):
+        with pytest.raises(CodesError, match="num_samples"):
+            layout.decode(layout.encode(codes), num_samples=lengths)
     with pytest.raises(CodesError, match="2 lengths for 1 items"):
         layout.decode(layout.encode(codes), num_samples=(1, 2))
     with pytest.raises(CodesError, match="to which they would mean something else"):
