@@ -86,7 +86,7 @@ class Delayed(Layout):
     def _num_steps(self, num_positions: int) -> int:
         return num_positions // self._rows_per_stream
 
-    def _row(self, streams: Int[Tensor, "2 L"]) -> Int[Tensor, "R N"]:
+    def _row(self, streams: Int[Tensor, "2 L"]) -> Int[Tensor, "rows N"]:
         steps = streams.unflatten(1, (-1, self._rows_per_stream))  # 2 L -> 2 T r
         codes = steps.transpose(1, 2).flatten(0, 1)  # 2 T r -> R T
         num_rows, length = codes.shape
@@ -100,7 +100,7 @@ class Delayed(Layout):
             row[index, start + length] = known.end
         return row
 
-    def _found(self, row: Int[Tensor, "R N"]) -> Found:
+    def _found(self, row: Int[Tensor, "rows N"]) -> Found:
         body = self._body(row)
         codes, problems = [], []
         for index, delay in enumerate(self.delays):
@@ -116,7 +116,7 @@ class Delayed(Layout):
         by_stream = steps.unflatten(0, (2, -1))  # R T -> 2 r T
         return Found(by_stream.transpose(1, 2).flatten(1), problem)  # 2 r T -> 2 L
 
-    def _checked_row(self, row: Ids) -> Int[Tensor, "R N"]:
+    def _checked_row(self, row: Ids) -> Int[Tensor, "rows N"]:
         tensor = as_ids("ids", row)
         if tensor.ndim != 2 or len(tensor) != self.num_rows:
             raise CodesError(

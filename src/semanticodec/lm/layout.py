@@ -153,7 +153,7 @@ class Layout(ABC):
     def _num_steps(self, num_positions: int) -> int:
         """Return the steps behind begin that a prompt of a recording has."""
 
-    def _framed(self, ids: Int[Tensor, " N"]) -> Int[Tensor, " M"]:
+    def _framed(self, ids: Int[Tensor, " N"]) -> Int[Tensor, " N2"]:
         """Return ids between begin and end."""
         ends = ids.new_tensor([self.vocabulary.begin, self.vocabulary.end])
         return torch.cat((ends[:1], ids, ends[1:]))
@@ -234,7 +234,7 @@ class Layout(ABC):
             streams, format=self.format, fingerprint=self.fingerprint
         ), problem
 
-    def _body(self, row: Int[Tensor, "... N"]) -> Int[Tensor, "... M"]:
+    def _body(self, row: Int[Tensor, "... N"]) -> Int[Tensor, "... N2"]:
         """Return what is behind the first begin, or without one, behind padding in front.
 
         The first of several rows decides.
@@ -246,14 +246,14 @@ class Layout(ABC):
         content = (first != self.vocabulary.pad).nonzero()
         return row[..., int(content[0]) if len(content) else len(first) :]
 
-    def _ended(self, body: Int[Tensor, " N"]) -> Int[Tensor, " M"]:
+    def _ended(self, body: Int[Tensor, " N"]) -> Int[Tensor, " N2"]:
         """Return what is in front of the first end or padding."""
         is_end = (body == self.vocabulary.end) | (body == self.vocabulary.pad)
         return body[: first_true(is_end)]
 
     def _prefix(
         self, ids: Int[Tensor, " N"], pattern: Sequence[int]
-    ) -> tuple[Int[Tensor, " M"], Int[Tensor, " M"], str]:
+    ) -> tuple[Int[Tensor, " N2"], Int[Tensor, " N2"], str]:
         """Return ids up to the first that is no code of its stream.
 
         Args:
@@ -276,7 +276,7 @@ class Layout(ABC):
         return ids[:length], stream[:length], problem
 
 
-def paired(semantic: Int[Tensor, " N"], acoustic: Int[Tensor, " M"], problem: str) -> Found:
+def paired(semantic: Int[Tensor, " N"], acoustic: Int[Tensor, " N2"], problem: str) -> Found:
     """Return the positions that have both codes."""
     length = min(len(semantic), len(acoustic))
     if len(semantic) != len(acoustic) and not problem:
