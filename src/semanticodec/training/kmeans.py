@@ -1,19 +1,18 @@
-"""k-means over features that lie on disk: faiss searches, the points are read in chunks."""
+"""k-means over features that lie on disk; `point_sums` does the work, on CPU or GPU."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from semanticodec.errors import DataError, MissingDependencyError
+from semanticodec.errors import DataError
+from semanticodec.training.point_sums import Points, points_on
 
-CHUNK_ROWS = 65_536
+CPU = torch.device("cpu")
 # Seeds are chosen among this many points per centroid, in this many rounds.
 SEEDING_POINTS = 16
 SEEDING_ROUNDS = 16
@@ -31,26 +30,13 @@ class Clusters:
     inertia: float
 
 
-def load_faiss() -> Any:
-    """Import faiss.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
-    try:
-        return importlib.import_module("faiss")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Clustering needs faiss; install semanticodec[train] (the package is faiss-cpu)."
-        ) from error
-
-
 def kmeans(
     points: Float[np.ndarray, "N D"],
     num_centroids: int,
     *,
     iterations: int,
     seed: int,
+    device: torch.device = CPU,
     on_iteration: Callable[[], object] = lambda: None,
 ) -> Clusters:
     """Cluster points, which may be a memory map of any float type.
@@ -60,13 +46,15 @@ def kmeans(
     point where that leaves enough.
 
     Args:
-        points: one row per point; read in chunks, so they need not fit into memory.
+        points: one row per point; a CPU reads them in chunks, so they need not fit into memory.
         num_centroids: K.
         iterations: number of iterations of Lloyd's algorithm.
-        seed: the same seed gives the same centroids.
+        seed: the same seed gives the same centroids, on a GPU up to rounding.
+        device: where to compute; a GPU holds all points.
         on_iteration: called after every iteration (for a progress bar).
     Raises:
         DataError: fewer points than centroids.
+        MissingDependencyError: faiss, which a CPU needs, is not installed.
     Source: paper Sec. III-B; seeding after Bahmani et al., Scalable K-Means++.
     """
     if len(points) < num_centroids:
@@ -75,29 +63,25 @@ def kmeans(
             "or choose smaller vocabularies."
         )
     rng = np.random.default_rng([seed, num_centroids])
-    centroids = _seeds(points, num_centroids, rng)
+    placed = points_on(device, points)
+    centroids = _seeds(points, num_centroids, rng, device)
     enough = len(points) // COARSE_STRIDE >= COARSE_POINTS * num_centroids
     inertia = 0.0
     for iteration in range(iterations):
         is_coarse = enough and iteration < iterations // 2
-        part = points[iteration % COARSE_STRIDE :: COARSE_STRIDE] if is_coarse else points
-        centroids, inertia = _lloyd(part, centroids, rng)
+        part = slice(iteration % COARSE_STRIDE, None, COARSE_STRIDE) if is_coarse else slice(None)
+        centroids, inertia = _lloyd(placed, part, centroids, rng)
         on_iteration()
     return Clusters(centroids=centroids, inertia=inertia)
 
 
-def _index(centroids: np.ndarray) -> Any:
-    index = load_faiss().IndexFlatL2(centroids.shape[1])
-    index.add(centroids)
-    return index
-
-
 def _seeds(
-    points: np.ndarray, num_centroids: int, rng: np.random.Generator
+    points: np.ndarray, num_centroids: int, rng: np.random.Generator, device: torch.device
 ) -> Float[np.ndarray, "K D"]:
     num_candidates = min(len(points), SEEDING_POINTS * num_centroids)
     rows = np.sort(rng.choice(len(points), num_candidates, replace=False))
     candidates = np.ascontiguousarray(points[rows], dtype=np.float32)
+    placed = points_on(device, candidates)
     distances = np.full(num_candidates, np.inf, dtype=np.float32)
     chosen: list[np.ndarray] = []
     counts = np.diff(np.linspace(0, num_centroids, SEEDING_ROUNDS + 1).astype(int))
@@ -108,28 +92,19 @@ def _seeds(
         keys[np.concatenate(chosen) if chosen else np.zeros(0, dtype=int)] = -np.inf
         new = np.argpartition(-keys, count - 1)[:count]
         chosen.append(new)
-        nearest = _index(candidates[new]).search(candidates, 1)[0][:, 0]
-        distances = np.minimum(distances, nearest)
+        distances = np.minimum(distances, placed.distances(candidates[new]))
     return candidates[np.concatenate(chosen)]
 
 
 def _lloyd(
-    points: np.ndarray, centroids: np.ndarray, rng: np.random.Generator
+    points: Points, part: slice, centroids: np.ndarray, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "K D"], float]:
     """Return the centroids after one iteration, and the inertia of the old ones."""
-    index = _index(centroids)
-    sums = torch.zeros(centroids.shape, dtype=torch.float64)
-    counts = np.zeros(len(centroids), dtype=np.int64)
-    total = 0.0
-    for first in range(0, len(points), CHUNK_ROWS):
-        chunk = np.ascontiguousarray(points[first : first + CHUNK_ROWS], dtype=np.float32)
-        distances, codes = index.search(chunk, 1)
-        total += float(distances.sum(dtype=np.float64))
-        counts += np.bincount(codes[:, 0], minlength=len(centroids))
-        sums.index_add_(0, torch.from_numpy(codes[:, 0]), torch.from_numpy(chunk).double())
-    means = (sums.numpy() / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    sums, counts, total = points.sums(part, centroids)
+    means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
     means[counts == 0] = centroids[counts == 0]
-    return _split_empty(means, counts, rng), total / len(points)
+    num_points = int(counts.sum())
+    return _split_empty(means, counts, rng), total / num_points
 
 
 def _split_empty(

@@ -28,7 +28,8 @@ from semanticodec.errors import AudioError, ConfigError, DataError
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 from semanticodec.training import distributed
 from semanticodec.training.features import FeatureExtractor, stacked_features
-from semanticodec.training.kmeans import kmeans, load_faiss
+from semanticodec.training.kmeans import kmeans
+from semanticodec.training.point_sums import load_faiss
 from semanticodec.training.reader import BrokenRecordings
 from semanticodec.training.sources import AudioEntry, find_entries
 from semanticodec.training.state import finish_export, make_run_folder
@@ -77,11 +78,14 @@ class CodebookRecipe:
         """
         self._check(options)
         make_run_folder(options.out)
-        load_faiss()
+        device = distributed.local_device(options.device)
         if options.num_threads is not None:
             torch.set_num_threads(options.num_threads)
-            load_faiss().omp_set_num_threads(options.num_threads)
-        device = distributed.local_device(options.device)
+        if device.type == "cpu":
+            # Its absence is said before the features are computed.
+            faiss = load_faiss()
+            if options.num_threads is not None:
+                faiss.omp_set_num_threads(options.num_threads)
         audiomae = load_audiomae(options.modules["audiomae"])
         entries = find_entries(options.data)
         return self._fitted(entries)._run(entries, FeatureExtractor(audiomae).to(device), options)
@@ -105,7 +109,8 @@ class CodebookRecipe:
         started = time.monotonic()
         seed = self.seed if options.seed is None else options.seed
         features = self._features(entries, extractor, options, seed)
-        weights, inertia = self._cluster(features, seed, options.show_progress)
+        device = extractor.audiomae.positions.device
+        weights, inertia = self._cluster(features, seed, device, options.show_progress)
         export = options.out / "export"
         export_module(
             export,
@@ -196,7 +201,11 @@ class CodebookRecipe:
         return by_domain
 
     def _cluster(
-        self, features: dict[str, Float[np.ndarray, "N D"]], seed: int, show_progress: bool
+        self,
+        features: dict[str, Float[np.ndarray, "N D"]],
+        seed: int,
+        device: torch.device,
+        show_progress: bool,
     ) -> tuple[dict[str, Tensor], dict[str, dict[str, float]]]:
         """Return the merged codebooks by buffer name, and the inertia by size and domain."""
         weights: dict[str, Tensor] = {}
@@ -213,6 +222,7 @@ class CodebookRecipe:
                         num_entries,
                         iterations=self.iterations,
                         seed=seed,
+                        device=device,
                         on_iteration=lambda: bar.update(1),
                     )
                     logger.info(

@@ -243,16 +243,18 @@ class DecoderStage(WaveformStage):
 
     def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
         seed = self.config.cache_seed
+        device = self.decoder.latent_scale.device
         for rate, earlier in zip(self.rates, self._earlier, strict=True):
             with tqdm(
-                _examples(cache, seed, CODE_WINDOWS),
+                _examples(cache, seed, CODE_WINDOWS, device),
                 desc=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
                 unit="window",
                 # None: no bar where stderr is no terminal.
                 disable=None if show_progress and distributed.is_main() else True,
             ) as bar:
                 rate.start_codes(bar, seed)
-            rate.read_codes_as(earlier, _examples(cache, seed, MEANING_WINDOWS))
+            examples = _examples(cache, seed, MEANING_WINDOWS, device)
+            rate.read_codes_as(earlier.to(device), examples)
 
     @torch.no_grad()
     def _frozen(
@@ -408,13 +410,13 @@ def _cut(
 
 
 def _examples(
-    cache: CachedSource, seed: int, count: int
+    cache: CachedSource, seed: int, count: int, device: torch.device
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """Yield the cached results of random windows with the windows' numbers."""
     for draw in range(min(count, len(cache))):
         number = cache.choose(np.random.default_rng([seed, draw]))
         item = cache.window(number)
-        yield number, {name: torch.from_numpy(value)[None] for name, value in item.items()}
+        yield number, {name: torch.from_numpy(item[name])[None].to(device) for name in item}
 
 
 def _read_codec(folder: Path, token_rate: int) -> tuple[CodecConfig, Encoder, Decoder]:
