@@ -1,7 +1,7 @@
 """Recordings in parts that are small enough to be sent to another machine, and back again.
 
 PACKS/manifest.json              what every part holds
-PACKS/part_00/speech.tar         a WebDataset shard per domain, for `train --data PACKS/part_00`
+PACKS/part_00/speech/audio.tar   a WebDataset shard per domain; `train --data` takes a part
 PACKS/clips/speech/NAME.flac     a few recordings to measure with, sent with the first part
 """
 
@@ -24,6 +24,7 @@ from semanticodec.training.sources import AudioEntry, domains_of, find_entries
 
 MANIFEST = "manifest.json"
 CLIPS = "clips"
+SHARD = "audio.tar"
 MIB = 1 << 20
 # A member's header, and what a tar is filled up to.
 TAR_BLOCK = 512
@@ -157,10 +158,10 @@ def _num_bytes(entry: AudioEntry) -> int:
 
 
 def _write(part: _Part, folder: Path) -> dict[str, Any]:
-    folder.mkdir(parents=True)
     files = {}
     for domain, entries in sorted(part.entries.items()):
-        target = folder / f"{domain}.tar"
+        target = folder / domain / SHARD
+        target.parent.mkdir(parents=True)
         with atomic_path(target) as partial, tarfile.open(partial, "w:") as archive:
             for number, entry in enumerate(entries):
                 with entry.open() as stream:
@@ -168,7 +169,7 @@ def _write(part: _Part, folder: Path) -> dict[str, Any]:
                 member = tarfile.TarInfo(f"{number:05d}{_suffix(entry, content)}")
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
-        files[target.name] = {
+        files[target.relative_to(folder).as_posix()] = {
             "bytes": target.stat().st_size,
             "digest": file_digest(target),
             "recordings": [Path(entry.path).name for entry in entries],

@@ -37,7 +37,9 @@ def measure(model: Path, clips: Path, out: Path, *, device: str) -> list[str]:
     problems = []
     if main([*words, "-o", os.fspath(out / "evaluation"), "--quiet"]):
         problems.append("some clips could not be measured")
-    if main([*_roundtrip(model, clips, device), "-o", os.fspath(out / "samples"), "--plot"]):
+    samples = out / "samples"
+    samples.mkdir(exist_ok=True)  # so that a single clip has a file in it
+    if main([*_roundtrip(model, clips, device), "-o", os.fspath(samples), "--plot"]):
         problems.append("samples have no pictures, or are missing")
     return problems
 

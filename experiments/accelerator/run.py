@@ -90,20 +90,22 @@ class PlanRun:
                 self._do(step, waiting[number:])
             finally:
                 self.journal.save()
-        if all(progress.is_finished for progress in self.journal.steps.values()):
-            self._measure()
+        if self._call_left_s() <= 0:
+            self._tell("evaluation", "waits for the next call")
+            return False
+        self._measure()
         self.journal.save()
         return all(progress.error is None for progress in self.journal.steps.values())
 
     def _do(self, step: Step, left: Sequence[Step]) -> None:
-        """Do a step or go on with it; a failure is noted, and the others go on."""
+        """Do a step or go on with it; a failure is noted, for the next call to try again."""
         progress = self.journal.of(step.name)
         missing = [name for name in step.modules.values() if not self._export(name).is_dir()]
         if missing:
             progress.error = f"needs {', '.join(missing)}"
-            progress.is_finished = True
             self._tell(step.name, progress.error)
             return
+        progress.error = None
         if progress.allotted_s is None:
             progress.allotted_s = round(allotted_s(left, self._left_s()), 1)
         try:
@@ -118,7 +120,6 @@ class PlanRun:
             # Whatever it is: a rented machine does not wait for a person to look.
             traceback.print_exc()
             progress.error = f"{type(error).__name__}: {error}"[:500]
-            progress.is_finished = True
             self._tell(step.name, f"failed: {progress.error}")
         _free_memory()
 
@@ -139,7 +140,8 @@ class PlanRun:
             spent_s = self._portion(step, recipe, progress, total, fit_s)
             if is_resumed:
                 overhead_s = max(spent_s - fit_s, 0.0)
-            self._tell(step.name, _described(progress))
+            if portion < 1.0:
+                self._tell(step.name, _described(progress))
             if spent_s < fit_s - TOLERANCE_S and progress.num_steps < total:
                 raise KeyboardInterrupt  # a signal, which the training has dealt with
             if self._call_left_s() <= 0 and portion < 1.0:
