@@ -43,15 +43,15 @@ def _plan(
     names = [f"codebook_{rate}" for rate in codebooks]
     below = {name: name for name in ("audiomae", "vae", "vocoder", *names)}
     return (
-        Step(name="audiomae", make=audiomae_recipe, share=0.35),
+        Step(name="audiomae", make=audiomae_recipe, share=0.3),
         *(
             Step(name=name, make=make, share=0.02, modules={"audiomae": "audiomae"})
             for name, make in zip(names, codebooks.values(), strict=True)
         ),
-        Step(name="vae", make=vae_recipe, share=0.06),
-        Step(name="vocoder", make=vocoder_recipe, share=0.12, modules={"vae": "vae"}),
-        Step(name="codec", make=codec_recipe, share=0.2, modules=below),
-        Step(name="decoder", make=decoder_recipe, share=0.16, modules={"codec": "codec"}),
+        Step(name="vae", make=vae_recipe, share=0.05),
+        Step(name="vocoder", make=vocoder_recipe, share=0.1, modules={"vae": "vae"}),
+        Step(name="codec", make=codec_recipe, share=0.26, modules=below),
+        Step(name="decoder", make=decoder_recipe, share=0.18, modules={"codec": "codec"}),
     )
 
 

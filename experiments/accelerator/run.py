@@ -79,6 +79,8 @@ class PlanRun:
             KeyboardInterrupt: a signal stopped it; the same call goes on.
         """
         settings = self.settings
+        # Shapes repeat: the fastest convolutions are looked for once.
+        torch.backends.cudnn.benchmark = True
         count = unpack(self.parts, self.recordings, num_jobs=settings.num_jobs)
         self._tell("recordings", f"{count} of {len(self.parts)} parts")
         waiting = [step for step in self.steps if not self.journal.of(step.name).is_finished]

@@ -104,9 +104,8 @@ def large_rates() -> Recipe:
         name="codec/large_rates",
         stage_config=replace(
             config,
-            acoustic_hidden=512,
             sees_patches=True,
-            acoustic_start=300,
+            acoustic_start=100,
             unet=replace(config.unet, base_channels=96),
             cached_windows=4000,
         ),
@@ -114,7 +113,7 @@ def large_rates() -> Recipe:
             single.train,
             steps=3000,
             batch_size=64,
-            optimizers={"default": OptimizerConfig(lr=5e-4, warmup_steps=200)},
+            optimizers={"default": OptimizerConfig(lr=5e-4, warmup_steps=50)},
             checkpoint_every=2000,
         ),
     )

@@ -52,7 +52,7 @@ def large() -> Recipe:
             config,
             vae=replace(config.vae, base_channels=32),
             discriminator=PatchDiscriminator.Config(channels=64),
-            discriminator_start=500,
+            discriminator_start=200,
         ),
         train=replace(single.train, steps=3000, batch_size=64, checkpoint_every=2000),
     )
