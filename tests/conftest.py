@@ -1,6 +1,7 @@
 """Shapes are checked in all tests; and what several share: a tiny codec, and its folder."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jaxtyping
@@ -11,7 +12,7 @@ import torch
 # in this process, since the start of those that tests open is itself tested for being quick.
 jaxtyping.install_import_hook("semanticodec", "shape_checks.checked")
 
-from semanticodec import SemantiCodec
+from semanticodec import SamplingConfig, SemantiCodec
 from semanticodec.checkpoints.pretrained import choose_vocabulary
 from semanticodec.config import tiny
 
@@ -37,6 +38,16 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_codec(tiny_folder: Path) -> SemantiCodec:
     """The tiny codec as users load it."""
     return SemantiCodec.from_pretrained(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def quick_codec() -> SemantiCodec:
+    """The tiny codec with windows as short as the recording and one step."""
+    codec = random_codec()
+    decoder = replace(codec.config.decoder, sampling=SamplingConfig(num_steps=1))
+    quick = SemantiCodec(replace(codec.config, decoder=decoder, pads_windows=False))
+    quick.load_state_dict(codec.state_dict())
+    return quick
 
 
 @pytest.fixture

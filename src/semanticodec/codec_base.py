@@ -6,16 +6,18 @@ config.json, *.safetensors | official checkpoints | a Hub id  ->  fbank, encoder
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from semanticodec.audio.fbank import Fbank
 from semanticodec.checkpoints.fingerprint import CurrentFingerprint
-from semanticodec.checkpoints.hub import HubAccess, download_official
+from semanticodec.checkpoints.hub import HubAccess, download_official, upload_model
+from semanticodec.checkpoints.model_card import CARD_NAME, model_card
 from semanticodec.checkpoints.official import load_official
 from semanticodec.checkpoints.pretrained import (
     choose_vocabulary,
@@ -36,10 +38,11 @@ from semanticodec.decoder.sampling import (
 from semanticodec.device import checked_device, checked_dtype
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import ConfigError
+from semanticodec.files import write_text
 from semanticodec.layers.surroundings import check_fork, float32_default
 from semanticodec.layers.uninitialized import Uninitialized
 from semanticodec.runtimes.onednn import use_onednn
-from semanticodec.token_format import NUM_STREAMS, Formatted, TokenFormat, vocab_size_of
+from semanticodec.token_format import NUM_STREAMS, Formatted
 
 CodecT = TypeVar("CodecT", bound="CodecBase")
 
@@ -55,20 +58,21 @@ class CodecBase(Formatted, nn.Module):
         decoder: everything right of them.
     """
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: CodecConfig | None = None, **official: Any) -> None:
+        """Build the modules with random weights; `from_pretrained` loads a model.
+
+        Args:
+            config: sizes of all modules.
+            official: what the official package's class of this name takes; the error says which
+                line to write instead.
+        Raises:
+            ConfigError: no configuration, or one that offers several semantic vocabularies.
+        """
         super().__init__()
-        vocab_sizes = config.encoder.semantic.vocab_sizes
-        if len(vocab_sizes) != 1:
-            raise ConfigError(
-                f"a codec has one semantic vocabulary, not {vocab_sizes}; "
-                "choose one with semantic_vocab_size"
-            )
+        if not isinstance(config, CodecConfig) or official:
+            raise ConfigError(_other_lines(official))
         self.config = config
-        self.format = TokenFormat(
-            config.token_rate,
-            semantic_vocab_size=vocab_sizes[0],
-            acoustic_vocab_size=vocab_size_of(config.encoder.quantizer.codebook_size),
-        )
+        self.format = config.format
         self._fingerprint = CurrentFingerprint()
         with float32_default():
             self.fbank = Fbank(config.encoder.audiomae.num_mel_bins)
@@ -198,6 +202,47 @@ class CodecBase(Formatted, nn.Module):
         """
         return write_model(folder, self.config, self.state_dict(), dtype=dtype)
 
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        dtype: torch.dtype | None = None,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+    ) -> str:
+        """Upload the model with a card to the Hub, for `from_pretrained(repo_id)`.
+
+        A repository that does not exist is made, and a card that it has stays.
+
+        Args:
+            repo_id: `owner/name`.
+            dtype: precision of the stored floats (None keeps theirs).
+            private: whether a new repository is private (default: the owner's setting).
+            token: access token of the Hub, or whether to use the one that is stored.
+            revision: branch to commit to, made if it is not there (default: main).
+            create_pr: whether to open a pull request instead.
+            commit_message: what the commit says.
+        Returns:
+            Address of the commit.
+        Raises:
+            CheckpointError: the Hub cannot be reached, or refuses it.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, dtype=dtype)
+            write_text(Path(folder) / CARD_NAME, model_card(self.config, repo_id))
+            return upload_model(
+                Path(folder),
+                repo_id,
+                private=private,
+                token=token,
+                revision=revision,
+                create_pr=create_pr,
+                commit_message=commit_message,
+            )
+
     @property
     def model_fingerprint(self) -> bytes:
         """8 bytes that name the encoder's weights as they are now; codes carry them."""
@@ -247,3 +292,15 @@ class CodecBase(Formatted, nn.Module):
         for module in self.children():
             module._apply(fn if module is self.decoder else without_precision)
         return self
+
+
+def _other_lines(official: Mapping[str, Any]) -> str:
+    """Return what to write in place of a call that the official package's class would take."""
+    given = ", ".join(f"{name}={value!r}" for name, value in official.items())
+    names = ("token_rate", "semantic_vocab_size")
+    setting = ", ".join(f"{name}={official[name]!r}" for name in names if name in official)
+    return (
+        f"SemantiCodec({given}) is a call of the official package; write `from "
+        f"semanticodec.compat import SemantiCodec` for that class, SemantiCodec.from_official"
+        f"({setting}) for its weights, or SemantiCodec.from_pretrained() for the built-in model"
+    )

@@ -25,7 +25,7 @@ from semanticodec.encoder.quantizers import QUANTIZERS
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
-from semanticodec.token_format import TokenGrid
+from semanticodec.token_format import TokenFormat, TokenGrid, vocab_size_of
 
 # A setting with one of these types holds the nested Config of one of several classes; in JSON the
 # key TAG has the class's name in its table. Another choice between classes is another line here.
@@ -58,6 +58,25 @@ class CodecConfig:
                 f"token_rate {self.token_rate} needs a stack factor of {stack_factor}, "
                 f"not {self.encoder.stack_factor}"
             )
+
+    @property
+    def format(self) -> TokenFormat:
+        """Token rate, vocabularies and sample rate of the codes.
+
+        Raises:
+            ConfigError: semantic codebooks of several sizes, of which a codec has one.
+        """
+        vocab_sizes = self.encoder.semantic.vocab_sizes
+        if len(vocab_sizes) != 1:
+            raise ConfigError(
+                f"a codec has one semantic vocabulary, not {vocab_sizes}; "
+                "choose one with semantic_vocab_size"
+            )
+        return TokenFormat(
+            self.token_rate,
+            semantic_vocab_size=vocab_sizes[0],
+            acoustic_vocab_size=vocab_size_of(self.encoder.quantizer.codebook_size),
+        )
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:

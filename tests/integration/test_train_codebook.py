@@ -1,6 +1,9 @@
 """`semanticodec train codebook` through the real command."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,6 +14,8 @@ from semanticodec.cli import main
 from semanticodec.errors import CheckpointError
 from semanticodec.recipes.codebook import RECIPES
 from tiny_modules import WIDTH, export_audiomae, export_codebook, write_audio
+
+COMMAND = "import sys; from semanticodec.cli import main; sys.exit(main())"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +78,34 @@ def test_the_same_seed_gives_the_same_codebooks(run_folder, data, audiomae, tmp_
     )
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+def test_two_processes_make_the_codebooks_of_one(run_folder, data, audiomae, tmp_path):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    result = subprocess.run(
+        [sys.executable, *torchrun, "--no-python", sys.executable, "-c", COMMAND]
+        + arguments(data, tmp_path / "two", audiomae),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["export"]
+    one, two = (
+        json.loads((folder / "export" / "config.json").read_text())["config"]
+        for folder in (run_folder, tmp_path / "two")
+    )
+    assert two["features"] == one["features"]
+    for size in ("8", "16"):
+        assert two["inertia"][size] == pytest.approx(one["inertia"][size], rel=1e-3)
+    first, second = (
+        load_codebooks(folder / "export", width=WIDTH, stack_factor=1)
+        for folder in (run_folder, tmp_path / "two")
+    )
+    for size in (8, 16):  # stored in steps of 8 bits
+        scale = first[size].abs().max()
+        assert (first[size] - second[size]).abs().max() < 0.01 * scale
 
 
 def test_every_recipe_has_a_twin_without_domains():

@@ -434,3 +434,15 @@ def test_the_hub_is_not_reached_where_it_must_not_be(tmp_path) -> None:
         SemantiCodec.from_pretrained("someone/codec", **options)
     with pytest.raises(CheckpointError, match=r"encoder\.ckpt is not in the Hub cache"):
         SemantiCodec.from_official(**options)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize(
+    "call", [SemantiCodec, lambda **settings: SemantiCodec(100, **settings)], ids=["names", "order"]
+)
+def test_the_official_package_s_call_is_answered_with_the_line_to_write(call):
+    with pytest.raises(ConfigError, match="official package; write `from semanticodec.compat"):
+        call()
+    message = r"from_official\(semantic_vocab_size=16384\) for its weights"
+    with pytest.raises(ConfigError, match=message):
+        call(semantic_vocab_size=16384, cache_path="pretrained")

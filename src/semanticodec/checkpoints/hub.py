@@ -1,4 +1,4 @@
-"""Where the official weight files are: a folder of the user, or the Hugging Face Hub's cache.
+"""Models on the Hugging Face Hub, and where the official weight files are: there or in a folder.
 
     semanticodec_tokenrate_{25,50,100}/{encoder,decoder}.ckpt
     codebook_idx/combine_{128,256,512}_audioset_dominate/codebook_{half the vocabulary}_0.npy
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from semanticodec.checkpoints.model_card import CARD_NAME
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.token_format import TOKEN_RATES, TokenGrid
 
@@ -172,6 +173,57 @@ def download_model(repository: str, access: HubAccess = ANY_ACCESS) -> Path:
     return Path(folder)
 
 
+def upload_model(
+    folder: Path,
+    repository: str,
+    *,
+    private: bool | None = None,
+    token: str | bool | None = None,
+    revision: str | None = None,
+    create_pr: bool = False,
+    commit_message: str | None = None,
+) -> str:
+    """Upload a model folder as one commit and return its address; a model card that is there stays.
+
+    Args:
+        folder: what to upload.
+        repository: Hub id, `owner/name`; made if it is not there.
+        private: whether a new repository is private (default: the owner's setting).
+        token: access token of the Hub, or whether to use the one that is stored.
+        revision: branch to commit to, made if it is not there (default: main).
+        create_pr: whether to open a pull request instead.
+        commit_message: what the commit says.
+    Raises:
+        CheckpointError: the Hub cannot be reached, or refuses it.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    try:
+        repository = api.create_repo(repository, private=private, exist_ok=True).repo_id
+        if revision is not None and not create_pr:
+            api.create_branch(repository, branch=revision, exist_ok=True)
+        has_card = api.file_exists(repository, CARD_NAME, revision=revision)
+        commit = api.upload_folder(
+            repo_id=repository,
+            folder_path=folder,
+            ignore_patterns=[CARD_NAME] if has_card else None,
+            commit_message=commit_message or "Upload model",
+            revision=revision,
+            create_pr=create_pr,
+        )
+    except Exception as error:  # refusals, connections, disks and the client's own kinds
+        raise CheckpointError(
+            f"the model could not be uploaded to {repository} on the Hub ({_first_line(error)}); "
+            "check the name, the connection, and that your token (`hf auth login`) may write there"
+        ) from error
+    return str(commit.commit_url)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 @contextmanager
 def _hub_errors(name: str, repository: str, access: HubAccess) -> Iterator[None]:
     """Turn what the Hub's client raises into one sentence that says what to do."""
@@ -185,10 +237,9 @@ def _hub_errors(name: str, repository: str, access: HubAccess) -> Iterator[None]
             "or download it and give its path"
         ) from error
     except (EntryNotFoundError, HfHubHTTPError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
             f"the Hub repository {repository} (revision {access.revision or 'main'}) did not give "
-            f"{name}: {reason}; check the names and your access, or give files by path"
+            f"{name}: {_first_line(error)}; check the names and your access, or give files by path"
         ) from error
     except Exception as error:  # connections, disks and the client's own kinds
         raise CheckpointError(

@@ -35,6 +35,8 @@ from semanticodec.files import atomic_path, write_json
 
 WEIGHTS_NAME = "model.safetensors"
 CODEBOOK_KEY = "encoder.semantic.codebook_"
+# In front of every key where `hf.SemantiCodecModel`, which holds a codec, saved the weights.
+HF_PREFIX = "codec."
 # Stored in full whatever the precision of the rest: small, and float16 would break them (noise
 # levels near 1, counts beyond 65 504).
 FULL_PRECISION = (
@@ -75,17 +77,27 @@ def _is_hub_id(source: str) -> bool:
 
 def read_setting(folder: Path, token_rate: int | None = None) -> tuple[CodecConfig, list[Path]]:
     """Return configuration and weight files of one token rate of a model folder."""
-    index = read_index(folder)
+    chosen, setting = entry_of(read_index(folder), token_rate, f"the model in {folder.name}")
+    files = weight_files(folder, chosen, setting)
+    return config_from_dict(CodecConfig, setting.get("config")), files
+
+
+def index_entry(config: CodecConfig, weights: list[str]) -> dict[str, Any]:
+    """Return what `config.json` holds of one setting, under its token rate."""
+    return {str(config.token_rate): {"config": config_to_dict(config), "weights": weights}}
+
+
+def entry_of(
+    index: Mapping[str, Any], token_rate: int | None, where: str
+) -> tuple[str, dict[str, Any]]:
+    """Return a token rate (default: the model's own) and its entry in a `config.json`."""
     rates = index["token_rates"]
     chosen = str(token_rate or index.get("default_token_rate") or next(iter(rates), None))
     if chosen not in rates:
         raise ConfigError(
-            f"the model in {folder.name} has no {chosen} tokens per second; "
-            f"it offers {', '.join(rates) or 'none'}"
+            f"{where} has no {chosen} tokens per second; it offers {', '.join(rates) or 'none'}"
         )
-    setting = rates[chosen]
-    files = weight_files(folder, chosen, setting)
-    return config_from_dict(CodecConfig, setting.get("config")), files
+    return chosen, rates[chosen]
 
 
 def choose_vocabulary(config: CodecConfig, semantic_vocab_size: int | None) -> CodecConfig:
@@ -109,9 +121,10 @@ def read_weights(files: list[Path], config: CodecConfig) -> dict[str, Tensor]:
             raise CheckpointError(f"{path} is missing; restore it or download the model again")
         try:
             with safe_open(path, framework="pt") as file:
-                for key in file.keys():  # noqa: SIM118 - not a dict
+                for stored_key in file.keys():  # noqa: SIM118 - not a dict
+                    key = stored_key.removeprefix(HF_PREFIX)
                     if not key.startswith(CODEBOOK_KEY) or key in wanted:
-                        state[key] = _read_tensor(file, key)
+                        state[key] = _read_tensor(file, stored_key)
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(
                 f"{path} is not a readable safetensors file ({error}); download it again"
@@ -185,8 +198,7 @@ def write_models(
         for name in files.keys() - written:
             write_weights(target / f"{name}.safetensors", files[name], dtype)
             written.add(name)
-        weights = [f"{name}.safetensors" for name in files]
-        rates[str(config.token_rate)] = {"config": config_to_dict(config), "weights": weights}
+        rates |= index_entry(config, [f"{name}.safetensors" for name in files])
     index = {"default_token_rate": int(next(iter(rates))), "token_rates": rates}
     write_json(target / CONFIG_NAME, {"format": FORMAT, **index})
     return target

@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 from types import ModuleType
 
-from semanticodec.cli import evaluate_features, evaluate_reconstruction, evaluate_semantics
+from semanticodec.cli import (
+    evaluate_features,
+    evaluate_pairs,
+    evaluate_reconstruction,
+    evaluate_semantics,
+)
 from semanticodec.cli.options import add_commands
 from semanticodec.errors import ConfigError, MissingDependencyError
 
@@ -15,6 +20,7 @@ EVALUATIONS: dict[str, ModuleType] = {
     "reconstruction": evaluate_reconstruction,
     "semantics": evaluate_semantics,
     "features": evaluate_features,
+    "pairs": evaluate_pairs,
 }
 # What reproduces the paper is run from a clone; the old commands name the new ones.
 MOVED = ("ablations", "figures", "results")

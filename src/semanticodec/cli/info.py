@@ -1,4 +1,4 @@
-"""`semanticodec info`: metadata of `.smtc` files and model folders, without torch."""
+"""`semanticodec info`: metadata of `.smtc` files, corpora and model folders; torch for corpora."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ from semanticodec.cli.report import (
     error_text,
     print_error,
 )
+from semanticodec.corpus.description import DESCRIPTION_NAME
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets, qualities
 from semanticodec.errors import CheckpointError, ContainerError, SemantiCodecError
 from semanticodec.token_format import vocab_size_of
 
-HELP = "show the metadata of .smtc files or models"
+HELP = "show the metadata of .smtc files, corpora or models"
 DESCRIPTION = """\
-Show the metadata of .smtc files, of which every block is checked as `decode` checks it, or of
-model folders.
+Show the metadata of .smtc files, of which every block is checked as `decode` checks it, of corpora
+that `tokenize` wrote, which are read as a whole, or of model folders.
 
   semanticodec info speech.smtc
   semanticodec info codes/ --json
+  semanticodec info corpus/                           hours, tokens, use of the codes
   semanticodec info                                   the built-in model
 """
 
@@ -49,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help=".smtc file, folder, quoted pattern, - for stdin, or model folder "
+        help=".smtc file, folder, quoted pattern, - for stdin, corpus or model folder "
         "(default: the built-in model)",
     )
     parser.add_argument(
@@ -78,10 +80,11 @@ def run(args: argparse.Namespace) -> int:
 def _described(arguments: list[Any]) -> Iterator[tuple[Facts, Exception | None]]:
     """Yield what is known of every input, its name first, and what is wrong with it."""
     for argument in arguments:
-        if argument is DEFAULT_MODEL or os.path.isfile(os.path.join(argument, CONFIG_NAME)):
-            facts: Facts = {"model": str(argument)}
+        kind = _kind_of_folder(argument)
+        if kind is not None:
+            facts: Facts = {kind: str(argument)}
             try:
-                yield {**facts, **describe_model(Path(argument))}, None
+                yield {**facts, **_DESCRIBE[kind](Path(argument))}, None
             except (SemantiCodecError, OSError) as error:
                 yield facts, error
             continue
@@ -97,6 +100,13 @@ def _described(arguments: list[Any]) -> Iterator[tuple[Facts, Exception | None]]
                 yield {**facts, **described}, problem
             except (SemantiCodecError, OSError) as error:
                 yield facts, error
+
+
+def _kind_of_folder(argument: Any) -> str | None:
+    """Return what a folder is, by the file that describes it; None: neither model nor corpus."""
+    if argument is DEFAULT_MODEL or os.path.isfile(os.path.join(argument, CONFIG_NAME)):
+        return "model"
+    return "corpus" if os.path.isfile(os.path.join(argument, DESCRIPTION_NAME)) else None
 
 
 def describe_stream(item: Input) -> tuple[Facts, ContainerError | None]:
@@ -158,6 +168,17 @@ def _with_counts(problem: ContainerError | None, facts: Facts) -> ContainerError
     )
 
 
+def describe_corpus(folder: Path) -> Facts:
+    """Return the facts of a corpus, which is read as a whole.
+
+    Raises:
+        DataError: a damaged corpus.
+    """
+    from semanticodec.corpus.summary import summarize
+
+    return summarize(folder)
+
+
 def describe_model(folder: Path) -> Facts:
     """Return the facts of a model folder: its settings, their sizes and how they are sampled.
 
@@ -179,6 +200,9 @@ def describe_model(folder: Path) -> Facts:
             "restore the file"
         ) from error
     return {"settings": settings}
+
+
+_DESCRIBE = {"model": describe_model, "corpus": describe_corpus}
 
 
 def _setting_facts(folder: Path, token_rate: str, setting: Facts) -> Facts:
@@ -235,10 +259,11 @@ def _text(facts: Facts) -> str:
     for name, value in facts.items():
         if name == "settings":
             lines += [line for setting in value for line in _setting_lines(setting)]
-        elif name in ("file", "model"):
+        elif not lines:  # the name of what is described
             lines.append(str(value))
         else:
-            lines.append(f"  {name.replace('_', ' '):20} {value}")
+            shown = ", ".join(value) if isinstance(value, list) else value
+            lines.append(f"  {name.replace('_', ' '):22} {shown}")
     return "\n".join(lines)
 
 

@@ -15,6 +15,11 @@ Train one module of the codec. The same command with the same output folder resu
 run (except for codebook, which starts again). For several processes:
 
   torchrun --nproc-per-node N --no-python semanticodec train ...
+
+and on several machines, which see the same data and the same output folder, on each of them:
+
+  torchrun --nnodes M --nproc-per-node N --rdzv-backend c10d --rdzv-endpoint HOST:29500 \
+      --no-python semanticodec train ...
 """
 
 
@@ -27,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="SOURCE",
-        help="training audio: folders, .csv or .jsonl manifests, WebDataset .tar shards",
+        help="training audio: folders, .csv or .jsonl manifests, WebDataset .tar shards; or a "
+        "quoted pattern of shards too many to list, such as 'shards/*.tar', of which each "
+        "recording is found when it is drawn",
     )
     output = parser.add_argument(
         "-o",

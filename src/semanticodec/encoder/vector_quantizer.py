@@ -191,7 +191,7 @@ class VectorQuantizer(Quantizer):
         if self.config.code_width is not None:
             self._start_projections(vectors)
         if self.config.initialize_from_data:
-            self._start_codebook(vectors, generator)
+            self.start_codebook(vectors, generator)
 
     def _start_projections(self, vectors: Float[Tensor, "N D"]) -> None:
         """Start the projections on the vectors' principal axes.
@@ -211,7 +211,9 @@ class VectorQuantizer(Quantizer):
         project_in.weight.copy_(axes)
         project_in.bias.copy_(-(axes @ mean))
 
-    def _start_codebook(self, vectors: Float[Tensor, "N D"], generator: torch.Generator) -> None:
+    @torch.no_grad()
+    def start_codebook(self, vectors: Float[Tensor, "N D"], generator: torch.Generator) -> None:
+        """Start the codebook alone, by k-means; see `start_from`."""
         inputs = self._to_code_space(vectors.unsqueeze(0))
         order = torch.randperm(len(vectors), generator=generator)[: self.config.codebook_size]
         mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)

@@ -13,6 +13,11 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def rank() -> int:
+    """Return the number of this process among them, from 0."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
 def sum_over_processes(tensor: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
     """Return the sum of equally shaped tensors of all processes, without gradients.
 

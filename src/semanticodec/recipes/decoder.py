@@ -66,15 +66,15 @@ def large() -> Recipe:
 
 
 def small_mel() -> Recipe:
-    """Up to the mel alone, which is cheap: acoustic codes that see the patches start here."""
+    """Up to the mel alone, which is cheap: acoustic codes begin to carry detail here."""
     recipe = small()
     return replace(
         recipe,
         name="decoder/small_mel",
         stage_config=replace(
             recipe.stage_config,
-            renews_acoustic=True,
-            acoustic_start=300,
+            adds_detail=True,
+            acoustic_start=500,
             vocoder_start=NEVER,
         ),
         train=replace(
@@ -91,7 +91,7 @@ def tiny() -> Recipe:
         stage=DecoderStage,
         stage_config=DecoderStage.Config(
             trains_acoustic=True,
-            renews_acoustic=True,
+            adds_detail=True,
             acoustic_start=1,
             piece_columns=4,
             vocoder_start=1,

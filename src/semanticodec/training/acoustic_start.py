@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.audio.detail import split_detail
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
@@ -32,6 +33,10 @@ DETAIL_WEIGHTS = (2.0, 2.5, 2.2, 2.0, 1.0, 0.7, 0.7, 0.7)
 NUM_AXES = 32
 # Share of every input's variance that is added to it, so that rare inputs get no large weight.
 RIDGE = 1e-4
+# Energies of a patch of 16 x 16.
+PATCH_ENERGIES = 256
+# Variance of the detail in the code space as a share of what is there before.
+DETAIL_SHARE = 0.5
 CENTROID_RIDGE = 1e-3
 
 
@@ -101,34 +106,62 @@ def start_from_patches(acoustic: AcousticEncoder, windows: Sequence[Positions]) 
 
 
 @torch.no_grad()
-def read_as(
+def extend_with_detail(
+    acoustic: AcousticEncoder,
     quantizer: VectorQuantizer,
-    codes: Float[Tensor, "N W"],
-    earlier: Float[Tensor, "N D"],
+    earlier: VectorQuantizer,
+    windows: Sequence[Positions],
+    vectors: Float[Tensor, "N D"],
 ) -> None:
-    """Let new codes mean to a trained decoder what the earlier ones meant that they replace.
+    """Add the detail of the patches to what trained codes carry, for a decoder that knows these.
 
-    `project_out` becomes the best linear map from code vectors to the earlier acoustic features.
-    These fill a few dimensions: what the new codes have beyond them goes to others, at half their
-    size, for the decoder to discover.
+    The earlier code space fills a few dimensions of the acoustic features. The detail that
+    centroid and earlier vector do not tell goes to dimensions beside them, by a linear map of
+    [features - centroids, patches]; the code space gets as many more. So the decoder goes on
+    reading the old part as it learned to, and finds the new one beside it.
 
     Args:
-        quantizer: the new quantizer, with projections and codes of any length.
-        codes: code vectors of the new codes of many positions.
-        earlier: acoustic features that the earlier quantizer gave for the same positions.
+        acoustic: the trained acoustic encoder, whose map of the patches is still zero.
+        quantizer: quantizer with wider codes; its codebook is left to `start_codebook`.
+        earlier: the quantizer that the decoder was trained with.
+        windows: positions of many windows.
+        vectors: the acoustic encoder's output for them.
     """
-    project_out = quantizer.project_out
-    assert isinstance(project_out, nn.Linear)
-    weight = _linear_map(codes, earlier, RIDGE).T  # W D -> D W
-    directions, strengths, _ = torch.linalg.svd(_centered(earlier).T @ _centered(earlier))
-    width = weight.shape[1]
-    num_free = int((strengths < 1e-6 * strengths[0]).sum())
-    free = directions[:, len(directions) - min(num_free, width) :]
-    if free.shape[1] == width:
-        size = _centered(earlier).norm() / _centered(codes).norm().clamp_min(1e-12)
-        weight = weight + 0.5 * size * free
-    project_out.weight.copy_(weight)
-    project_out.bias.copy_(earlier.mean(dim=0) - weight @ codes.mean(dim=0))
+    rows = Positions(*(torch.cat(parts) for parts in zip(*windows)))
+    old_in, old_out = _projections(earlier)
+    new_in, new_out = _projections(quantizer)
+    known = F.linear(vectors, old_in.weight, old_in.bias)
+    count = new_in.out_features - old_in.out_features
+    level_and_detail = rows.energies.unflatten(1, (-1, 2, PATCH_ENERGIES))
+    unknown = level_and_detail[:, :, 1].flatten(1).clone()
+    for band in rows.bands.unique():
+        here = rows.bands == band
+        told = torch.cat([rows.centroids[here], known[here]], dim=-1)
+        unknown[here] -= _centered(told) @ _linear_map(told, unknown[here], CENTROID_RIDGE)
+        unknown[here] -= unknown[here].mean(dim=0)
+    axes, _, _ = principal_axes(unknown, count)
+    inputs = torch.cat([rows.features - rows.centroids, rows.patches], dim=-1)
+    weight = _linear_map(inputs, unknown @ axes.T.to(unknown), RIDGE)
+    outputs = inputs @ weight
+    share = DETAIL_SHARE * _centered(known).square().sum() / _centered(outputs).square().sum()
+    weight *= share.sqrt()
+    directions = torch.linalg.svd(old_in.weight, full_matrices=True).Vh[-count:]
+    assert acoustic.residual is not None
+    for part in (acoustic.project, acoustic.residual):
+        # What the earlier code space left out makes room.
+        part.weight -= directions.T @ (directions @ part.weight)
+    acoustic.residual.weight += directions.T @ weight.T
+    middle = (inputs @ weight).mean(dim=0)
+    new_in.weight.copy_(torch.cat([old_in.weight, directions]))
+    new_in.bias.copy_(torch.cat([old_in.bias, -middle]))
+    new_out.weight.copy_(torch.cat([old_out.weight, directions.T], dim=1))
+    new_out.bias.copy_(old_out.bias)
+
+
+def _projections(quantizer: VectorQuantizer) -> tuple[nn.Linear, nn.Linear]:
+    project_in, project_out = quantizer.project_in, quantizer.project_out
+    assert isinstance(project_in, nn.Linear) and isinstance(project_out, nn.Linear)
+    return project_in, project_out
 
 
 def _centered(values: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:

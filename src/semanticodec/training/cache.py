@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
 from semanticodec.errors import ConfigError
 from semanticodec.files import atomic_folder, write_json
-from semanticodec.layers.processes import world_size
+from semanticodec.layers.processes import rank, world_size
 from semanticodec.runs import differences, plain, read_claim
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
 from semanticodec.training import distributed
@@ -134,17 +133,16 @@ def build_cache(
     shards = range(num_shards(num_windows))
     missing = [shard for shard in shards if not _shard_folder(folder, shard).exists()]
     distributed.barrier()
-    rank = dist.get_rank() if world_size() > 1 else 0
     own = [
         range(shard * SHARD_WINDOWS, min((shard + 1) * SHARD_WINDOWS, num_windows))
-        for shard in missing[rank :: world_size()]
+        for shard in missing[rank() :: world_size()]
     ]
     with tqdm(
         total=sum(map(len, own)),
         desc="results of the frozen modules",
         unit="window",
         # None: no bar where stderr is no terminal.
-        disable=None if show_progress and rank == 0 else True,
+        disable=None if show_progress and rank() == 0 else True,
     ) as bar:
         for windows in own:
             parts: dict[str, list[np.ndarray]] = {}

@@ -19,13 +19,15 @@ from torch import Tensor
 
 from semanticodec.errors import AudioError, ConfigError, DataError
 from semanticodec.token_format import SAMPLE_RATE
+from semanticodec.training.entry import AudioEntry
 from semanticodec.training.reader import (
     MAX_FAILURES,
     BrokenRecordings,
     read_piece,
     read_recording,
 )
-from semanticodec.training.sources import AudioEntry, domain_weights, domains_of, find_entries
+from semanticodec.training.shards import ShardEntry
+from semanticodec.training.sources import domain_weights, domains_of, find_entries
 
 INT16_SCALE = 32768.0
 
@@ -127,7 +129,8 @@ class CropSource:
         self._file_cdfs = [_cumulative(durations[rows]) for rows in self._domains.values()]
         # Which files are cached is fixed here, not by arrival, so that a crop never depends on
         # what was drawn before (a partial read of an MP3 may differ in its last bits).
-        self._is_cached = np.cumsum(durations) * SAMPLE_RATE * 2 <= config.cache_bytes
+        is_shard = np.array([isinstance(entry, ShardEntry) for entry in entries])
+        self._is_cached = ~is_shard & (np.cumsum(durations) * SAMPLE_RATE * 2 <= config.cache_bytes)
         self._cache: dict[int, np.ndarray] = {}
         self._broken = BrokenRecordings(len(entries))
 

@@ -1,4 +1,8 @@
-"""k-means over features that lie on disk; `point_sums` does the work, on CPU or GPU."""
+"""k-means over features that lie on disk; `point_sums` does the work, on CPU or GPU.
+
+Of several processes each has a share of the points, the first share first: what they do is what one
+process does with all of them, within the rounding of sums. Centroids are the same in all.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,10 @@ import torch
 from jaxtyping import Float
 
 from semanticodec.errors import DataError
+from semanticodec.layers.processes import gather_rows, rank, sum_over_processes
+from semanticodec.training.distributed import broadcast_from_main
 from semanticodec.training.point_sums import Points, points_on
 
-CPU = torch.device("cpu")
 # Seeds are chosen among this many points per centroid, in this many rounds.
 SEEDING_POINTS = 16
 SEEDING_ROUNDS = 16
@@ -20,6 +25,7 @@ SEEDING_ROUNDS = 16
 COARSE_STRIDE = 4
 COARSE_POINTS = 20
 SPLIT = 1.0 / 1024.0
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +36,53 @@ class Clusters:
     inertia: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Share:
+    """The points of this process, among those of all.
+
+    Attributes:
+        points: the points.
+        first: number of points before them, in other processes.
+        total: number of points of all processes.
+        device: device of the points, and of what processes exchange.
+    """
+
+    points: Points
+    first: int
+    total: int
+    device: torch.device
+
+    @classmethod
+    def of(cls, points: Points, device: torch.device) -> _Share:
+        counts = gather_rows(torch.tensor([len(points)], device=device)).tolist()
+        return cls(points=points, first=sum(counts[: rank()]), total=sum(counts), device=device)
+
+    def every(self, stride: int, offset: int) -> _Share:
+        """Return the points whose number among all leaves `offset` on division by `stride`."""
+        part = self.points.part(slice((offset - self.first) % stride, None, stride))
+        return _Share.of(part, self.device)
+
+    def rows(self, numbers: np.ndarray) -> Float[np.ndarray, "N2 D"]:
+        """Return points of any process by their numbers among all, in increasing order."""
+        is_own = (numbers >= self.first) & (numbers < self.first + len(self.points))
+        own = self.points.rows(numbers[is_own] - self.first)
+        rows = np.zeros((len(numbers), own.shape[1]), dtype=np.float32)
+        rows[is_own] = own
+        return self.summed(rows)
+
+    def summed(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of all processes' arrays."""
+        return sum_over_processes(torch.from_numpy(values).to(self.device)).cpu().numpy()
+
+
 def kmeans(
     points: Float[np.ndarray, "N D"],
     num_centroids: int,
     *,
     iterations: int,
     seed: int,
-    device: torch.device = CPU,
     on_iteration: Callable[[], object] = lambda: None,
+    device: torch.device = CPU,
 ) -> Clusters:
     """Cluster points, which may be a memory map of any float type.
 
@@ -46,42 +91,41 @@ def kmeans(
     point where that leaves enough.
 
     Args:
-        points: one row per point; a CPU reads them in chunks, so they need not fit into memory.
+        points: one row per point, of this process; a CPU reads them in chunks, so they need not
+            fit into memory.
         num_centroids: K.
         iterations: number of iterations of Lloyd's algorithm.
         seed: the same seed gives the same centroids, on a GPU up to rounding.
-        device: where to compute; a GPU holds all points.
         on_iteration: called after every iteration (for a progress bar).
+        device: where to compute; a GPU holds all points of its process.
     Raises:
         DataError: fewer points than centroids.
         MissingDependencyError: faiss, which a CPU needs, is not installed.
     Source: paper Sec. III-B; seeding after Bahmani et al., Scalable K-Means++.
     """
-    if len(points) < num_centroids:
+    share = _Share.of(points_on(device, points), device)
+    if share.total < num_centroids:
         raise DataError(
-            f"{len(points)} features are too few for {num_centroids} centroids; give more audio "
+            f"{share.total} features are too few for {num_centroids} centroids; give more audio "
             "or choose smaller vocabularies."
         )
     rng = np.random.default_rng([seed, num_centroids])
-    placed = points_on(device, points)
-    centroids = _seeds(points, num_centroids, rng, device)
-    enough = len(points) // COARSE_STRIDE >= COARSE_POINTS * num_centroids
+    centroids = _seeds(share, num_centroids, rng)
+    enough = share.total // COARSE_STRIDE >= COARSE_POINTS * num_centroids
     inertia = 0.0
     for iteration in range(iterations):
         is_coarse = enough and iteration < iterations // 2
-        part = slice(iteration % COARSE_STRIDE, None, COARSE_STRIDE) if is_coarse else slice(None)
-        centroids, inertia = _lloyd(placed, part, centroids, rng)
+        part = share.every(COARSE_STRIDE, iteration % COARSE_STRIDE) if is_coarse else share
+        centroids, inertia = _lloyd(part, centroids, rng)
         on_iteration()
     return Clusters(centroids=centroids, inertia=inertia)
 
 
-def _seeds(
-    points: np.ndarray, num_centroids: int, rng: np.random.Generator, device: torch.device
-) -> Float[np.ndarray, "K D"]:
-    num_candidates = min(len(points), SEEDING_POINTS * num_centroids)
-    rows = np.sort(rng.choice(len(points), num_candidates, replace=False))
-    candidates = np.ascontiguousarray(points[rows], dtype=np.float32)
-    placed = points_on(device, candidates)
+def _seeds(share: _Share, num_centroids: int, rng: np.random.Generator) -> Float[np.ndarray, "K D"]:
+    num_candidates = min(share.total, SEEDING_POINTS * num_centroids)
+    numbers = np.sort(rng.choice(share.total, num_candidates, replace=False))
+    candidates = share.rows(numbers)
+    placed = points_on(share.device, candidates)
     distances = np.full(num_candidates, np.inf, dtype=np.float32)
     chosen: list[np.ndarray] = []
     counts = np.diff(np.linspace(0, num_centroids, SEEDING_ROUNDS + 1).astype(int))
@@ -93,18 +137,22 @@ def _seeds(
         new = np.argpartition(-keys, count - 1)[:count]
         chosen.append(new)
         distances = np.minimum(distances, placed.distances(candidates[new]))
-    return candidates[np.concatenate(chosen)]
+    seeds = torch.from_numpy(candidates[np.concatenate(chosen)]).to(share.device)
+    # Where machines differ, the last bit of a distance may decide.
+    broadcast_from_main([seeds])
+    return seeds.cpu().numpy()
 
 
 def _lloyd(
-    points: Points, part: slice, centroids: np.ndarray, rng: np.random.Generator
+    share: _Share, centroids: np.ndarray, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "K D"], float]:
     """Return the centroids after one iteration, and the inertia of the old ones."""
-    sums, counts, total = points.sums(part, centroids)
+    own = share.points.sums(centroids)
+    sums, counts = share.summed(own.sums), share.summed(own.counts)
+    (total,) = share.summed(np.array([own.total]))
     means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
     means[counts == 0] = centroids[counts == 0]
-    num_points = int(counts.sum())
-    return _split_empty(means, counts, rng), total / num_points
+    return _split_empty(means, counts, rng), float(total) / share.total
 
 
 def _split_empty(

@@ -38,12 +38,24 @@ class PointSums(NamedTuple):
 class Points(Protocol):
     """Points that are clustered, wherever they are."""
 
+    def __len__(self) -> int:
+        """Return their number."""
+        ...
+
+    def part(self, chosen: slice) -> Points:
+        """Return some of the points, which stay where they are."""
+        ...
+
+    def rows(self, numbers: Int[np.ndarray, " N"]) -> Float[np.ndarray, "N D"]:
+        """Return points by their numbers, float32."""
+        ...
+
     def distances(self, centroids: Float[np.ndarray, "K D"]) -> Float[np.ndarray, " N"]:
         """Return the squared distances of all points to their nearest centroids."""
         ...
 
-    def sums(self, part: slice, centroids: Float[np.ndarray, "K D"]) -> PointSums:
-        """Pass over a part of the points."""
+    def sums(self, centroids: Float[np.ndarray, "K D"]) -> PointSums:
+        """Pass over the points."""
         ...
 
 
@@ -68,7 +80,10 @@ def points_on(device: torch.device, points: Float[np.ndarray, "N D"]) -> Points:
         device: faiss works on a CPU, torch on any other.
         points: one row per point, may be a memory map.
     """
-    return FaissPoints(points) if device.type == "cpu" else TorchPoints(points, device)
+    if device.type == "cpu":
+        return FaissPoints(points)
+    # A copy in memory first: torch does not take what may not be written to.
+    return TorchPoints(torch.from_numpy(np.array(points)).to(device))
 
 
 class FaissPoints:
@@ -77,14 +92,25 @@ class FaissPoints:
     def __init__(self, points: Float[np.ndarray, "N D"]) -> None:
         self._points = points
 
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def part(self, chosen: slice) -> FaissPoints:
+        """Return some of the points."""
+        return FaissPoints(self._points[chosen])
+
+    def rows(self, numbers: Int[np.ndarray, " N"]) -> Float[np.ndarray, "N D"]:
+        """Return points by their numbers, float32."""
+        return np.ascontiguousarray(self._points[numbers], dtype=np.float32)
+
     def distances(self, centroids: Float[np.ndarray, "K D"]) -> Float[np.ndarray, " N"]:
         """Return the squared distances of all points, which fit into memory."""
         points = np.ascontiguousarray(self._points, dtype=np.float32)
         return _index(centroids).search(points, 1)[0][:, 0]
 
-    def sums(self, part: slice, centroids: Float[np.ndarray, "K D"]) -> PointSums:
-        """Pass over a part of the points, in chunks."""
-        points = self._points[part]
+    def sums(self, centroids: Float[np.ndarray, "K D"]) -> PointSums:
+        """Pass over the points, in chunks."""
+        points = self._points
         index = _index(centroids)
         sums = torch.zeros(centroids.shape, dtype=torch.float64)
         counts = np.zeros(len(centroids), dtype=np.int64)
@@ -111,8 +137,20 @@ class TorchPoints:
     run to run.
     """
 
-    def __init__(self, points: Float[np.ndarray, "N D"], device: torch.device) -> None:
-        self._points = torch.from_numpy(np.array(points)).to(device)
+    def __init__(self, points: Float[Tensor, "N D"]) -> None:
+        self._points = points
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def part(self, chosen: slice) -> TorchPoints:
+        """Return some of the points."""
+        return TorchPoints(self._points[chosen])
+
+    def rows(self, numbers: Int[np.ndarray, " N"]) -> Float[np.ndarray, "N D"]:
+        """Return points by their numbers, float32."""
+        chosen = torch.from_numpy(numbers).to(self._points.device)
+        return self._points[chosen].float().cpu().numpy()
 
     def distances(self, centroids: Float[np.ndarray, "K D"]) -> Float[np.ndarray, " N"]:
         """Return the squared distances of all points to their nearest centroids."""
@@ -121,14 +159,14 @@ class TorchPoints:
         found = [_nearest(chunk.float(), targets)[0] for chunk in chunks]
         return torch.cat(found).cpu().numpy()
 
-    def sums(self, part: slice, centroids: Float[np.ndarray, "K D"]) -> PointSums:
-        """Pass over a part of the points, in chunks."""
+    def sums(self, centroids: Float[np.ndarray, "K D"]) -> PointSums:
+        """Pass over the points, in chunks."""
         device = self._points.device
         targets = torch.from_numpy(centroids).to(device)
         sums = torch.zeros(centroids.shape, dtype=torch.float64, device=device)
         counts = torch.zeros(len(centroids), dtype=torch.int64, device=device)
         total = torch.zeros((), dtype=torch.float64, device=device)
-        for rows in self._points[part].split(_num_rows(centroids)):
+        for rows in self._points.split(_num_rows(centroids)):
             chunk = rows.float()
             distances, codes = _nearest(chunk, targets)
             total += distances.sum(dtype=torch.float64)

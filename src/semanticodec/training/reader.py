@@ -13,7 +13,7 @@ from jaxtyping import Float
 from semanticodec.audio.io import load_audio, seekable_sound
 from semanticodec.errors import AudioError, DataError
 from semanticodec.token_format import SAMPLE_RATE
-from semanticodec.training.sources import AudioEntry
+from semanticodec.training.entry import AudioEntry
 
 # Training stops after so many recordings in a row that cannot be decoded, and where more than so
 # many, and more than half of all, have failed.
@@ -59,7 +59,8 @@ def read_piece(
         AudioError: damaged, not finite, or no samples there.
     """
     try:
-        with entry.open() as stream, seekable_sound(stream) as sound:
+        recording, start, position = entry.at(start, position)
+        with recording.open() as stream, seekable_sound(stream) as sound:
             # What is played faster is as if it had been sampled at a higher rate, in whole Hz.
             rate = round(sound.samplerate * speed)
             if start is None:

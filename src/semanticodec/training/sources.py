@@ -1,78 +1,51 @@
 """Lists training audio: folders, manifests (CSV, JSONL) and WebDataset tar shards."""
 
 import csv
-import io
 import json
 import logging
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from semanticodec.audio.io import seekable_sound
-from semanticodec.errors import AudioError, DataError
+from semanticodec.errors import DataError
 from semanticodec.listing import AUDIO_SUFFIXES, has_suffix, walk
+from semanticodec.training.entry import AudioEntry, measured
+from semanticodec.training.shards import is_pattern, pattern_entries
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AudioEntry:
-    """One recording: a file, or a member of a tar shard.
-
-    Attributes:
-        path: file that holds it.
-        domain: kind of sound, such as "speech".
-        is_domain_named: whether the data says so; otherwise it is the name of the file's folder.
-        duration_s: length in seconds; 0 until the header has been read.
-        offset: first byte inside of a shard.
-        size: bytes inside of a shard; None for a file of its own.
-    """
-
-    path: str
-    domain: str
-    is_domain_named: bool = True
-    duration_s: float = 0.0
-    offset: int = 0
-    size: int | None = None
-
-    def open(self) -> io.BufferedReader | io.BytesIO:
-        """Return a seekable binary stream of the encoded recording."""
-        if self.size is None:
-            return open(self.path, "rb")
-        with open(self.path, "rb") as shard:
-            shard.seek(self.offset)
-            return io.BytesIO(shard.read(self.size))
 
 
 def find_entries(sources: tuple[Path, ...]) -> list[AudioEntry]:
     """List every recording of the given sources in an order that depends on names only.
 
     Args:
-        sources: folders (searched recursively), `.csv` or `.jsonl` manifests, `.tar` shards.
+        sources: folders (searched recursively), `.csv` or `.jsonl` manifests, `.tar` shards; or
+            patterns of shards, which are not searched: see `shards`.
     Returns:
         Entries with known durations; unreadable recordings are left out with a warning.
     Raises:
         DataError: A source does not exist, is of no known kind, or nothing readable is left.
     """
     entries = [entry for source in sources for entry in _entries_of(Path(source))]
-    measured = [entry for entry in map(_measure, entries) if entry is not None]
-    if len(measured) < len(entries):
-        logger.warning("Left out %d of %d recordings", len(entries) - len(measured), len(entries))
-    if not measured:
+    readable = [entry for entry in map(measured, entries) if entry is not None]
+    if len(readable) < len(entries):
+        logger.warning("Left out %d of %d recordings", len(entries) - len(readable), len(entries))
+    if not readable:
         names = ", ".join(str(source) for source in sources) or "no source at all"
         raise DataError(
             f"No readable audio in {names}. Give folders, manifests or tar shards with "
             f"{', '.join(AUDIO_SUFFIXES)} files."
         )
-    return measured
+    return readable
 
 
 def _entries_of(source: Path) -> Iterator[AudioEntry]:
     if source.is_dir():
         yield from _folder_entries(source)
+    elif is_pattern(source):
+        yield from pattern_entries(source)
     elif not source.is_file():
         raise DataError(f"Training data {source} does not exist; give a folder, manifest or tar.")
     elif source.suffix == ".csv":
@@ -172,22 +145,6 @@ def _domain_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str | None:
         return None
     named = description.get("domain") if isinstance(description, dict) else None
     return str(named) if named else None
-
-
-def _measure(entry: AudioEntry) -> AudioEntry | None:
-    """Return the recording with its duration; None for one that cannot be decoded."""
-    if entry.duration_s > 0:
-        return entry
-    try:
-        with entry.open() as stream, seekable_sound(stream) as sound:
-            duration_s = sound.frames / sound.samplerate
-    except (AudioError, OSError) as error:
-        logger.warning("Left out %s: %s", entry.path, error)
-        return None
-    if duration_s <= 0:
-        logger.warning("Left out %s: it holds no audio", entry.path)
-        return None
-    return replace(entry, duration_s=duration_s)
 
 
 def domains_of(entries: list[AudioEntry]) -> dict[str, np.ndarray]:

@@ -11,11 +11,14 @@ from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES
 from semanticodec.errors import AudioError, DataError
 from semanticodec.token_format import WINDOW_SAMPLES
 from semanticodec.training.data import CropConfig
+from semanticodec.training.entry import AudioEntry
 from semanticodec.training.reader import MAX_FAILURES, BrokenRecordings, read_piece
-from semanticodec.training.sources import AudioEntry, domain_weights, domains_of, find_entries
+from semanticodec.training.shards import ShardEntry
+from semanticodec.training.sources import domain_weights, domains_of, find_entries
 
 READ_SAMPLES = WINDOW_SAMPLES + LOOKAHEAD_SAMPLES
 NORMAL_SPEED = (1.0, 1.0)
+GOLDEN_RATIO = 0.6180339887498949
 
 
 class WindowSource:
@@ -90,7 +93,7 @@ class WindowSource:
             try:
                 samples = read_window(self.entries[row], position=float(position), speed=speed)
                 if is_joined:
-                    samples = self._joined(row, samples, speed)
+                    samples = self._joined(row, float(position), samples, speed)
             except AudioError as error:
                 self._broken.add(self.entries[row], error)
                 row = (row + 1) % len(self.entries)
@@ -102,17 +105,23 @@ class WindowSource:
         )
 
     def _joined(
-        self, row: int, samples: Float[np.ndarray, " S"], speed: float
+        self, row: int, position: float, samples: Float[np.ndarray, " S"], speed: float
     ) -> Float[np.ndarray, " S2"]:
-        """Append the recordings that follow in the list, of the same domain, to a short one."""
+        """Append the recordings that follow in the list, of the same domain, to a short one.
+
+        Of shards that follow, pieces at places that are spread evenly.
+        """
         domain = self.entries[row].domain
         num_failures = 0
         while len(samples) < READ_SAMPLES and num_failures < len(self.entries):
             row = (row + 1) % len(self.entries)
             if self.entries[row].domain != domain:
                 continue
+            position = (position + GOLDEN_RATIO) % 1.0
+            place = position if isinstance(self.entries[row], ShardEntry) else 0.0
             try:
-                samples = np.concatenate([samples, read_window(self.entries[row], speed=speed)])
+                piece = read_window(self.entries[row], position=place, speed=speed)
+                samples = np.concatenate([samples, piece])
                 num_failures = 0
             except AudioError as error:
                 self._broken.add(self.entries[row], error)

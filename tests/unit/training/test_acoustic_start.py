@@ -1,17 +1,21 @@
 """The start of an acoustic encoder that sees patches, on energies whose laws the test knows."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from semanticodec.audio.detail import split_detail
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import patchify
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.training.acoustic_start import (
     DETAIL_STD,
     DETAIL_WEIGHTS,
     LEVEL_STD,
     NUM_AXES,
     Positions,
+    extend_with_detail,
     start_from_patches,
     weighted_energies,
 )
@@ -40,6 +44,15 @@ def window(seed, stack_factor=1):
         energies=weighted_energies(patches, stack_factor, NUM_BANDS)[0],
         bands=torch.arange(patches.shape[1]) % NUM_BANDS,
     )
+
+
+def found_again(seen, energies, held_out):
+    """Return what a linear map, fitted on what was seen, finds of held-out energies."""
+    mean = seen.mean(0)
+    product = (seen - mean).T @ (seen - mean)
+    ridge = 1e-3 * product.trace() / len(product) * torch.eye(len(product))
+    weight = torch.linalg.solve(product + ridge, (seen - mean).T @ (energies - energies.mean(0)))
+    return (held_out - mean) @ weight + energies.mean(0)
 
 
 def test_level_and_detail_are_each_on_their_own_scale():
@@ -71,10 +84,8 @@ def test_the_encoder_starts_with_most_of_what_the_centroids_do_not_tell():
             [acoustic(w.features[None], w.centroids[None], w.patches[None])[0] for w in windows]
         )
     energies = torch.cat([part.energies for part in windows])
-    solution = torch.linalg.lstsq(seen[:, :NUM_AXES], energies - energies.mean(0)).solution
-    found = vectors[:, :NUM_AXES] @ solution + energies.mean(0)
-    error = (found - held_out.energies)[:, 256:].square().mean()
-    assert error < 0.5 * held_out.energies[:, 256:].var()
+    errors = held_out.energies - found_again(seen, energies, vectors)
+    assert errors[:, 256:].square().mean() < 0.5 * held_out.energies[:, 256:].var()
 
 
 @pytest.mark.parametrize("stack_factor", [2, 4])
@@ -84,3 +95,51 @@ def test_stacked_positions_have_all_their_patches(stack_factor):
     stacked = weighted_energies(patches, stack_factor, NUM_BANDS)
     assert stacked.numel() == single.numel()
     torch.testing.assert_close(stacked.square().sum(), single.square().sum())
+
+
+def extended():
+    """Return an acoustic encoder, the earlier quantizer, the wider one, and windows."""
+    torch.manual_seed(0)
+    sizes = AcousticEncoder.Config(
+        width=WIDTH, hidden=4, num_layers=1, is_residual=True, patch_width=256
+    )
+    acoustic = AcousticEncoder(sizes)
+    with torch.no_grad():
+        acoustic.residual.weight[:, WIDTH:] = 0
+    quantizer = VectorQuantizer.Config(width=WIDTH, codebook_size=16, code_width=8)
+    earlier = VectorQuantizer(quantizer)
+    windows = [window(seed) for seed in range(40)]
+    vectors = torch.cat([vectors_of(acoustic, w) for w in windows])
+    earlier.start_from(vectors, torch.Generator().manual_seed(0))
+    wider = VectorQuantizer(replace(quantizer, code_width=12))
+    before = earlier.bypass(vectors[None])[0]
+    extend_with_detail(acoustic, wider, earlier, windows, vectors)
+    return acoustic, wider, windows, before
+
+
+@torch.no_grad()
+def vectors_of(acoustic, rows):
+    return acoustic(rows.features[None], rows.centroids[None], rows.patches[None])[0]
+
+
+@torch.no_grad()
+def test_a_decoder_finds_what_it_knew_where_it_was():
+    acoustic, wider, windows, before = extended()
+    after = wider.bypass(torch.cat([vectors_of(acoustic, w) for w in windows])[None])[0]
+    added = torch.linalg.qr(wider.project_out.weight[:, 8:]).Q
+    beside = torch.eye(WIDTH) - added @ added.T
+    torch.testing.assert_close((after @ beside), (before @ beside), rtol=1e-3, atol=1e-4)
+    assert (after @ added).var() > 0
+
+
+@torch.no_grad()
+def test_the_added_dimensions_hold_detail():
+    acoustic, wider, windows, _ = extended()
+    held_out = window(99)
+    fit, test = (
+        torch.cat([wider.project_in(vectors_of(acoustic, w)) for w in ws])[:, 8:]
+        for ws in (windows, [held_out])
+    )
+    detail = torch.cat([w.energies[:, 256:] for w in windows])
+    errors = held_out.energies[:, 256:] - found_again(fit, detail, test)
+    assert errors.square().mean() < 0.7 * held_out.energies[:, 256:].var()

@@ -3,13 +3,14 @@
 recordings of a domain -> windows -> AudioMAE, stacked -> features on disk
     -> k-means with the domain's share of the entries -> all domains' centroids, one codebook,
        rounded to 8 bits
+
+Of several processes each computes and keeps the features of its share of the windows.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import shutil
 import time
 from pathlib import Path
@@ -25,13 +26,15 @@ from semanticodec.checkpoints.trained_module import CODEBOOK, export_module, loa
 from semanticodec.encoder.encoder import valid_mask
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
 from semanticodec.errors import AudioError, ConfigError, DataError
+from semanticodec.layers.processes import rank, sum_over_processes, world_size
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 from semanticodec.training import distributed
+from semanticodec.training.entry import AudioEntry
 from semanticodec.training.features import FeatureExtractor, stacked_features
 from semanticodec.training.kmeans import kmeans
 from semanticodec.training.point_sums import load_faiss
 from semanticodec.training.reader import BrokenRecordings
-from semanticodec.training.sources import AudioEntry, find_entries
+from semanticodec.training.sources import find_entries
 from semanticodec.training.state import finish_export, make_run_folder
 from semanticodec.training.train import RunOptions
 from semanticodec.training.windows import padded_window, read_window
@@ -67,11 +70,11 @@ class CodebookRecipe:
     iterations: int = 20
     seed: int = 0
 
-    def run(self, options: RunOptions) -> Path:
+    def run(self, options: RunOptions) -> Path | None:
         """Cluster and export; a run always starts from the beginning.
 
         Returns:
-            The folder of the export.
+            The folder of the export; None in all processes but the main one, which writes it.
         Raises:
             ConfigError: an option that has no meaning here, or AudioMAE is missing.
             DataError: A domain is missing, or there is too little audio.
@@ -86,9 +89,14 @@ class CodebookRecipe:
             faiss = load_faiss()
             if options.num_threads is not None:
                 faiss.omp_set_num_threads(options.num_threads)
-        audiomae = load_audiomae(options.modules["audiomae"])
-        entries = find_entries(options.data)
-        return self._fitted(entries)._run(entries, FeatureExtractor(audiomae).to(device), options)
+        distributed.start(device)
+        try:
+            audiomae = load_audiomae(options.modules["audiomae"])
+            entries = find_entries(options.data)
+            extractor = FeatureExtractor(audiomae).to(device)
+            return self._fitted(entries)._run(entries, extractor, options)
+        finally:
+            distributed.stop()
 
     def _fitted(self, entries: list[AudioEntry]) -> CodebookRecipe:
         """Return the recipe with a single domain where the data knows none."""
@@ -105,12 +113,21 @@ class CodebookRecipe:
 
     def _run(
         self, entries: list[AudioEntry], extractor: FeatureExtractor, options: RunOptions
-    ) -> Path:
+    ) -> Path | None:
         started = time.monotonic()
         seed = self.seed if options.seed is None else options.seed
-        features = self._features(entries, extractor, options, seed)
+        show_progress = options.show_progress and distributed.is_main()
+        folder = options.out / f"features_{rank()}"
+        features = self._features(entries, extractor, folder, seed, show_progress)
         device = extractor.audiomae.positions.device
-        weights, inertia = self._cluster(features, seed, device, options.show_progress)
+        num_features = {
+            domain: int(sum_over_processes(torch.tensor(len(rows), device=device)))
+            for domain, rows in features.items()
+        }
+        weights, inertia = self._cluster(features, seed, show_progress, device)
+        shutil.rmtree(folder)
+        if not distributed.is_main():
+            return None
         export = options.out / "export"
         export_module(
             export,
@@ -120,7 +137,7 @@ class CodebookRecipe:
                 "stack_factor": self.stack_factor,
                 "width": self.stack_factor * extractor.audiomae.config.width,
                 "entries": {str(size): self.entries_of(size) for size in sorted(self.vocab_sizes)},
-                "features": {domain: len(rows) for domain, rows in features.items()},
+                "features": num_features,
                 "inertia": inertia,
             },
             weights=weights,
@@ -132,7 +149,6 @@ class CodebookRecipe:
             "seconds": round(time.monotonic() - started, 1),
         }
         finish_export(export, record, half=options.is_half)
-        shutil.rmtree(options.out / "features")
         return export
 
     def entries_of(self, vocab_size: int) -> dict[str, int]:
@@ -145,8 +161,6 @@ class CodebookRecipe:
         return entries
 
     def _check(self, options: RunOptions) -> None:
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise ConfigError("Clustering runs in one process; start it without torchrun.")
         if set(options.modules) != {"audiomae"}:
             raise ConfigError(
                 f"Codebooks need the module audiomae and no other, but got "
@@ -162,13 +176,13 @@ class CodebookRecipe:
         self,
         entries: list[AudioEntry],
         extractor: FeatureExtractor,
-        options: RunOptions,
+        folder: Path,
         seed: int,
+        show_progress: bool,
     ) -> dict[str, Float[np.ndarray, "N D"]]:
-        """Write the features of every domain to disk and return them as memory maps."""
+        """Write this process's features of every domain and return them as memory maps."""
         by_domain = self._by_domain(entries)
         largest = self.entries_of(max(self.vocab_sizes))
-        folder = options.out / "features"
         folder.mkdir(parents=True, exist_ok=True)
         return {
             domain: collect_features(
@@ -178,7 +192,7 @@ class CodebookRecipe:
                 stack_factor=self.stack_factor,
                 capacity=self.features_per_centroid * largest[domain],
                 seed=seed,
-                show_progress=options.show_progress,
+                show_progress=show_progress,
             )
             for index, (domain, own) in enumerate(by_domain.items())
         }
@@ -204,8 +218,8 @@ class CodebookRecipe:
         self,
         features: dict[str, Float[np.ndarray, "N D"]],
         seed: int,
-        device: torch.device,
         show_progress: bool,
+        device: torch.device,
     ) -> tuple[dict[str, Tensor], dict[str, dict[str, float]]]:
         """Return the merged codebooks by buffer name, and the inertia by size and domain."""
         weights: dict[str, Tensor] = {}
@@ -222,8 +236,8 @@ class CodebookRecipe:
                         num_entries,
                         iterations=self.iterations,
                         seed=seed,
-                        device=device,
                         on_iteration=lambda: bar.update(1),
+                        device=device,
                     )
                     logger.info(
                         "%s: %d centroids, inertia %.4g", domain, num_entries, clusters.inertia
@@ -253,14 +267,15 @@ def collect_features(
 ) -> Float[np.ndarray, "N D"]:
     """Stream the features of recordings to a float16 file; padding is left out.
 
-    Where there are more than `capacity`, every feature has the same chance to be kept.
+    Where there are more than `capacity`, every feature has the same chance to be kept. Of several
+    processes each takes a share of the windows, the first process the first one.
 
     Args:
         extractor: AudioMAE with its filter bank.
         entries: the recordings; a broken one is skipped with a warning.
         path: `.npy` file to write.
         stack_factor: K, 1, 2 or 4.
-        capacity: most rows of the file.
+        capacity: most rows of the file, and about as many of those of all processes.
         seed: random seed of the choice.
         show_progress: draw a progress bar, where stderr is a terminal.
     Returns:
@@ -268,18 +283,18 @@ def collect_features(
     Raises:
         DataError: too many recordings are broken.
     """
-    windows = [(entry, start) for entry in entries for start in window_starts(entry)]
     per_window = TokenGrid.from_stack_factor(stack_factor).positions_per_window
-    limit = max(round(SURPLUS * capacity / per_window), 1)
-    if len(windows) > limit:
-        windows = [windows[row] for row in np.linspace(0, len(windows) - 1, limit).astype(int)]
+    windows = _windows(entries, max(round(SURPLUS * capacity / per_window), 1))
     seconds = sum(
         min(entry.duration_s - start / SAMPLE_RATE, WINDOW_SAMPLES / SAMPLE_RATE)
         for entry, start in windows
     )
     expected = seconds / (WINDOW_SAMPLES / SAMPLE_RATE) * per_window
     share = min(1.0, capacity / max(expected, 1.0))
-    rng = np.random.default_rng([seed, len(windows)])
+    rng = np.random.default_rng([seed, len(windows), rank()])
+    ends = [len(windows) * number // world_size() for number in (rank(), rank() + 1)]
+    windows = windows[slice(*ends)]
+    capacity = max(min(capacity, len(windows) * per_window), 1)
     shape = (capacity, stack_factor * extractor.audiomae.config.width)
     stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
     broken = BrokenRecordings(len(entries))
@@ -296,6 +311,14 @@ def collect_features(
     stored.flush()
     logger.info("%d features of %d windows in %s", count, len(windows), path.name)
     return np.load(path, mmap_mode="r")[:count]
+
+
+def _windows(entries: list[AudioEntry], most: int) -> list[tuple[AudioEntry, int]]:
+    """Return recording and first sample of every window, or of so many evenly spaced ones."""
+    windows = [(entry, start) for entry in entries for start in window_starts(entry)]
+    if len(windows) <= most:
+        return windows
+    return [windows[row] for row in np.linspace(0, len(windows) - 1, most).astype(int)]
 
 
 def _features_of(

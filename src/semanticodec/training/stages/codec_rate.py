@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import Parameter
-from torch.nn import functional as F
 
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
@@ -24,7 +23,7 @@ from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.token_format import TokenGrid
 from semanticodec.training.acoustic_start import (
     Positions,
-    read_as,
+    extend_with_detail,
     start_from_patches,
     weighted_energies,
 )
@@ -145,27 +144,29 @@ class CodecRate(nn.Module):
         )
 
     @torch.no_grad()
-    def read_codes_as(
-        self, earlier: Encoder, examples: Iterable[tuple[int, Mapping[str, Tensor]]]
+    def extend_codes(
+        self,
+        earlier: VectorQuantizer,
+        examples: Iterable[tuple[int, Mapping[str, Tensor]]],
+        seed: int,
     ) -> None:
-        """Let the decoder start by reading the new codes as those that they replace; see `read_as`.
+        """Add the detail of the patches to trained codes; see `extend_with_detail`.
 
         Args:
-            earlier: the encoder that the decoder was trained with, with the same semantic codes.
+            earlier: the quantizer that the decoder was trained with.
             examples: numbered results of the frozen modules for K = 1.
+            seed: random seed of the codebook's start.
         """
-        quantizer = self.encoder.quantizer
-        if not isinstance(quantizer, VectorQuantizer) or quantizer.config.code_width is None:
-            return
-        codes, meanings = [], []
-        for _, inputs in examples:
-            window = self._window(self.stacked(inputs))
-            chosen = quantizer.encode(self.encoder.acoustic_vectors(*window))
-            codes.append(F.embedding(chosen, quantizer.embed)[window.valid])
-            before = earlier.acoustic_vectors(window.features, window.centroids, window.valid, None)
-            features = earlier.quantizer.decode(earlier.quantizer.encode(before))
-            meanings.append(features[window.valid])
-        read_as(quantizer, torch.cat(codes), torch.cat(meanings))
+        encoder = self.encoder
+        assert isinstance(encoder.quantizer, VectorQuantizer)
+        known = dict(examples)
+        windows = {number: self._window(self.stacked(inputs)) for number, inputs in known.items()}
+        positions = [self._positions(windows[number], known[number]) for number in known]
+        vectors = torch.cat([encoder.acoustic_vectors(*w)[w.valid] for w in windows.values()])
+        extend_with_detail(encoder.acoustic, encoder.quantizer, earlier, positions, vectors)
+        del positions
+        vectors = torch.cat([encoder.acoustic_vectors(*w)[w.valid] for w in windows.values()])
+        encoder.quantizer.start_codebook(vectors, torch.Generator().manual_seed(seed))
 
     def _window(self, inputs: Mapping[str, Tensor]) -> _Window:
         vocab_size = self.vocab_sizes[-1]

@@ -35,6 +35,7 @@ from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
 from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.decoder.vocoders import make_vocoder
 from semanticodec.encoder.encoder import Encoder
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
@@ -53,7 +54,7 @@ COLUMNS_TOGETHER = 2
 COLUMNS_PER_WINDOW = 64
 CACHE_BATCH = 8
 CODE_WINDOWS = 256
-MEANING_WINDOWS = 64
+DETAIL_WIDTH = 16
 INT16_SCALE = 32767.0
 CACHED = [*WindowFeatures._fields, "samples"]
 NEVER = 1 << 62
@@ -86,8 +87,9 @@ class DecoderStage(WaveformStage):
 
         Attributes:
             trains_acoustic: whether the acoustic encoder and its codebook are trained, too.
-            renews_acoustic: whether they start anew, with sight of the patches, see
-                `acoustic_start`; files of the model that it came from are then not decodable.
+            adds_detail: whether the acoustic encoder is given sight of the patches, and its codes
+                carry their detail, too, see `extend_with_detail`; files of the model that it came
+                from are then not decodable.
             acoustic_start: first step in which the acoustic encoder is trained. Until then the
                 decoder learns to read its codes.
             is_code_space_fixed: whether the quantizer's projections stay as they start.
@@ -97,6 +99,9 @@ class DecoderStage(WaveformStage):
             vocoder_frames: length of the vocoder's excerpt of a piece, in frames of 10 ms.
             frame_weight: weight of the mean absolute difference of the log mels (64 bins).
             detail_weight: weight of that of their detail (bins minus smoothing over five).
+            code_weight: factor of the quantizer's own losses. Its commitment is weighted for the
+                codec stage, whose loss is smaller by as much; without it the acoustic encoder
+                runs away from its codebook.
             cached_windows: windows at most for which AudioMAE's results are kept in RUN/cache,
                 see `useful_windows`.
             cache_seed: random seed of the places of these windows.
@@ -105,7 +110,7 @@ class DecoderStage(WaveformStage):
         """
 
         trains_acoustic: bool = False
-        renews_acoustic: bool = False
+        adds_detail: bool = False
         acoustic_start: int = 0
         is_code_space_fixed: bool = True
         unquantized_share: float = 0.0
@@ -113,7 +118,8 @@ class DecoderStage(WaveformStage):
         vocoder_start: int = 0
         vocoder_frames: int = 80
         frame_weight: float = 15.0
-        detail_weight: float = 15.0
+        detail_weight: float = 30.0
+        code_weight: float = 100.0
         cached_windows: int = 3000
         cache_seed: int = 0
         joined_share: float = 0.5
@@ -133,9 +139,10 @@ class DecoderStage(WaveformStage):
                     f"The vocoder cannot see {self.vocoder_frames} frames of a piece of {frames}; "
                     f"choose 1 to {frames}."
                 )
-            if self.renews_acoustic and not self.trains_acoustic:
+            if self.adds_detail and not self.trains_acoustic:
                 raise ConfigError(
-                    "A new acoustic encoder has to be trained: set trains_acoustic=True."
+                    "Acoustic codes that are to carry detail have to be trained: set "
+                    "trains_acoustic=True."
                 )
 
     @classmethod
@@ -180,13 +187,13 @@ class DecoderStage(WaveformStage):
             unquantized_share=config.unquantized_share,
         )
         rates = []
-        self._earlier: list[Encoder] = []  # until `prepare` has started those that replace them
+        self._earlier: list[VectorQuantizer] = []  # until `prepare` has extended their codes
         for codec, encoder, decoder in codecs:
             encoder_config = codec.encoder
-            if config.renews_acoustic:
-                self._earlier.append(encoder)
+            if config.adds_detail:
+                self._earlier.append(_extensible(encoder))
                 encoder_config = _with_patches(encoder_config)
-                encoder = _renewed(encoder, encoder_config)
+                encoder = _with_sight_of_patches(encoder, encoder_config)
             own = dataclasses.replace(codec.decoder, **changes)
             rate = dataclasses.replace(codec, encoder=encoder_config, decoder=own)
             rates.append(CodecRate(settings, rate, encoder, decoder.condition))
@@ -220,7 +227,7 @@ class DecoderStage(WaveformStage):
     def prepare(
         self, source: Source, *, folder: Path, is_resumed: bool, show_progress: bool = True
     ) -> Source:
-        """Put the cache before the source, and start acoustic encoders that are new."""
+        """Put the cache before the source, and extend codes that are to carry detail."""
         config = self.config
         assert isinstance(source, WindowSource), type(source)
         self.eval()
@@ -236,14 +243,13 @@ class DecoderStage(WaveformStage):
             origin={"audiomae": self._audiomae_digest(), "contents": CACHED},
             show_progress=show_progress,
         )
-        if config.renews_acoustic and not (is_resumed or self.is_started):
-            self._start_codes(cache, show_progress)
+        if config.adds_detail and not (is_resumed or self.is_started):
+            self._extend_codes(cache, show_progress)
         self._earlier.clear()
         return cache
 
-    def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
-        seed = self.config.cache_seed
-        device = self.decoder.latent_scale.device
+    def _extend_codes(self, cache: CachedSource, show_progress: bool) -> None:
+        seed, device = self.config.cache_seed, self.decoder.latent_scale.device
         for rate, earlier in zip(self.rates, self._earlier, strict=True):
             with tqdm(
                 _examples(cache, seed, CODE_WINDOWS, device),
@@ -252,9 +258,7 @@ class DecoderStage(WaveformStage):
                 # None: no bar where stderr is no terminal.
                 disable=None if show_progress and distributed.is_main() else True,
             ) as bar:
-                rate.start_codes(bar, seed)
-            examples = _examples(cache, seed, MEANING_WINDOWS, device)
-            rate.read_codes_as(earlier.to(device), examples)
+                rate.extend_codes(earlier.to(device), bar, seed)
 
     @torch.no_grad()
     def _frozen(
@@ -299,7 +303,8 @@ class DecoderStage(WaveformStage):
             target = self.mel(piece.wav)
             frame, detail = _distances(mel.float(), target)
         loss = config.frame_weight * frame + config.detail_weight * detail
-        loss = sum(codes.losses.values(), start=loss)
+        own = sum(codes.losses.values(), start=torch.zeros_like(loss))
+        loss = loss + config.code_weight * own
         scalars: dict[str, Tensor | float] = {
             "frame": frame,
             "detail": detail,
@@ -416,7 +421,10 @@ def _examples(
     for draw in range(min(count, len(cache))):
         number = cache.choose(np.random.default_rng([seed, draw]))
         item = cache.window(number)
-        yield number, {name: torch.from_numpy(item[name])[None].to(device) for name in item}
+        yield (
+            number,
+            {name: torch.from_numpy(value)[None].to(device) for name, value in item.items()},
+        )
 
 
 def _read_codec(folder: Path, token_rate: int) -> tuple[CodecConfig, Encoder, Decoder]:
@@ -460,9 +468,12 @@ def _check_decoders(decoders: Sequence[Decoder]) -> None:
 
 def _with_patches(config: Encoder.Config) -> Encoder.Config:
     """Return the sizes of an encoder whose acoustic encoder sees the patches."""
+    sizes = config.quantizer
+    assert isinstance(sizes, VectorQuantizer.Config) and sizes.code_width is not None
     width = config.stack_factor * config.audiomae.patch_size**2
     acoustic = dataclasses.replace(config.acoustic, is_residual=True, patch_width=width)
-    return dataclasses.replace(config, acoustic=acoustic)
+    quantizer = dataclasses.replace(sizes, code_width=sizes.code_width + DETAIL_WIDTH)
+    return dataclasses.replace(config, acoustic=acoustic, quantizer=quantizer)
 
 
 def _trainable_vocoder(path: Path) -> Vocoder:
@@ -473,8 +484,32 @@ def _trainable_vocoder(path: Path) -> Vocoder:
     return vocoder
 
 
-def _renewed(encoder: Encoder, config: Encoder.Config) -> Encoder:
-    """Return an encoder with other sizes and the same semantic codebooks."""
+def _extensible(encoder: Encoder) -> VectorQuantizer:
+    """Return the quantizer of an encoder whose codes can carry more than they do."""
+    quantizer = encoder.quantizer
+    if (
+        encoder.config.acoustic.patch_width
+        or not isinstance(quantizer, VectorQuantizer)
+        or quantizer.config.code_width is None
+        or quantizer.config.l2_normalize
+    ):
+        raise ConfigError(
+            "adds_detail=True extends acoustic codes that do not see the patches yet, of a vector "
+            "quantizer with a code_width and without l2_normalize; this model has others. Leave "
+            "adds_detail out, or start from a codec trained by small_rates."
+        )
+    return quantizer
+
+
+@torch.no_grad()
+def _with_sight_of_patches(encoder: Encoder, config: Encoder.Config) -> Encoder:
+    """Return the same encoder with wider inputs, which have no weight yet."""
     new = Encoder(config)
     new.semantic.load_state_dict(encoder.semantic.state_dict())
+    old = encoder.acoustic.state_dict()
+    for name, weight in new.acoustic.named_parameters():
+        weight.zero_()
+        if name in old:
+            rows = old[name]
+            weight[tuple(slice(size) for size in rows.shape)] = rows
     return new

@@ -1,5 +1,7 @@
 """The laws of HEAR's interface: sizes, milliseconds, and no influence of one sound on another."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,12 @@ def test_wrong_input_is_explained(tiny_folder: Path, tiny_codec: SemantiCodec) -
         get_scene_embeddings(torch.zeros(4000), model)
     with pytest.raises(AudioError, match="400"):
         get_timestamp_embeddings(torch.zeros(1, 399), model)
+
+
+def test_it_can_be_imported_where_only_the_package_is_installed() -> None:
+    optional = ("pandas", "scipy", "sklearn", "transformers", "pebble", "matplotlib")
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({optional}))\n"
+        "from semanticodec.evaluation.semantics.hear import load_model"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

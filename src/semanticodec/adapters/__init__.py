@@ -1,0 +1,1 @@
+"""The codec behind the interfaces of other people's benchmarks, one file for each of them."""
