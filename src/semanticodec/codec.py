@@ -70,7 +70,7 @@ class SemantiCodec(CodecBase):
             ConfigError: an encoder that is not in float32.
         Source: paper Sec. III-C, Eq. (1)-(3); long audio Sec. IV-D.
         """
-        encoder = self._recording_encoder()
+        encoder = self.recording_encoder()
         return self._codes(encoder.encode(recordings(audio, sample_rate)))
 
     def features(
@@ -93,7 +93,7 @@ class SemantiCodec(CodecBase):
         """
         if layers not in FEATURE_LAYERS:
             raise ConfigError(f"layers is {layers!r}; choose one of {', '.join(FEATURE_LAYERS)}")
-        encoder = self._recording_encoder()
+        encoder = self.recording_encoder()
         return padded([encoder.features(each, layers) for each in recordings(audio, sample_rate)])
 
     def encode_latent(self, audio: Audio, sample_rate: int | None = None) -> Latents:
@@ -103,7 +103,7 @@ class SemantiCodec(CodecBase):
             audio: recordings, in any form that `encode` takes.
             sample_rate: Hz of arrays (default 16 000).
         """
-        encoder = self._recording_encoder()
+        encoder = self.recording_encoder()
         found = [encoder.latents(each) for each in recordings(audio, sample_rate)]
         return Latents(
             acoustic=padded([each.acoustic for each in found]),
@@ -120,7 +120,7 @@ class SemantiCodec(CodecBase):
             CodesError: latents of another width or length.
         """
         self._check_rows(latents.acoustic, latents.semantic, latents.num_samples)
-        encoder = self._recording_encoder()
+        encoder = self.recording_encoder()
         items = zip(latents.acoustic, latents.semantic, latents.num_samples, strict=True)
         return self._codes(encoder.quantize(*item) for item in items)
 
@@ -170,7 +170,12 @@ class SemantiCodec(CodecBase):
             ]
         )
 
-    def _recording_encoder(self) -> RecordingEncoder:
+    def recording_encoder(self) -> RecordingEncoder:
+        """Return what encodes recordings window by window; `encode` and its relatives use it.
+
+        Raises:
+            ConfigError: an encoder that is not in float32.
+        """
         for weight in tensors_of(self.encoder):
             if weight.dtype != torch.float32 and weight.is_floating_point():
                 raise ConfigError(

@@ -7,8 +7,9 @@ Windows of one or many recordings go through the encoder together; codes never d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import NamedTuple
 
 import torch
@@ -18,10 +19,11 @@ from torch.nn import functional as F
 
 from semanticodec.audio.fbank import FRAME_LENGTH, Fbank, window_fbank
 from semanticodec.audio.waveforms import Recording
-from semanticodec.audio.windows import STEP_SAMPLES, encode_windows
+from semanticodec.audio.windows import STEP_SAMPLES, Window, encode_windows
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import AudioError
 from semanticodec.layers.surroundings import undisturbed
+from semanticodec.parallel import in_order
 from semanticodec.token_format import SAMPLE_RATE, TokenFormat
 
 # More bring nothing: the recurrence, which gains most, advances as many at once
@@ -101,20 +103,47 @@ class RecordingEncoder:
         """
         semantic, acoustic, num_samples = [], [], 0
         windows = (window for recording in recordings for window in self.windows(recording))
-        for batch in _batches(windows):
-            with undisturbed(self.device):
-                fbanks = torch.cat([window.fbank for window in batch])
-                codes = self.encoder.encode(fbanks, self.format.semantic_vocab_size)
-                streams = [stream.cpu().split(1) for stream in codes]
-            for window, *rows in zip(batch, *streams, strict=True):
-                semantic.append(rows[0][:, : window.num_positions])
-                acoustic.append(rows[1][:, : window.num_positions])
+        for batch, found in self._encoded(windows):
+            for window, codes in zip(batch, found, strict=True):
+                semantic.append(codes.semantic)
+                acoustic.append(codes.acoustic)
                 num_samples += window.num_samples
                 if window.is_last:
                     yield RecordingCodes(
                         torch.cat(semantic, dim=1), torch.cat(acoustic, dim=1), num_samples
                     )
                     semantic, acoustic, num_samples = [], [], 0
+
+    def _encoded(
+        self, windows: Iterator[WindowFbank]
+    ) -> Iterator[tuple[list[WindowFbank], list[RecordingCodes]]]:
+        """Yield batches with their codes; several cores get a batch each, one window all cores."""
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        ahead = list(islice(windows, threads * WINDOWS_AT_ONCE))
+        size = -(-len(ahead) // threads)  # a full batch, or a fair share of few windows
+        batches = _batches(chain(ahead, windows), max(1, size))
+
+        def encoded(batch: list[WindowFbank]) -> tuple[list[WindowFbank], list[RecordingCodes]]:
+            return batch, self.encode_batch(batch)
+
+        if threads == 1 or len(ahead) == 1:
+            return map(encoded, batches)
+        return in_order(encoded, batches, threads)
+
+    def encode_batch(self, windows: Sequence[WindowFbank]) -> list[RecordingCodes]:
+        """Return the codes of windows of one size, of whatever recordings, on the CPU."""
+        with undisturbed(self.device):
+            fbanks = torch.cat([window.fbank for window in windows])
+            codes = self.encoder.encode(fbanks, self.format.semantic_vocab_size)
+            streams = [stream.cpu().split(1) for stream in codes]
+        return [
+            RecordingCodes(
+                semantic[:, : window.num_positions],
+                acoustic[:, : window.num_positions],
+                window.num_samples,
+            )
+            for window, semantic, acoustic in zip(windows, *streams, strict=True)
+        ]
 
     def features(self, recording: Recording, layers: str) -> Float[Tensor, "L D"]:
         """Return the features of a recording's positions, float32 on the CPU.
@@ -200,32 +229,49 @@ class RecordingEncoder:
         Raises:
             AudioError: shorter than a frame (25 ms).
         """
-        total = 0
-        for window in encode_windows(recording.blocks, self.pads_windows):
-            total += window.num_samples
-            if total < FRAME_LENGTH:
-                break
-            with undisturbed(self.device):
-                fbank = window_fbank(self.fbank, window.wav.to(self.device))
-            yield WindowFbank(
-                fbank,
-                self.format.num_positions(window.num_samples),
-                window.num_samples,
-                window.is_last,
-            )
+        for window in recording_windows(recording, self.pads_windows):
+            yield self.fbank_of(window)
+
+    def fbank_of(self, window: Window) -> WindowFbank:
+        """Return a window of samples as the encoder takes it."""
+        with undisturbed(self.device):
+            fbank = window_fbank(self.fbank, window.wav.to(self.device))
+        return WindowFbank(
+            fbank,
+            self.format.num_positions(window.num_samples),
+            window.num_samples,
+            window.is_last,
+        )
+
+
+def recording_windows(recording: Recording, pads_windows: bool) -> Iterator[Window]:
+    """Yield the windows of a recording as samples; holds one at a time.
+
+    Args:
+        recording: name and mono samples at 16 kHz.
+        pads_windows: whether windows are padded to 10.24 s; see `CodecConfig`.
+    Raises:
+        AudioError: shorter than a frame (25 ms).
+    """
+    total = 0
+    for window in encode_windows(recording.blocks, pads_windows):
+        total += window.num_samples
         if total < FRAME_LENGTH:
-            raise AudioError(
-                f"{recording.name} has {total} samples at {SAMPLE_RATE // 1000} kHz; at least "
-                f"{FRAME_LENGTH} (25 ms) are needed"
-            )
+            break
+        yield window
+    if total < FRAME_LENGTH:
+        raise AudioError(
+            f"{recording.name} has {total} samples at {SAMPLE_RATE // 1000} kHz; at least "
+            f"{FRAME_LENGTH} (25 ms) are needed"
+        )
 
 
-def _batches(windows: Iterable[WindowFbank]) -> Iterator[list[WindowFbank]]:
-    """Yield runs of windows of one size, `WINDOWS_AT_ONCE` at most."""
+def _batches(windows: Iterable[WindowFbank], at_once: int) -> Iterator[list[WindowFbank]]:
+    """Yield runs of windows of one size, `at_once` at most."""
     batch: list[WindowFbank] = []
     for window in windows:
         is_other = bool(batch) and batch[0].fbank.shape != window.fbank.shape
-        if is_other or len(batch) == WINDOWS_AT_ONCE:
+        if is_other or len(batch) == at_once:
             yield batch
             batch = []
         batch.append(window)

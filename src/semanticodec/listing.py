@@ -5,6 +5,7 @@ Standard library only: the command line needs it before it needs torch.
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,21 @@ def walk(folder: str | os.PathLike[str], suffixes: Sequence[str]) -> Iterator[Pa
                 if not name.startswith(".") and has_suffix(name, suffixes) and _is_wanted(path):
                     yield path
     yield from map(Path, sorted(unlisted))
+
+
+def matches(pattern: str) -> tuple[Path, list[Path]]:
+    """Return what a pattern matches, ordered by name, and the folder that it starts from.
+
+    Args:
+        pattern: as for `glob`, with `**` for folders below folders. A folder that exists is meant
+            as it is called: "take [1]/*.wav".
+    """
+    literal = ""
+    parts = list(Path(pattern).parts)
+    while parts and os.path.isdir(os.path.join(literal, parts[0])):
+        literal = os.path.join(literal, parts.pop(0))
+    escaped = os.path.join(glob.escape(literal), *parts)
+    return Path(literal), sorted(Path(match) for match in glob.glob(escaped, recursive=True))
 
 
 def _is_wanted(path: Path) -> bool:

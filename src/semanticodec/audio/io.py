@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -17,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.audio.mpeg import tells_length
-from semanticodec.audio.parts import MPEG, Sound, open_parts
+from semanticodec.audio.parts import MPEG, open_parts
 from semanticodec.audio.sound_file import open_sound_file
 from semanticodec.errors import AudioError
 from semanticodec.files import atomic_path
@@ -68,8 +69,7 @@ def opened(source: AudioSource) -> Iterator[tuple[BinaryIO, str]]:
     Raises:
         AudioError: no such file, a folder, a text file, nothing in it.
     """
-    name = getattr(source, "name", None) if hasattr(source, "read") else source
-    name = os.fsdecode(name) if isinstance(name, (str, os.PathLike)) else "the audio stream"
+    name = _name_of(source)
     with ExitStack() as stack:
         if isinstance(source, (str, os.PathLike)):
             stream: BinaryIO = stack.enter_context(_open_path(source))
@@ -79,6 +79,11 @@ def opened(source: AudioSource) -> Iterator[tuple[BinaryIO, str]]:
         if file is not stream:
             stack.callback(file.close)
         yield file, name
+
+
+def _name_of(source: AudioSource) -> str:
+    name = getattr(source, "name", None) if hasattr(source, "read") else source
+    return os.fsdecode(name) if isinstance(name, (str, os.PathLike)) else "the audio stream"
 
 
 def _open_path(path: str | os.PathLike[str]) -> BinaryIO:
@@ -122,18 +127,26 @@ def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator
         try:
             for sound in open_parts(file):
                 is_open = True
-                blocks = _mono_blocks(sound, name)
+                blocks = _mono_blocks(sound.next_block, sound.frames, sound.samplerate, name)
                 yield from resample_blocks(blocks, sound.samplerate, sample_rate)
         except soundfile.SoundFileError as error:
-            # libsndfile's own words, without the file that soundfile puts before them.
-            reason = getattr(error, "error_string", error)
+            if is_open:
+                raise _damaged(name, error) from error
             raise AudioError(
-                f"{name} is damaged ({reason}); encode it again or repair it"
-                if is_open
-                else f"{name} is not readable audio ({reason}); give a wav, flac, ogg or mp3 file"
+                f"{name} is not readable audio ({_reason(error)}); "
+                "give a wav, flac, ogg or mp3 file"
             ) from error
         except OSError as error:
             raise AudioError(f"{name} cannot be read to its end ({error}); try again") from error
+
+
+def _damaged(name: str, error: soundfile.SoundFileError) -> AudioError:
+    return AudioError(f"{name} is damaged ({_reason(error)}); encode it again or repair it")
+
+
+def _reason(error: soundfile.SoundFileError) -> object:
+    """Return libsndfile's own words, without the file that soundfile puts before them."""
+    return getattr(error, "error_string", error)
 
 
 @contextmanager
@@ -164,11 +177,45 @@ def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
         yield sound
 
 
-def _mono_blocks(sound: Sound, name: str) -> Iterator[np.ndarray]:
-    remaining = sound.frames
+def read_segment(
+    source: AudioSource, start_s: float, duration_s: float | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the mono mix of a part of a sound file block by block, float32 at 16 kHz.
+
+    The part is cut at the file's own rate, from the nearest sample, and then resampled by itself;
+    one that lasts beyond the end of the file ends there.
+
+    Args:
+        source: path, bytes or binary file object; see `read_blocks`.
+        start_s: seconds before the part, 0 or more.
+        duration_s: seconds of the part, more than 0; None: up to the file's end.
+    Raises:
+        AudioError: see `read_blocks`; or the file ends before the part begins.
+    """
+    with seekable_sound(source) as sound:
+        rate = sound.samplerate
+        start, end = round(start_s * rate), sound.frames
+        name = _name_of(source)
+        if start >= end:
+            raise AudioError(
+                f"{name} lasts {end / rate:g} s; a part from {start_s:g} s on lies behind its end"
+            )
+        if duration_s is not None:
+            end = min(end, start + round(duration_s * rate))
+        try:
+            sound.seek(start)
+            read = partial(sound.read, dtype="float32", always_2d=True)
+            yield from resample_blocks(_mono_blocks(read, end - start, rate, name), rate)
+        except soundfile.SoundFileError as error:
+            raise _damaged(name, error) from error
+
+
+def _mono_blocks(
+    next_block: Callable[[int], np.ndarray], num_frames: int, rate: int, name: str
+) -> Iterator[np.ndarray]:
+    remaining = num_frames
     while remaining > 0:
-        wanted = min(READ_SECONDS * sound.samplerate, remaining)
-        block = sound.next_block(wanted)
+        block = next_block(min(READ_SECONDS * rate, remaining))
         if not len(block):
             return
         remaining -= len(block)

@@ -20,6 +20,7 @@ from semanticodec.cli import (
     export,
     info,
     roundtrip,
+    tokenize,
     train,
 )
 from semanticodec.cli.options import Parser, add_commands
@@ -34,6 +35,7 @@ COMMANDS = {
     "encode": encode,
     "decode": decode,
     "roundtrip": roundtrip,
+    "tokenize": tokenize,
     "info": info,
     "convert": convert,
     "train": train,

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from semanticodec.cli.standard_streams import print_to_stderr
 from semanticodec.errors import ConfigError
-from semanticodec.listing import AUDIO_SUFFIXES, has_suffix, walk
+from semanticodec.listing import AUDIO_SUFFIXES, has_suffix, matches, walk
 from semanticodec.reading import seekable
 
 __all__ = ["AUDIO_SUFFIXES", "CODE_SUFFIXES", "STDIO", "Input", "expand"]
@@ -138,14 +138,7 @@ def _inside(
 
 def _matches(pattern: str, suffixes: Sequence[str]) -> list[Path]:
     """Return the files that a pattern matches: those of the suffixes, or all if there are none."""
-    literal = ""
-    parts = list(Path(pattern).parts)
-    # A folder is called as it is called: "take [1]/*.wav".
-    while parts and os.path.isdir(os.path.join(literal, parts[0])):
-        literal = os.path.join(literal, parts.pop(0))
-    escaped = os.path.join(glob.escape(literal), *parts)
-    files = sorted(Path(match) for match in glob.glob(escaped, recursive=True))
-    files = [file for file in files if file.is_file()]
+    files = [match for match in matches(pattern)[1] if match.is_file()]
     if not files:
         raise ConfigError(f"no file matches '{pattern}'; check the pattern")
     return [file for file in files if has_suffix(file.name, suffixes)] or files

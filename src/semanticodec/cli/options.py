@@ -125,6 +125,25 @@ def add_inputs(parser: argparse.ArgumentParser, what: str) -> None:
 
 def add_model_options(parser: argparse.ArgumentParser, choose_rate: bool = True) -> None:
     """Add --model, --device, --dtype, --threads and, for encoding, the model's settings."""
+    group = add_model_choice(parser, choose_rate)
+    group.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        help="precision of the model (default: %(default)s)",
+    )
+    group.add_argument(
+        "--threads",
+        type=positive_int,
+        metavar="N",
+        help="number of CPU threads (default: as torch decides)",
+    )
+
+
+def add_model_choice(
+    parser: argparse.ArgumentParser, choose_rate: bool = True
+) -> argparse._ArgumentGroup:
+    """Add --model, --device and, for encoding, the model's settings; return their group."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
@@ -146,18 +165,7 @@ def add_model_options(parser: argparse.ArgumentParser, choose_rate: bool = True)
             help="number of entries of the semantic codebook (default: the model's largest)",
         )
     add_device_option(group)
-    group.add_argument(
-        "--dtype",
-        choices=DTYPES,
-        default="float32",
-        help="precision of the model (default: %(default)s)",
-    )
-    group.add_argument(
-        "--threads",
-        type=positive_int,
-        metavar="N",
-        help="number of CPU threads (default: as torch decides)",
-    )
+    return group
 
 
 def add_device_option(group: argparse._ActionsContainer) -> None:
