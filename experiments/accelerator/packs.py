@@ -20,6 +20,7 @@ from typing import Any
 from semanticodec.errors import ConfigError, DataError
 from semanticodec.files import atomic_path, file_digest, read_json, write_json
 from semanticodec.listing import AUDIO_SUFFIXES, walk
+from semanticodec.training.shards import ShardEntry
 from semanticodec.training.sources import AudioEntry, domains_of, find_entries
 
 MANIFEST = "manifest.json"
@@ -79,7 +80,7 @@ def pack(
     Returns:
         The manifest, which is also written.
     Raises:
-        ConfigError: there are parts already, or the clips leave no room.
+        ConfigError: there are parts already, the clips leave no room, or a pattern of shards.
         DataError: no recordings.
     """
     if (out / MANIFEST).exists():
@@ -90,7 +91,10 @@ def pack(
             f"the clips take {num_clip_bytes / MIB:.1f} MiB, which is more than a part; allow "
             "fewer with --num-clips or larger parts with --part-mib"
         )
-    parts = _chosen(find_entries(tuple(sources)), num_parts, part_bytes, num_clip_bytes)
+    entries = find_entries(tuple(sources))
+    if any(isinstance(entry, ShardEntry) for entry in entries):
+        raise ConfigError("a pattern of shards cannot be packed; name the .tar files one by one")
+    parts = _chosen(entries, num_parts, part_bytes, num_clip_bytes)
     manifest = {
         "parts": {f"part_{n:02d}": _write(part, out / f"part_{n:02d}") for n, part in parts},
         "clip_bytes": num_clip_bytes,

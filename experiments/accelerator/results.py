@@ -11,6 +11,7 @@ from semanticodec.cli import main
 from semanticodec.listing import AUDIO_SUFFIXES, walk
 
 METRICS = "mel,stft"
+EVALUATION = "evaluation"
 
 
 def model_folder(out: Path) -> Path | None:
@@ -35,7 +36,7 @@ def measure(model: Path, clips: Path, out: Path, *, device: str) -> list[str]:
     words = ["evaluate", "reconstruction", "--suite", os.fspath(clips), "--system", *systems]
     words += ["--metrics", METRICS, "--overwrite", "--device", device, "--threads", "4"]
     problems = []
-    if main([*words, "-o", os.fspath(out / "evaluation"), "--quiet"]):
+    if main([*words, "-o", os.fspath(out / EVALUATION), "--quiet"]):
         problems.append("some clips could not be measured")
     samples = out / "samples"
     samples.mkdir(exist_ok=True)  # so that a single clip has a file in it

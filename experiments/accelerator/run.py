@@ -23,7 +23,7 @@ from experiments.accelerator.journal import Journal, Progress
 from experiments.accelerator.packs import CLIPS, part_folders
 from experiments.accelerator.plan import PLANS, PORTIONS, Step, allotted_s, steps_that_fit
 from experiments.accelerator.recordings import unpack
-from experiments.accelerator.results import measure, model_folder
+from experiments.accelerator.results import EVALUATION, measure, model_folder
 from semanticodec.checkpoints.pretrained import CONFIG_NAME
 from semanticodec.files import read_json
 from semanticodec.training.train import Recipe, RunOptions
@@ -95,7 +95,8 @@ class PlanRun:
         if self._call_left_s() <= 0:
             self._tell("evaluation", "waits for the next call")
             return False
-        self._measure()
+        if waiting or not (settings.out / EVALUATION).is_dir():
+            self._measure()
         self.journal.save()
         return all(progress.error is None for progress in self.journal.steps.values())
 
@@ -203,7 +204,7 @@ class PlanRun:
             return
         for problem in measure(model, clips, self.settings.out, device=self.settings.device):
             self._tell("evaluation", problem)
-        self._tell("evaluation", f"in {self.settings.out / 'evaluation'}")
+        self._tell("evaluation", f"in {self.settings.out / EVALUATION}")
 
     def _export(self, name: str) -> Path:
         return self.settings.out / name / "export"

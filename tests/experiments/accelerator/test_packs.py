@@ -69,6 +69,15 @@ def test_parts_are_not_mixed_with_older_ones(sources, tmp_path):
         packed(sources, tmp_path)
 
 
+def test_shards_are_packed_one_by_one_only(sources, tmp_path):
+    packed(sources, tmp_path / "packs")
+    shards = tmp_path / "packs" / "part_00" / "speech"
+    again = packed(shards / "audio.tar", tmp_path / "again")
+    assert len(again["parts"]["part_00"]["files"]["speech/audio.tar"]["recordings"]) > 1
+    with pytest.raises(ConfigError, match="one by one"):
+        packed(shards / "*.tar", tmp_path / "pattern")
+
+
 def test_too_small_parts_and_missing_ones_are_named(sources, tmp_path):
     with pytest.raises(DataError, match="--part-mib"):
         packed(sources, tmp_path, part_bytes=20_000)
