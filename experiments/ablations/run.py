@@ -79,7 +79,11 @@ class Ablation:
         # What measuring would stumble over is said before hours of training.
         if self.suite is not None:
             Metrics(
-                self.reconstruction.metrics, Resources(recognizer=self.reconstruction.recognizer)
+                self.reconstruction.metrics,
+                Resources(
+                    recognizer=self.reconstruction.recognizer,
+                    speaker_model=self.reconstruction.speaker_model,
+                ),
             )
         find_tasks(self.tasks)
         outcome = self.make_variants()

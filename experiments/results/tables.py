@@ -23,7 +23,7 @@ def _metrics(scores: Iterable[Mapping[str, Any]]) -> list[str]:
 def metric_title(name: str) -> str:
     """Return what tables and axes call a metric, with its unit."""
     metric = METRICS[name]
-    return f"{metric.label}, %" if metric.quotient else metric.label
+    return f"{metric.label}, {metric.unit}" if metric.unit else metric.label
 
 
 def _titles(metrics: Sequence[str]) -> list[str]:

@@ -23,8 +23,11 @@ class _ListMetrics(argparse.Action):
         from semanticodec.evaluation.metrics import METRICS
         from semanticodec.evaluation.tables import plain_table
 
-        rows = [[metric.name, metric.label, metric.package or ""] for metric in METRICS.values()]
-        head = ["metric", "title", "package"]
+        rows = [
+            [metric.name, metric.label, metric.family, metric.package or ""]
+            for metric in METRICS.values()
+        ]
+        head = ["metric", "title", "family", "package"]
         print("\n".join(plain_table(head, rows, num_text_columns=len(head))))
         parser.exit()
 
@@ -38,12 +41,12 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def add_metric_options(group: argparse._ArgumentGroup) -> None:
-    """Add --metrics, --recognizer and --limit."""
+    """Add --metrics, --recognizer, --speaker-model and --limit."""
     group.add_argument(
         "--metrics",
         metavar="NAME,...",
-        help="names of the metrics to compute (default: all whose packages and models are there; "
-        "--list-metrics names them)",
+        help="names of the metrics to compute, or of their families (default: all whose packages "
+        "and models are there; --list-metrics names them)",
     )
     group.add_argument(
         "--list-metrics", nargs=0, action=_ListMetrics, help="print the metrics and exit"
@@ -52,9 +55,15 @@ def add_metric_options(group: argparse._ArgumentGroup) -> None:
         "--recognizer",
         metavar="NAME",
         help="speech recognizer for word errors: pocketsphinx (offline, coarse), whisper "
-        "(large-v3, the paper's) or whisper=FOLDER",
+        "(large-v3, the paper's) or whisper=FOLDER, of transformers or of CTranslate2",
     )
     renamed(group, recognizer, "--recogniser")
+    group.add_argument(
+        "--speaker-model",
+        metavar="FOLDER",
+        help="model for speaker similarity, with an x-vector head: folder of transformers or Hub "
+        "id, such as microsoft/wavlm-base-plus-sv",
+    )
     group.add_argument(
         "--limit", type=positive_int, metavar="N", help="use only the first N clips of each domain"
     )
@@ -72,7 +81,7 @@ def measuring_settings(args: argparse.Namespace) -> Settings:
     """Return the settings that the options ask for.
 
     Args:
-        args: `metrics`, `recognizer`, `jobs`, `threads`, `device` and `quiet`.
+        args: `metrics`, `recognizer`, `speaker_model`, `jobs`, `threads`, `device` and `quiet`.
     Raises:
         ConfigError: a device that this machine lacks.
     """
@@ -85,6 +94,7 @@ def measuring_settings(args: argparse.Namespace) -> Settings:
     return Settings(
         metrics=None if args.metrics is None else _names(args.metrics),
         recognizer=args.recognizer,
+        speaker_model=args.speaker_model,
         jobs=args.jobs or default_jobs,
         threads=threads,
         device=device,

@@ -23,16 +23,20 @@ from semanticodec.errors import ConfigError
 MOVED_SUITE = "paper"
 HELP = "measure the quality of decoded audio (Table II)"
 DESCRIPTION = """\
-Reconstruct every clip of a suite with every system and measure what is left of it: MEL, STFT,
-ViSQOL, STOI, word errors and bits per second, per clip, per domain and on average, with bootstrap
-95 % intervals and paired differences from a baseline.
+Reconstruct every clip of a suite with every system and measure what is left of it: distances of
+spectrograms, ViSQOL, detail, of speech intelligibility, opinion scores, words, pitch and the voice,
+and bits per second; per clip, per domain and on average, with bootstrap 95 % intervals and paired
+differences from a baseline. --list-metrics names the metrics.
 
   semanticodec evaluate reconstruction --suite clips/ --system model ground-truth -o results/
   semanticodec evaluate reconstruction --suite clips/ --system model:steps=50 opus:kbps=6 \\
       encodec:kbps=1.5 -o results/ --jobs 4
+  semanticodec evaluate reconstruction --suite clips/ --recognizer whisper=FOLDER -o ladder/ \\
+      --system ground-truth vocoder vae oracle model       # where quality is lost
 
 A suite is a folder of recordings with a sub-folder for each domain (speech, music, general ...)
-and, for word errors, a transcripts.tsv (path, language, transcript).
+and, for word errors, a transcripts.tsv (path, language, transcript); without it, words are compared
+with what the recognizer hears in the original.
 
 Systems are written KIND or KIND:key=value,key=value; all take name=LABEL:
   model                        this codec; path=FOLDER|HUB_ID, rate=50, vocab=8192, quality=draft,
@@ -40,6 +44,9 @@ Systems are written KIND or KIND:key=value,key=value; all take name=LABEL:
                                dtype=bfloat16 choose its settings
   oracle, semantic-only        its two bounds: features that are not quantized; semantic codes only.
                                Both take what `model` takes
+  vocoder, vae                 the true mel through the model's vocoder, and through its VAE before;
+                               path=FOLDER|HUB_ID, rate=50, and for `vae` encoder=FOLDER, the export
+                               of its training (default: latents are fitted)
   ground-truth                 the clips themselves
   folder:path=FOLDER           recordings that somebody's codec made, named as the clips; kbps=X
   opus:kbps=6, speex:quality=0, codec2:mode=700C|1200|3200   programs, where installed

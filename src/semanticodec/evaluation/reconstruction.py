@@ -34,7 +34,10 @@ RESULTS_NAME = "results.json"
 RECONSTRUCTION = "reconstruction"  # kind of the results file
 # What scores are computed by, beside the metrics' packages; torch, numpy and others round
 # differently at most.
-SCORING_PACKAGES = ("semanticodec", "pocketsphinx", "transformers")
+SCORING_PACKAGES = (
+    *("semanticodec", "pocketsphinx", "transformers"),
+    *("faster-whisper", "ctranslate2", "onnxruntime", "librosa"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +45,10 @@ class Settings:
     """How to measure.
 
     Attributes:
-        metrics: names from `metrics.METRICS`; None: all that can be computed here.
+        metrics: names from `metrics.METRICS` or of their families; None: all that can be computed
+            here.
         recognizer: speech recognizer for `wer`; see `metrics.recognizers`.
+        speaker_model: folder or Hub id for `speaker_similarity`; see `metrics.speaker`.
         baselines: names of the systems that the others are compared with; empty: the first.
         jobs: number of worker processes.
         threads: CPU threads of each.
@@ -55,6 +60,7 @@ class Settings:
 
     metrics: tuple[str, ...] | None = None
     recognizer: str | None = None
+    speaker_model: str | None = None
     baselines: tuple[str, ...] = ()
     jobs: int = 1
     threads: int = 1
@@ -110,7 +116,11 @@ def evaluate(
         MissingDependencyError: a system or metric needs what is not installed.
     """
     open_spec = partial(open_system, threads=settings.threads, device=settings.device)
-    resources = Resources(recognizer=settings.recognizer, device=settings.device)
+    resources = Resources(
+        recognizer=settings.recognizer,
+        speaker_model=settings.speaker_model,
+        device=settings.device,
+    )
     metrics = Metrics(settings.metrics, resources)
     _warm_up(metrics)
     names = [metric.name for metric in metrics.metrics]
@@ -161,7 +171,8 @@ def _origin(suite: Suite, metrics: Metrics, device: str) -> dict[str, Any]:
 
 
 def _packages() -> list[str]:
-    return [metric.package for metric in METRICS.values() if metric.package is not None]
+    packages = [metric.package for metric in METRICS.values() if metric.package is not None]
+    return list(dict.fromkeys(packages))
 
 
 def _warm_up(metrics: Metrics) -> None:

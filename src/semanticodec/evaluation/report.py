@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from semanticodec.evaluation.metrics import METRICS
@@ -14,6 +14,8 @@ Results = Mapping[str, Any]
 Row = Sequence[str]
 
 KBPS_DECIMALS = 3
+# Of metrics in a table: families share one as long as they fit.
+MAX_COLUMNS = 9
 CSV_HEAD = ("system", "domain", "clip", "num_samples")
 
 HOW_TO_READ = """\
@@ -26,10 +28,13 @@ Table II, in every domain; `visqol_audio` (audio mode, 48 kHz) is on another sca
 - kbps counts the bits that were spent on these clips, without container."""
 AVERAGE_NOTE = """\
 - The average is the mean of the domains {domains}; its interval draws clips inside each."""
+POOLED_NOTE = """\
+- No means, but of all words or frames of the clips together: {metrics}."""
 WER_NOTE = """\
 - WER is word errors per word of the transcripts, in percent, as `{recognizer}` finds them. \
 Compare it with the same recognizer's number on the original recordings (the system \
-`ground-truth`), not with numbers of another recognizer."""
+`ground-truth`), not with numbers of another recognizer. A clip without a transcript is compared \
+with what the recognizer hears in the original; the warnings name such clips."""
 
 
 def clips_csv(results: Results) -> str:
@@ -41,9 +46,11 @@ def table(results: Results) -> str:
     """Return the means for the terminal: a table per domain, and how many clips failed."""
     parts = []
     for domain in _domains(results):
-        rows = _score_rows(results, domain, with_interval=False)
-        lines = [_title(results, domain), *plain_table(_head(results), rows)]
-        parts.append("\n".join(lines))
+        tables = [
+            "\n".join(plain_table(_head(metrics), rows))
+            for metrics, rows in _score_tables(results, domain, with_interval=False)
+        ]
+        parts.append(_title(results, domain) + "\n" + "\n\n".join(tables))
     failures = [_failure_count(system) for system in results["systems"] if system["failures"]]
     return "\n\n".join([*parts, *failures])
 
@@ -82,30 +89,52 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _columns(results: Results) -> list[str]:
+def _columns(metrics: Sequence[str]) -> list[str]:
     """Return what stands above the metrics' columns."""
-    columns = []
-    for name in _metrics(results):
-        unit = "" if METRICS[name].quotient is None else " %"
-        columns.append(f"{name}{unit} {'↑' if METRICS[name].is_higher_better else '↓'}")
-    return columns
+    return [
+        " ".join(filter(None, (name, METRICS[name].unit, _arrow(METRICS[name].is_higher_better))))
+        for name in metrics
+    ]
 
 
-def _decimals(metric: str) -> int:
-    """Return how many digits are worth printing; results hold rates in percent."""
-    decimals = METRICS[metric].decimals
-    return decimals if METRICS[metric].quotient is None else decimals - 2
+def _arrow(is_higher_better: bool) -> str:
+    return "↑" if is_higher_better else "↓"
 
 
-def _head(results: Results) -> Row:
-    return ["system", "clips", "kbps", *_columns(results)]
+def _by_table(metrics: Sequence[str], measured: Collection[str]) -> list[list[str]]:
+    """Return the metrics of every table: whole families that have a number in it."""
+    families: dict[str, list[str]] = {}
+    for name in metrics:
+        families.setdefault(METRICS[name].family, []).append(name)
+    tables: list[list[str]] = [[]]
+    for names in families.values():
+        if set(names).isdisjoint(measured):
+            continue
+        if tables[-1] and len(tables[-1]) + len(names) > MAX_COLUMNS:
+            tables.append([])
+        tables[-1] += names
+    return tables
 
 
-def _score_rows(results: Results, domain: str, with_interval: bool) -> Iterator[Row]:
-    metrics = _metrics(results)
+def _head(metrics: Sequence[str]) -> Row:
+    return ["system", "clips", "kbps", *_columns(metrics)]
+
+
+def _score_tables(
+    results: Results, domain: str, with_interval: bool
+) -> Iterator[tuple[list[str], Iterator[Row]]]:
+    """Yield the metrics and the rows of every table of a domain."""
+    measured = {name for system in results["systems"] for name in system["scores"].get(domain, ())}
+    for metrics in _by_table(_metrics(results), measured):
+        yield metrics, _score_rows(results, domain, metrics, with_interval)
+
+
+def _score_rows(
+    results: Results, domain: str, metrics: Sequence[str], with_interval: bool
+) -> Iterator[Row]:
     for system in results["systems"]:
         scores = system["scores"].get(domain, {})
-        found = [(scores.get(name), _decimals(name)) for name in metrics]
+        found = [(scores.get(name), METRICS[name].decimals) for name in metrics]
         rate = scores.get(BITRATE)
         yield [
             system["name"],
@@ -132,6 +161,9 @@ def _origin(results: Results) -> str:
 
 def _reading(results: Results) -> str:
     parts = [HOW_TO_READ]
+    pooled = [name for name in _metrics(results) if METRICS[name].pooled is not None]
+    if pooled:
+        parts.append(POOLED_NOTE.format(metrics=", ".join(pooled)))
     recognizer = results["settings"]["models"].get("wer")
     if recognizer is not None:
         parts.append(WER_NOTE.format(recognizer=recognizer))
@@ -143,33 +175,48 @@ def _reading(results: Results) -> str:
 
 def _score_sections(results: Results) -> Iterator[str]:
     for domain in _domains(results):
-        rows = _score_rows(results, domain, with_interval=True)
-        yield "\n".join([f"## {_title(results, domain)}", "", *lines_of(_head(results), rows)])
+        tables = [
+            "\n".join(lines_of(_head(metrics), rows))
+            for metrics, rows in _score_tables(results, domain, with_interval=True)
+        ]
+        yield "\n\n".join([f"## {_title(results, domain)}", *tables])
 
 
 def _difference_sections(results: Results) -> Iterator[str]:
-    metrics = _metrics(results)
     baselines = dict.fromkeys(entry["baseline"] for entry in results["differences"])
     for baseline in baselines:
-        rows = []
         found = {
             (entry["system"], entry["domain"], entry["metric"]): entry
             for entry in results["differences"]
             if entry["baseline"] == baseline
         }
-        for name, domain in dict.fromkeys((name, domain) for name, domain, _ in found):
-            entries = [found.get((name, domain, metric)) for metric in metrics]
-            cells = [
-                estimate(entry, _decimals(metric), sign="+")
-                for metric, entry in zip(metrics, entries)
-            ]
-            num_clips = max(entry["num_clips"] for entry in entries if entry is not None)
-            rows.append([name, domain, str(num_clips), *cells])
-        head = ["system", "domain", "clips", *_columns(results)]
         text = "On the clips that both have; an interval without 0 is a difference that other "
         text += "clips would hardly undo."
-        lines = lines_of(head, rows)
-        yield "\n".join([f"## Differences from {baseline}", "", text, "", *lines])
+        tables = [
+            "\n".join(
+                lines_of(
+                    ["system", "domain", "clips", *_columns(metrics)],
+                    _difference_rows(found, metrics),
+                )
+            )
+            for metrics in _by_table(_metrics(results), {metric for _, _, metric in found})
+        ]
+        yield "\n\n".join([f"## Differences from {baseline}", text, *tables])
+
+
+def _difference_rows(
+    found: Mapping[tuple[str, str, str], Mapping[str, Any]], metrics: Sequence[str]
+) -> Iterator[Row]:
+    """Yield a row for every system and domain with one of the metrics."""
+    places = dict.fromkeys((name, domain) for name, domain, metric in found if metric in metrics)
+    for name, domain in places:
+        entries = [found.get((name, domain, metric)) for metric in metrics]
+        cells = [
+            estimate(entry, METRICS[metric].decimals, sign="+")
+            for metric, entry in zip(metrics, entries)
+        ]
+        num_clips = max(entry["num_clips"] for entry in entries if entry is not None)
+        yield [name, domain, str(num_clips), *cells]
 
 
 def _details(results: Results) -> str:

@@ -1,17 +1,16 @@
 """How sure a mean over clips is: bootstrap intervals.
 
-Every number of a report is one of: a mean over clips; a ratio of sums (word errors / words); the
-mean over domains of one of these. All are `Strata`: per domain, values and their weights.
+Every number of a report is a function of sums over the clips of a domain (a mean, a ratio such as
+word errors / words, a correlation), or the mean over domains of one of these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 from scipy.stats import bootstrap
 
 NUM_RESAMPLES = 2000
@@ -44,29 +43,21 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Stratum:
-    """The clips of one domain; their number is sum(values) / sum(weights).
+    """The clips of one domain.
 
     Attributes:
-        values: one per clip: a score, or a count of word errors.
-        weights: one per clip: 1 for a mean, the number of words for an error rate.
+        values: K finite values of every clip, at least one: a score and 1, or word errors and
+            words.
+        number: sums of the values over clips [..., K] -> the domain's number [...].
     """
 
-    values: Float[np.ndarray, " N"]
-    weights: Float[np.ndarray, " N"]
+    values: Float[np.ndarray, "N K"]
+    number: Callable[[np.ndarray], np.ndarray | np.floating]
 
 
-def stratum(values: ArrayLike, weights: ArrayLike | None = None) -> Stratum:
-    """Return the clips of a domain.
-
-    Args:
-        values: values of the stratum, at least one, finite.
-        weights: positive; None for the plain mean.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    ones = np.ones_like(array)
-    return Stratum(
-        values=array, weights=ones if weights is None else np.asarray(weights, dtype=np.float64)
-    )
+def mean(sums: Float[np.ndarray, "*axes 2"]) -> Float[np.ndarray, "*axes"] | np.floating:
+    """Return the means of sums of scores and of ones: the `number` of most measures."""
+    return sums[..., 0] / sums[..., 1]
 
 
 def estimate(
@@ -85,11 +76,11 @@ def estimate(
     assert strata and all(len(domain.values) for domain in strata)
 
     def mean_of_domains(*drawn: np.ndarray, axis: int) -> np.ndarray:
-        sums = [
-            domain.values[indices].sum(axis) / domain.weights[indices].sum(axis)
+        numbers = [
+            domain.number(np.stack([row[indices].sum(axis) for row in domain.values.T], axis=-1))
             for domain, indices in zip(strata, drawn)
         ]
-        return np.mean(sums, axis=0)
+        return np.mean(numbers, axis=0)
 
     # A set of one clip counts twice, which changes no quotient: scipy wants two values at least.
     indices = [np.arange(max(2, len(domain.values))) % len(domain.values) for domain in strata]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from semanticodec.evaluation.journal import Row
 from semanticodec.evaluation.metrics import METRICS
-from semanticodec.evaluation.statistics import Estimate, estimate, stratum
+from semanticodec.evaluation.statistics import Estimate, Stratum, estimate, mean
 from semanticodec.token_format import SAMPLE_RATE
 
 AVERAGE = "average"
 PAPER_DOMAINS = ("general", "music", "speech")
 BITRATE = "bits_per_second"
-PERCENT = 100.0  # of which results give rates such as that of word errors
-COLUMNS = ("system", "domain", "clip", "metric", "value", "weight")
+COLUMNS = ("system", "domain", "clip", "metric", "values")
+Number = Callable[[np.ndarray], np.ndarray | np.floating]
 
 
 def summarize(
@@ -61,20 +62,41 @@ def averaged_domains(domains: Sequence[str]) -> list[str]:
 
 
 def _measured(rows: Sequence[Row], metrics: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield a row of COLUMNS for every number of every clip."""
+    """Yield a row of COLUMNS for every measure of every clip: what its number is made of."""
     for row in rows:
         if "error" in row:
             continue
         place = row["system"], row["domain"], row["clip"]
         for name in metrics:
-            part, whole = METRICS[name].quotient or (name, None)
-            if whole is None and part in row["scores"]:
-                yield *place, name, row["scores"][part], 1.0
-            elif row["scores"].get(whole):
-                yield *place, name, PERCENT * row["scores"][part], row["scores"][whole]
+            values = _values(row, name)
+            if values is not None:
+                yield *place, name, values
         rate = _bits_per_second(row)
         if rate is not None:
-            yield *place, BITRATE, rate, 1.0
+            yield *place, BITRATE, (rate, 1.0)
+
+
+def _values(row: Row, metric: str) -> tuple[float, ...] | None:
+    """Return what is summed over clips, or None of a clip that has no number."""
+    scores, pooled = row["scores"], METRICS[metric].pooled
+    if pooled is None:
+        return (scores[metric], 1.0) if metric in scores else None
+    return tuple(scores[key] for key in pooled.keys) if scores.get(pooled.keys[-1]) else None
+
+
+def _number_of(metric: str) -> Number:
+    pooled = METRICS[metric].pooled if metric in METRICS else None
+    return mean if pooled is None else pooled.number
+
+
+def _difference_of(number: Number) -> Number:
+    """Return the number of values of two systems side by side: the first less the second."""
+
+    def difference(sums: np.ndarray) -> np.ndarray | np.floating:
+        ours, others = np.split(sums, 2, axis=-1)
+        return number(ours) - number(others)
+
+    return difference
 
 
 def _describe(system: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
@@ -97,7 +119,8 @@ def _scores(
     scores: dict[str, dict[str, dict[str, float]]] = {}
     own = measured.query("system == @system")
     for metric in own["metric"].unique():
-        for domain, found in _estimates(own.query("metric == @metric"), domains):
+        number = _number_of(metric)
+        for domain, found in _estimates(own.query("metric == @metric"), number, domains):
             scores.setdefault(domain, {})[metric] = found.as_dict()
     return scores
 
@@ -113,18 +136,21 @@ def _differences(
     own, other = (measured.query("system == @name") for name in (system, baseline))
     both = own.merge(other, on=["domain", "clip", "metric"], suffixes=("", "_baseline"))
     # The resampling depends on the order.
-    both = both.assign(value=both["value"] - both["value_baseline"]).sort_values("clip")
+    both = both.assign(values=both["values"] + both["values_baseline"]).sort_values("clip")
     for metric in metrics:
-        for domain, found in _estimates(both.query("metric == @metric"), domains):
+        number = _difference_of(_number_of(metric))
+        for domain, found in _estimates(both.query("metric == @metric"), number, domains):
             yield {"domain": domain, "metric": metric, **found.as_dict()}
 
 
-def _estimates(numbers: pd.DataFrame, domains: Sequence[str]) -> Iterator[tuple[str, Estimate]]:
+def _estimates(
+    measured: pd.DataFrame, number: Number, domains: Sequence[str]
+) -> Iterator[tuple[str, Estimate]]:
     """Yield the number of every domain that has one, then their average if all of its have."""
     strata = {
-        domain: stratum(clips["value"].to_numpy(), clips["weight"].to_numpy())
+        domain: Stratum(values=np.array(clips["values"].to_list(), dtype=float), number=number)
         for domain in domains
-        if len(clips := numbers.query("domain == @domain"))
+        if len(clips := measured.query("domain == @domain"))
     }
     for domain, clips in strata.items():
         yield domain, estimate([clips])
@@ -146,5 +172,17 @@ def _flat(row: Row) -> dict[str, Any]:
         "clip": row["clip"],
         "num_samples": row["num_samples"],
         **({} if rate is None else {BITRATE: rate}),
-        **row["scores"],
+        **_shown_scores(row),
     }
+
+
+def _shown_scores(row: Row) -> dict[str, float]:
+    """Return the scores of a clip, its own number in place of sums that mean nothing."""
+    shown = dict(row["scores"])
+    for name, metric in METRICS.items():
+        if metric.pooled is None or metric.pooled.are_counts:
+            continue
+        sums = [shown.pop(key, 0.0) for key in metric.pooled.keys]
+        if sums[-1]:
+            shown[name] = float(metric.pooled.number(np.array(sums)))
+    return shown

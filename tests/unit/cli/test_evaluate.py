@@ -45,8 +45,10 @@ def test_help_names_every_system_and_option(capsys):
 
 def test_every_metric_is_listed(capsys):
     rows = [re.split(r"  +", line) for line in output(capsys, "--list-metrics").splitlines()]
-    assert rows[0] == ["metric", "title", "package"]
-    assert [row[:2] for row in rows[1:]] == [[m.name, m.label] for m in METRICS.values()]
+    assert rows[0] == ["metric", "title", "family", "package"]
+    assert [row[:3] for row in rows[1:]] == [
+        [metric.name, metric.label, metric.family] for metric in METRICS.values()
+    ]
 
 
 def test_old_specifications_work_and_say_how_they_are_written_now(tmp_path, capsys):

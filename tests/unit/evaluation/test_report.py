@@ -4,6 +4,7 @@ import csv
 import io
 
 from semanticodec.evaluation import report
+from semanticodec.evaluation.metrics import METRICS
 
 
 def estimate(mean, num_clips=2):
@@ -89,7 +90,29 @@ def test_the_reader_learns_where_figures_come_from_and_what_they_compare_with():
     content["systems"][0]["scores"]["speech"]["wer"] = estimate(12.345)
     text = report.markdown(content)
     assert "as `pocketsphinx` finds them" in text
+    assert "of all words or frames of the clips together: wer." in text
     assert "mel ↓ | wer % ↓ |" in text and "| 12.3 [11.8, 12.8] |" in text
+
+
+def test_families_share_a_table_as_long_as_they_fit_and_have_a_number():
+    families = ("sound", "speech", "dnsmos", "detail")
+    names = [name for name, metric in METRICS.items() if metric.family in families]
+    content = results(settings={"metrics": names, "models": {}})
+    (ours, _) = content["systems"]
+    ours["scores"] = {
+        "music": {"mel": estimate(1.25), "detail_0": estimate(0.5)},
+        "speech": {name: estimate(1) for name in names},
+    }
+    heads = [
+        line.split(" | ")[3:]
+        for line in section(report.markdown(content), "speech (1 clip)").splitlines()
+        if line.startswith("| system")
+    ]
+    assert [len(head) for head in heads] == [9, 3, 8]
+    assert heads[1] == ["dnsmos_ovrl ↑", "dnsmos_sig ↑", "dnsmos_p808 ↑ |"]
+    music = section(report.markdown(content), "music (2 clips)")
+    assert music.count("| system") == 2 and "stoi" not in music
+    assert report.table(content).count("\nsystem ") == 5
 
 
 def test_differences_carry_signs_and_their_baseline():

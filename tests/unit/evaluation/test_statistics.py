@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from semanticodec.evaluation.statistics import estimate, stratum
+from semanticodec.evaluation.statistics import Stratum, estimate, mean
+
+
+def stratum(values, weights=None):
+    """Return clips whose number is the sum of the values by that of the weights."""
+    weights = np.ones(len(values)) if weights is None else weights
+    return Stratum(values=np.stack([values, weights], axis=1).astype(float), number=mean)
 
 
 def test_the_mean_is_the_mean_and_lies_inside_its_interval():
@@ -35,6 +41,19 @@ def test_an_error_rate_is_errors_over_words_not_a_mean_of_rates():
     assert found.mean == pytest.approx(0.1)
     assert found.low == 0.0
     assert found.high == 1.0
+
+
+def test_any_function_of_sums_has_an_interval():
+    values = np.random.default_rng(4).normal(5.0, 2.0, (200, 1))
+    moments = np.concatenate([values, values**2, np.ones_like(values)], axis=1)
+
+    def spread(sums):
+        return np.sqrt(sums[..., 1] / sums[..., 2] - (sums[..., 0] / sums[..., 2]) ** 2)
+
+    found = estimate([Stratum(values=moments, number=spread)])
+    assert found.mean == pytest.approx(values.std())
+    # The standard error of a standard deviation is about sigma / sqrt(2 N).
+    assert found.high - found.low == pytest.approx(2 * 1.96 * 2.0 / 20, rel=0.2)
 
 
 def test_domains_count_alike_whatever_their_sizes():

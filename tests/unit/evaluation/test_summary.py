@@ -2,6 +2,7 @@
 
 import pytest
 
+from semanticodec.evaluation.metrics import METRICS
 from semanticodec.evaluation.summary import averaged_domains, summarize
 
 BASE = {"name": "base", "spec": "base", "details": {}}
@@ -115,6 +116,25 @@ def test_differences_of_word_error_rates():
     ]
     (difference,) = summary(rows, metrics=("wer",))["differences"]
     assert difference["mean"] == pytest.approx(100 * 2 / 40)
+
+
+def test_correlations_are_of_all_clips_together_and_tables_of_clips_hold_their_own():
+    keys = METRICS["detail_0"].keys
+    # Two clips of three values each: the same, and the opposite of the original.
+    same = dict(zip(keys, (6.0, 6.0, 14.0, 14.0, 14.0, 3.0)))
+    opposite = dict(zip(keys, (6.0, 6.0, 14.0, 14.0, 10.0, 3.0)))
+    rows = [
+        *(row(name, "music/1", **same) for name in ("base", "other")),
+        row("base", "music/2", **same),
+        row("other", "music/2", **opposite),
+    ]
+    found = summary(rows, metrics=("detail_0",))
+    base, other = (each["scores"]["music"]["detail_0"]["mean"] for each in found["systems"])
+    assert base == pytest.approx(1.0) and other == pytest.approx(0.0)
+    assert found["differences"][0]["mean"] == pytest.approx(-1.0)
+    own = [clip["detail_0"] for clip in found["clips"]]
+    assert own == pytest.approx([1.0, 1.0, 1.0, -1.0])
+    assert not set(keys) & set(found["clips"][0])
 
 
 def test_every_baseline_is_compared_with():

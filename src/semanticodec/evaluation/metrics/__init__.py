@@ -13,7 +13,12 @@ from jaxtyping import Float
 
 from semanticodec.errors import AudioError, ConfigError, DataError, MissingDependencyError
 from semanticodec.evaluation.metrics.base import Metric, Pair, Resources, check_pair
-from semanticodec.evaluation.metrics.intelligibility import STOI
+from semanticodec.evaluation.metrics.detail import DETAIL
+from semanticodec.evaluation.metrics.dnsmos import DNSMOS
+from semanticodec.evaluation.metrics.intelligibility import ESTOI, STOI
+from semanticodec.evaluation.metrics.pesq import PESQ
+from semanticodec.evaluation.metrics.pitch import GROSS_PITCH_ERROR, PITCH_CENTS, VOICING_ERROR
+from semanticodec.evaluation.metrics.speaker import SPEAKER
 from semanticodec.evaluation.metrics.spectral import MEL, STFT
 from semanticodec.evaluation.metrics.visqol import VISQOL_AUDIO, VISQOL_SPEECH
 from semanticodec.evaluation.metrics.words import WER
@@ -29,8 +34,17 @@ _ALL = (
     VISQOL_SPEECH,
     VISQOL_AUDIO,
     STOI,
+    ESTOI,
+    PESQ,
+    SPEAKER,
     WER,
+    *DNSMOS,
+    GROSS_PITCH_ERROR,
+    PITCH_CENTS,
+    VOICING_ERROR,
+    *DETAIL,
 )
+NO_TRANSCRIPT = "the suite has no transcript; compared with what is heard in the original"
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
 
 
@@ -40,7 +54,8 @@ class Scores:
 
     Attributes:
         values: finite numbers by the keys of the metrics.
-        problems: one sentence for each metric that should have a value and has none.
+        problems: one sentence for each metric that should have a value and has none, or whose
+            value is not what it usually is.
     """
 
     values: dict[str, float]
@@ -51,7 +66,8 @@ class Metrics:
     """The metrics of an evaluation; built once per process, their models loaded when needed.
 
     Args:
-        names: names from `METRICS`, in any order; None: all that can be computed here.
+        names: names from `METRICS`, or of families for all of theirs that can be computed here,
+            in any order; None: all that can be computed here.
         resources: resources that metrics may need besides packages.
     Attributes:
         metrics: those that are computed, in the order of the table.
@@ -63,18 +79,19 @@ class Metrics:
     """
 
     def __init__(self, names: Sequence[str] | None, resources: Resources | None = None) -> None:
-        unknown = [name for name in names or () if name not in METRICS]
+        families = {metric.family for metric in METRICS.values()}
+        unknown = [name for name in names or () if name not in (*METRICS, *families)]
         if unknown:
             raise ConfigError(f"there is no metric '{unknown[0]}'; choose of {', '.join(METRICS)}")
         self.opened: dict[str, Any] = {}
         self.skipped: dict[str, str] = {}
         for metric in METRICS.values():
-            if names is not None and metric.name not in names:
+            if names is not None and not {metric.name, metric.family} & set(names):
                 continue
             try:
                 self.opened[metric.name] = metric.opened(resources or Resources())
             except (ConfigError, MissingDependencyError) as error:
-                if names is not None:
+                if metric.name in (names or ()):
                     raise
                 self.skipped[metric.name] = str(error)
         self.metrics = tuple(METRICS[name] for name in self.opened)
@@ -107,9 +124,6 @@ class Metrics:
         for metric in self.metrics:
             if metric.is_speech_only and not clip.is_speech:
                 continue
-            if metric.needs_transcript and clip.transcript is None:
-                problems.append(f"{metric.name}: the suite has no transcript of this clip")
-                continue
             try:
                 measured = metric.measure(pair, self.opened[metric.name])
             except (AudioError, DataError) as error:
@@ -119,4 +133,6 @@ class Metrics:
                 problems.append(f"{metric.name}: the result is not a number")
                 continue
             values.update(zip(metric.keys, measured))
+            if metric.uses_transcript and clip.transcript is None:
+                problems.append(f"{metric.name}: {NO_TRANSCRIPT}")
         return Scores(values=values, problems=tuple(problems))

@@ -43,14 +43,38 @@ class Resources:
 
     Attributes:
         recognizer: specification of a speech recognizer; see `open_recognizer`.
+        speaker_model: folder or Hub id of a model that tells speakers apart.
         device: device where models compute.
     """
 
     recognizer: str | None = None
+    speaker_model: str | None = None
     device: str = "cpu"
 
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooled:
+    """A number of many clips that is not the mean of theirs, but made from sums over them.
+
+    Attributes:
+        keys: names of the K values that are stored of a clip; the last is what they were summed
+            over, and a clip where it is 0 has no number.
+        number: sums [..., K] -> numbers [...], in the unit of the reports.
+        are_counts: whether the values mean something by themselves; tables of clips leave out
+            those that do not.
+    """
+
+    keys: tuple[str, ...]
+    number: Callable[[np.ndarray], np.ndarray | np.floating]
+    are_counts: bool = True
+
+
+def rate(part: str, whole: str) -> Pooled:
+    """Return the share of a count in another, in percent, such as that of wrong words."""
+    return Pooled(keys=(part, whole), number=lambda sums: 100.0 * sums[..., 0] / sums[..., 1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,31 +88,35 @@ class Metric:
         measure: returns a number for each of `keys`, given a pair and what `open` returned.
         open: loads what the metric needs, once per process; raises a SemantiCodecError that says
             what is missing.
+        family: metrics that are chosen by one name and share a table of the reports.
         package: package on the index that it needs; its version is recorded with the results.
         module: name under which the package is imported.
+        unit: what stands behind the name in tables, such as `%`.
         decimals: digits after the point that are worth printing.
         is_speech_only: whether it means nothing for music and other sound.
-        needs_transcript: whether it needs to know the words.
-        quotient: keys that are stored of a clip instead of a rate: a count and its divisor.
-            The rate of many clips is the sum of the former by the sum of the latter.
+        uses_transcript: whether it compares words; without a transcript, with those that a
+            recognizer hears in the original.
+        pooled: how the number of many clips follows from theirs; None: it is their mean.
     """
 
     name: str
     label: str
     is_higher_better: bool
     measure: Callable[[Pair, Any], tuple[float, ...]]
+    family: str
     open: Callable[[Resources], Any] = lambda resources: None
     package: str | None = None
     module: str | None = None
+    unit: str = ""
     decimals: int = 3
     is_speech_only: bool = False
-    needs_transcript: bool = False
-    quotient: tuple[str, str] | None = None
+    uses_transcript: bool = False
+    pooled: Pooled | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
         """What is stored of a clip."""
-        return self.quotient or (self.name,)
+        return self.pooled.keys if self.pooled else (self.name,)
 
     def opened(self, resources: Resources) -> Any:
         """Return what `measure` takes in addition to a pair.

@@ -1,4 +1,4 @@
-"""STOI: how much of speech can still be understood, from 0 to 1."""
+"""STOI and its extended form: how much of speech can still be understood, from 0 to 1."""
 
 from __future__ import annotations
 
@@ -24,6 +24,25 @@ def stoi(reference: Float[np.ndarray, " S"], decoded: Float[np.ndarray, " S"]) -
     Source: Taal et al., "An algorithm for intelligibility prediction of time-frequency weighted
         noisy speech", 2011.
     """
+    return _intelligibility(reference, decoded, is_extended=False)
+
+
+def estoi(reference: Float[np.ndarray, " S"], decoded: Float[np.ndarray, " S"]) -> float:
+    """Return the extended measure, which also sees what modulated noise hides; scale as `stoi`.
+
+    Args:
+        reference: the original speech, 16 kHz mono.
+        decoded: the same after a codec, exactly as long.
+    Raises:
+        AudioError: as `stoi`.
+        MissingDependencyError: pystoi is not installed.
+    Source: Jensen and Taal, "An algorithm for predicting the intelligibility of speech masked by
+        modulated noise maskers", 2016.
+    """
+    return _intelligibility(reference, decoded, is_extended=True)
+
+
+def _intelligibility(reference: np.ndarray, decoded: np.ndarray, *, is_extended: bool) -> float:
     with needs("pystoi"):
         import pystoi
     check_pair(reference, decoded)
@@ -32,7 +51,7 @@ def stoi(reference: Float[np.ndarray, " S"], decoded: Float[np.ndarray, " S"]) -
         # Where too little is left without the pauses, the package warns and returns 1e-5.
         warnings.simplefilter("error", RuntimeWarning)
         try:
-            return float(pystoi.stoi(reference, decoded, SAMPLE_RATE))
+            return float(pystoi.stoi(reference, decoded, SAMPLE_RATE, extended=is_extended))
         except (RuntimeWarning, ValueError) as problem:
             raise AudioError(
                 f"a clip of {len(reference) / SAMPLE_RATE:.2f} s has too little sound for STOI; "
@@ -45,6 +64,16 @@ STOI = Metric(
     label="STOI",
     is_higher_better=True,
     measure=of_pair(stoi),
+    family="speech",
+    package="pystoi",
+    is_speech_only=True,
+)
+ESTOI = Metric(
+    name="estoi",
+    label="ESTOI",
+    is_higher_better=True,
+    measure=of_pair(estoi),
+    family="speech",
     package="pystoi",
     is_speech_only=True,
 )

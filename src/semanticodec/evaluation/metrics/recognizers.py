@@ -1,7 +1,12 @@
-"""Speech recognizers that word errors are counted with: pocketsphinx (offline) and Whisper."""
+"""Speech recognizers that word errors are counted with: pocketsphinx (offline) and Whisper.
+
+Whisper comes in two forms: transformers' (safetensors), decoded greedily as in the paper, and
+CTranslate2's (model.bin), decoded by faster-whisper with five beams.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from abc import ABC, abstractmethod
@@ -20,6 +25,10 @@ from semanticodec.token_format import SAMPLE_RATE
 WHISPER = "openai/whisper-large-v3"  # the paper's
 START_TOKEN = "<|startoftranscript|>"
 WHISPER_SECONDS = 30  # what its encoder sees at once
+CTRANSLATE2_WEIGHTS = "model.bin"
+# Without its tokenizer, faster-whisper would fetch another one from the Hub.
+CTRANSLATE2_FILES = (CTRANSLATE2_WEIGHTS, "config.json", "tokenizer.json")
+BEAM_SIZE = 5  # OpenAI's and faster-whisper's own
 KINDS = "pocketsphinx, whisper, whisper=FOLDER or whisper=OWNER/NAME"
 
 
@@ -44,13 +53,24 @@ class Recognizer(ABC):
             CheckpointError: its weights cannot be loaded.
         """
 
+    def remembered(self, wav: Float[np.ndarray, " S"], language: str | None = None) -> str:
+        """Return what `transcribe` does, and remember it: originals come once per system."""
+        key = hashlib.sha256(wav.tobytes()).digest(), language
+        if key not in self._texts:
+            self._texts[key] = self.transcribe(wav, language)
+        return self._texts[key]
+
+    @cached_property
+    def _texts(self) -> dict[tuple[bytes, str | None], str]:
+        return {}
+
 
 def open_recognizer(spec: str, *, device: str = "cpu") -> Recognizer:
     """Return a recognizer; its weights are loaded when the first clip comes.
 
     Args:
         spec: `pocketsphinx`; `whisper` for openai/whisper-large-v3 from the Hub's cache or the
-            Hub; `whisper=` and a folder or a Hub id for another.
+            Hub; `whisper=` and a folder, of transformers or CTranslate2, or a Hub id for another.
         device: device of Whisper, such as `cpu` or `cuda`.
     Raises:
         ConfigError: no such recognizer, or no such folder.
@@ -58,6 +78,9 @@ def open_recognizer(spec: str, *, device: str = "cpu") -> Recognizer:
     """
     kind, _, value = spec.partition("=")
     if kind == "whisper":
+        folder = Path(value).expanduser()
+        if value and (folder / CTRANSLATE2_WEIGHTS).is_file():
+            return FasterWhisper(folder, device=device)
         return Whisper(value or WHISPER, device=device)
     if spec == "pocketsphinx":
         return PocketSphinx()
@@ -116,7 +139,8 @@ class Whisper(Recognizer):
         if not self._is_folder and not re.fullmatch(r"\w[\w.-]*/[\w.-]+", source):
             raise ConfigError(
                 f"'{source}' is neither a folder nor a Hub id owner/name; give whisper=FOLDER "
-                f"with config.json, model.safetensors and the tokenizer's files, or {WHISPER}"
+                "with config.json, model.safetensors or CTranslate2's model.bin, and the "
+                f"tokenizer's files, or {WHISPER}"
             )
         with needs("transformers", extra="peers"):
             import transformers  # noqa: F401
@@ -191,3 +215,73 @@ class Whisper(Recognizer):
                 f"Whisper does not take the language '{language}': {str(error).splitlines()[0]}"
             ) from error
         return processor.batch_decode(tokens, skip_special_tokens=True)[0].strip()
+
+
+class FasterWhisper(Recognizer):
+    """A Whisper model in CTranslate2's form through faster-whisper: five beams, float32.
+
+    Windows of 30 s do not see each other's text, and no temperature is drawn from: the same clip
+    always gives the same text.
+
+    Args:
+        folder: folder with `model.bin`; nothing is read from the network.
+        device: such as `cpu` or `cuda`.
+    Raises:
+        CheckpointError: a file of the folder is missing.
+        MissingDependencyError: faster-whisper is not installed.
+    """
+
+    def __init__(self, folder: Path, *, device: str = "cpu") -> None:
+        with needs("faster-whisper"):
+            import faster_whisper  # noqa: F401
+        missing = [name for name in CTRANSLATE2_FILES if not (folder / name).is_file()]
+        if missing:
+            raise CheckpointError(
+                f"{folder} lacks {', '.join(missing)}; convert the model again with "
+                "ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json"
+            )
+        self.name = f"faster-whisper ({folder.resolve().name})"
+        self._folder = folder
+        self._device = device
+
+    @cached_property
+    def _model(self) -> Any:
+        from faster_whisper import WhisperModel
+
+        try:
+            # Its threads are those of OMP_NUM_THREADS.
+            return WhisperModel(
+                str(self._folder),
+                device=torch.device(self._device).type,
+                compute_type="float32",
+                local_files_only=True,
+            )
+        except Exception as error:  # damaged files raise whatever their readers do
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise CheckpointError(
+                f"Whisper could not be loaded from {self._folder}: {reason}; "
+                "download or convert the model again"
+            ) from error
+
+    def transcribe(self, wav: Float[np.ndarray, " S"], language: str | None = None) -> str:
+        code = _code(language)
+        # The package would take everything for English.
+        if code not in (None, "en") and not self._model.model.is_multilingual:
+            raise DataError(
+                f"{self.name} knows English only, not '{language}'; use another Whisper"
+            )
+        try:
+            segments, _ = self._model.transcribe(
+                wav.astype(np.float32, copy=False),
+                language=code,
+                beam_size=BEAM_SIZE,
+                condition_on_previous_text=False,
+                temperature=0.0,
+            )
+        except ValueError as error:
+            if language is None:
+                raise
+            raise DataError(
+                f"Whisper does not take the language '{language}': {str(error).splitlines()[0]}"
+            ) from error
+        return " ".join(segment.text.strip() for segment in segments)

@@ -107,5 +107,17 @@ def stft_distance(reference: Float[np.ndarray, " S"], decoded: Float[np.ndarray,
     return distance
 
 
-MEL = Metric(name="mel", label="MEL", is_higher_better=False, measure=of_pair(mel_distance))
-STFT = Metric(name="stft", label="STFT", is_higher_better=False, measure=of_pair(stft_distance))
+MEL = Metric(
+    name="mel",
+    label="MEL",
+    is_higher_better=False,
+    measure=of_pair(mel_distance),
+    family="sound",
+)
+STFT = Metric(
+    name="stft",
+    label="STFT",
+    is_higher_better=False,
+    measure=of_pair(stft_distance),
+    family="sound",
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from semanticodec.errors import ConfigError, DataError
-from semanticodec.evaluation.metrics.base import Metric, Pair, Resources, needs
+from semanticodec.evaluation.metrics.base import Metric, Pair, Resources, needs, rate
 from semanticodec.evaluation.metrics.recognizers import KINDS, Recognizer, open_recognizer
 
 APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'", "\uff07": "'"})
@@ -77,9 +77,13 @@ def _open(resources: Resources) -> Recognizer:
 
 
 def _measure(pair: Pair, recognizer: Recognizer) -> tuple[float, ...]:
-    assert pair.transcript is not None  # needs_transcript
+    expected = pair.transcript
+    if expected is None:
+        expected = recognizer.remembered(pair.reference, pair.language)
+        if not normalize_text(expected):
+            raise DataError(f"{recognizer.name} hears no words in the original")
     found = recognizer.transcribe(pair.decoded, pair.language)
-    return tuple(float(count) for count in word_errors(pair.transcript, found))
+    return tuple(float(count) for count in word_errors(expected, found))
 
 
 WER = Metric(
@@ -88,8 +92,11 @@ WER = Metric(
     is_higher_better=False,
     measure=_measure,
     open=_open,
+    family="speech",
     package="jiwer",
+    unit="%",
+    decimals=1,
     is_speech_only=True,
-    needs_transcript=True,
-    quotient=("word_errors", "num_words"),
+    uses_transcript=True,
+    pooled=rate("word_errors", "num_words"),
 )

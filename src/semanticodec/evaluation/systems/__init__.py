@@ -12,6 +12,7 @@ import torch
 
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation.systems.base import Reconstruction, System
+from semanticodec.evaluation.systems.ladder import Autoencoder, TrueMel
 from semanticodec.evaluation.systems.model import Model, Oracle, SemanticOnly
 from semanticodec.evaluation.systems.peers import Dac, Encodec
 from semanticodec.evaluation.systems.programs import Codec2, Opus, Speex
@@ -38,6 +39,8 @@ KINDS: dict[str, Kind] = {
     "model": Model,
     "oracle": Oracle,
     "semantic-only": SemanticOnly,
+    "vocoder": TrueMel,
+    "vae": Autoencoder,
     "ground-truth": GroundTruth,
     "folder": Folder,
     "opus": Opus,

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 from semanticodec.errors import ConfigError
 
 NAME, PATH = "name", "path"
+FOLDERS = (PATH, "encoder")  # keys whose values are folders
 HOW_TO_WRITE = "write KIND or KIND:key=value,key=value, such as opus:kbps=6 or model:steps=25"
 
 Number = TypeVar("Number", int, float)
@@ -75,7 +76,7 @@ class Spec:
         Reports are published; where things lay on somebody's disk does not belong in them.
         """
         options = {
-            key: folder_name(value) if key == PATH else value
+            key: folder_name(value) if key in FOLDERS else value
             for key, value in self.options.items()
             if key != NAME
         }

@@ -1,4 +1,4 @@
-"""STOI is 1 for equal clips, falls with noise, and is refused where it means nothing."""
+"""STOI and ESTOI are 1 for equal clips, falls with noise, and is refused where it means nothing."""
 
 import sys
 import warnings
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from semanticodec.errors import AudioError, MissingDependencyError
-from semanticodec.evaluation.metrics.base import Resources
-from semanticodec.evaluation.metrics.intelligibility import STOI, stoi
+from semanticodec.evaluation.metrics.base import Pair, Resources
+from semanticodec.evaluation.metrics.intelligibility import ESTOI, STOI, estoi, stoi
 
 pytest.importorskip("pystoi")
 
@@ -27,6 +27,15 @@ def test_equal_clips_are_understood_and_noise_hides_them():
     assert stoi(wav, wav) == pytest.approx(1.0)
     assert 1.0 > scores[0] > scores[1] > scores[2]
     assert stoi(wav, wav / 8) == pytest.approx(1.0)
+
+
+def test_the_extended_measure_is_another_one():
+    wav = bursts()
+    noisy = wav + 0.1 * np.random.default_rng(1).standard_normal(len(wav)).astype(np.float32)
+    assert estoi(wav, wav) == pytest.approx(1.0)
+    assert estoi(wav, noisy) < stoi(wav, noisy) - 0.05
+    (extended,) = ESTOI.measure(Pair(wav, noisy), None)
+    assert extended == pytest.approx(estoi(wav, noisy))
 
 
 def test_nothing_is_understood_of_silence():

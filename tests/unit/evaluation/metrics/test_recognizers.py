@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ SPECIAL = (
     "<|de|>",
     "<|translate|>",
     "<|transcribe|>",
+    "<|startoflm|>",
     "<|startofprev|>",
+    "<|nospeech|>",
     "<|notimestamps|>",
 )
 
@@ -50,7 +53,10 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny Whisper of random weights that spells in letters."""
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("tiny-whisper")
-    letters = [chr(code) for code in range(33, 127)] + ["Ġ", "Ġa", SPECIAL[0]]
+    plain = [chr(code) for code in range(33, 127)] + ["Ġ", "Ġa"]
+    # faster-whisper looks for the signs that are no speech, such as notes, byte by byte.
+    alphabet = pytest.importorskip("tokenizers").pre_tokenizers.ByteLevel.alphabet()
+    letters = [*plain, *sorted(set(alphabet) - set(plain)), SPECIAL[0]]
     vocabulary, merges = folder / "letters.json", folder / "letters.txt"
     vocabulary.write_text(json.dumps({letter: i for i, letter in enumerate(letters)}))
     merges.write_text("#version: 0.2\nĠ a\n")
@@ -72,7 +78,7 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
             decoder_attention_heads=2,
             encoder_ffn_dim=16,
             decoder_ffn_dim=16,
-            max_target_positions=64,
+            max_target_positions=448,  # which faster-whisper takes for granted
             suppress_tokens=None,
             begin_suppress_tokens=None,
             **special,
@@ -90,7 +96,7 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     # Random weights end at once; a push toward letters makes them write something.
     with torch.no_grad():
-        model.proj_out.weight[: len(letters) - 1] *= 8
+        model.proj_out.weight[: len(plain)] *= 8
     model.save_pretrained(folder)
     extractor = transformers.WhisperFeatureExtractor(feature_size=80)
     transformers.WhisperProcessor(extractor, tokenizer).save_pretrained(folder)
@@ -188,6 +194,80 @@ def test_weights_that_are_missing_are_not_drawn_at_random(tiny_whisper, tmp_path
     safetensors.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match=r"lacks 1 of Whisper's weights.*conv1\.weight"):
         open_recognizer(f"whisper={folder}").transcribe(bursts(4000), "en")
+
+
+@pytest.fixture(scope="module")
+def tiny_ctranslate2(tiny_whisper, tmp_path_factory) -> Path:
+    """The tiny Whisper in CTranslate2's form."""
+    converters = pytest.importorskip("ctranslate2.converters")
+    pytest.importorskip("faster_whisper")
+    target = tmp_path_factory.mktemp("converted") / "tiny"
+    copies = ["tokenizer.json", "preprocessor_config.json"]
+    folder = copy_of(tiny_whisper, target.parent / "copy")
+    extractor = json.loads((tiny_whisper / "processor_config.json").read_text())
+    (folder / copies[1]).write_text(json.dumps(extractor["feature_extractor"]))
+    converters.TransformersConverter(str(folder), copy_files=copies).convert(str(target))
+    return target
+
+
+def test_whisper_of_ctranslate2_writes_text_offline_and_the_same_every_time(tiny_ctranslate2):
+    recognizer = open_recognizer(f"whisper={tiny_ctranslate2}")
+    assert recognizer.name == "faster-whisper (tiny)"
+    text = recognizer.transcribe(bursts(16_000), "en")
+    recognizer.transcribe(bursts(8000, seed=1))
+    assert text
+    assert "<|" not in text
+    assert recognizer.transcribe(bursts(16_000), "en-GB") == text
+
+
+def test_whisper_of_ctranslate2_says_which_languages_it_does_not_know(tiny_ctranslate2):
+    recognizer = open_recognizer(f"whisper={tiny_ctranslate2}")
+    with pytest.raises(DataError, match=r"\(tiny\) knows English only, not 'de'"):
+        recognizer.transcribe(bursts(4000), "de")
+
+    class Multilingual:
+        model = SimpleNamespace(is_multilingual=True)
+
+        def transcribe(self, wav, **settings):
+            raise ValueError(f"'{settings['language']}' is not a valid language code")
+
+    recognizer.__dict__["_model"] = Multilingual()
+    with pytest.raises(DataError, match="does not take the language 'tlh': 'tlh' is not a valid"):
+        recognizer.transcribe(bursts(4000), "tlh")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+def test_a_ctranslate2_folder_without_a_file_is_refused_at_once(tiny_ctranslate2, tmp_path, name):
+    folder = copy_of(tiny_ctranslate2, tmp_path / "damaged")
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=f"lacks {name}; convert the model again"):
+        open_recognizer(f"whisper={folder}")
+
+
+def test_damaged_weights_of_ctranslate2_are_named(tiny_ctranslate2, tmp_path):
+    folder = copy_of(tiny_ctranslate2, tmp_path / "damaged")
+    (folder / "model.bin").write_bytes(b"broken")
+    with pytest.raises(CheckpointError, match="could not be loaded from .*damaged"):
+        open_recognizer(f"whisper={folder}").transcribe(bursts(4000), "en")
+
+
+def test_the_missing_faster_whisper_is_named(tmp_path, monkeypatch):
+    (tmp_path / "model.bin").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    with pytest.raises(MissingDependencyError, match=r"faster-whisper.*'semanticodec\[eval\]'"):
+        open_recognizer(f"whisper={tmp_path}")
+
+
+def test_originals_are_heard_once(monkeypatch):
+    pytest.importorskip("pocketsphinx")
+    recognizer = open_recognizer("pocketsphinx")
+    calls = []
+    monkeypatch.setattr(
+        recognizer, "transcribe", lambda wav, language: calls.append(1) or f"{len(wav)} {language}"
+    )
+    clips = [(bursts(8000), "en"), (bursts(8000), "en"), (bursts(9000), "en"), (bursts(8000), None)]
+    texts = [recognizer.remembered(*clip) for clip in clips]
+    assert texts == ["8000 en", "8000 en", "9000 en", "8000 None"] and len(calls) == 3
 
 
 def test_pocketsphinx_takes_any_clip_and_forgets_earlier_ones():
