@@ -76,7 +76,7 @@ class Codes(Formatted):
                 f"fingerprint {fingerprint!r}; {FINGERPRINT_SIZE} bytes are allowed: "
                 f"give the model's, or bytes({FINGERPRINT_SIZE}) where it is unknown"
             )
-        self._set(num_samples=_checked_lengths(num_samples))
+        self._set(num_samples=checked_lengths(num_samples))
         with torch.inference_mode(False):  # codes made under it could not be trained on
             self._set(
                 semantic=as_ids("semantic codes", semantic),
@@ -414,7 +414,8 @@ def _checked_format(format: TokenFormat | None, settings: Mapping[str, int]) -> 
         raise CodesError(str(error)) from error
 
 
-def _checked_lengths(num_samples: Sequence[int]) -> tuple[int, ...]:
+def checked_lengths(num_samples: Sequence[int]) -> tuple[int, ...]:
+    """Return the lengths of one or more items in samples, or raise a `CodesError`."""
     try:
         lengths = tuple(operator.index(samples) for samples in num_samples)
     except TypeError as error:

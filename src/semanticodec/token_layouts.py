@@ -42,7 +42,7 @@ def as_ids(what: str, ids: Ids) -> Int[Tensor, " ..."]:
         array = np.asarray(ids)
     except ValueError as error:
         raise CodesError(f"{what} in rows of different lengths; pad them") from error
-    if array.dtype.kind not in "iu":
+    if array.size and array.dtype.kind not in "iu":  # an empty list has no type
         raise CodesError(
             f"{what} of type {type(ids).__name__} ({array.dtype}); give a tensor of integers"
         )

@@ -1,12 +1,14 @@
-"""The Python of docs/transformers.md and docs/benchmarks_of_others.md runs."""
+"""The Python of docs/transformers.md and its neighbors runs."""
 
 import pytest
 from snippets import run, snippets
 
 from semanticodec.checkpoints import pretrained
 
+PAGES = ["docs/transformers.md", "docs/benchmarks_of_others.md", "docs/language_models.md"]
 
-@pytest.mark.parametrize("document", ["docs/transformers.md", "docs/benchmarks_of_others.md"])
+
+@pytest.mark.parametrize("document", PAGES)
 def test_python_runs(document, quick_codec, tmp_path, monkeypatch):
     pytest.importorskip("transformers")
     folder = quick_codec.save_pretrained(tmp_path / "built-in")

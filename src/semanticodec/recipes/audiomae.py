@@ -53,6 +53,30 @@ def small() -> Recipe:
     )
 
 
+def large() -> Recipe:
+    """21.6 M encoder: minutes on a GPU of 80 GB.
+
+    The batch is what 16 CPU threads can cut and send while such a GPU computes, by an estimate.
+    """
+    single = small()
+    sizes = _sizes(
+        width=384, depth=12, num_heads=6, decoder_width=256, decoder_depth=4, decoder_heads=8
+    )
+    default = replace(single.train.optimizers["default"], warmup_steps=200)
+    return replace(
+        single,
+        name="audiomae/large",
+        stage_config=replace(sizes, is_target_normalized=False),
+        train=replace(
+            single.train,
+            steps=3000,
+            batch_size=256,
+            optimizers={"default": default},
+            checkpoint_every=2000,
+        ),
+    )
+
+
 def small_detail() -> Recipe:
     """`small` continued with a second loss on what features keep of their own patches.
 
@@ -112,4 +136,10 @@ def tiny() -> Recipe:
     )
 
 
-RECIPES = {"small": small, "small_detail": small_detail, "paper": paper, "tiny": tiny}
+RECIPES = {
+    "small": small,
+    "large": large,
+    "small_detail": small_detail,
+    "paper": paper,
+    "tiny": tiny,
+}

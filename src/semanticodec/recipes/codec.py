@@ -92,6 +92,33 @@ def small_rates() -> Recipe:
     return replace(single, name="codec/small_rates", stage_config=stage_config)
 
 
+def large_rates() -> Recipe:
+    """`small_rates` with a T-UNet three times as wide: minutes on a GPU of 80 GB.
+
+    For the modules named `large`; the acoustic encoders see the patches.
+    """
+    single = small_rates()
+    config = single.stage_config
+    return replace(
+        single,
+        name="codec/large_rates",
+        stage_config=replace(
+            config,
+            sees_patches=True,
+            acoustic_start=100,
+            unet=replace(config.unet, base_channels=96),
+            cached_windows=4000,
+        ),
+        train=replace(
+            single.train,
+            steps=3000,
+            batch_size=64,
+            optimizers={"default": OptimizerConfig(lr=5e-4, warmup_steps=50)},
+            checkpoint_every=2000,
+        ),
+    )
+
+
 def small_fsq() -> Recipe:
     """`small` with a finite scalar quantizer of about as many codes (8000)."""
     return _with_quantizer(
@@ -218,6 +245,7 @@ def tiny_fsq() -> Recipe:
 RECIPES = {
     "small": small,
     "small_rates": small_rates,
+    "large_rates": large_rates,
     "small_fsq": small_fsq,
     "paper_100": paper_100,
     "paper_50": paper_50,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from semanticodec.decoder.vae import VAEConfig
 from semanticodec.recipes.loops import paper_run, tiny_run
 from semanticodec.training.data import CropConfig
@@ -36,6 +38,23 @@ def small() -> Recipe:
             sample_every=500,
             checkpoint_every=250,
         ),
+    )
+
+
+def large() -> Recipe:
+    """`small` at twice the width: minutes on a GPU."""
+    single = small()
+    config = single.stage_config
+    return replace(
+        single,
+        name="vae/large",
+        stage_config=replace(
+            config,
+            vae=replace(config.vae, base_channels=32),
+            discriminator=PatchDiscriminator.Config(channels=64),
+            discriminator_start=200,
+        ),
+        train=replace(single.train, steps=3000, batch_size=64, checkpoint_every=2000),
     )
 
 
@@ -74,4 +93,4 @@ def tiny() -> Recipe:
     )
 
 
-RECIPES = {"small": small, "paper": paper, "tiny": tiny}
+RECIPES = {"small": small, "large": large, "paper": paper, "tiny": tiny}

@@ -69,6 +69,23 @@ def small_adversarial() -> Recipe:
     )
 
 
+def large() -> Recipe:
+    """8.2 M vocoder with larger discriminators: minutes on a GPU of 80 GB."""
+    single = small()
+    return replace(
+        single,
+        name="vocoder/large",
+        stage_config=replace(
+            single.stage_config,
+            vocoder=HarmonicVocos.Config(width=384, hidden=1152, num_layers=8, mel_shortcut=True),
+            periods=MultiPeriodDiscriminator.Config(channels=(32, 64, 128, 256, 256)),
+            resolutions=MultiResolutionDiscriminator.Config(channels=(32, 64, 128, 128, 128)),
+            discriminator_start=200,
+        ),
+        train=replace(single.train, steps=3000, batch_size=64, checkpoint_every=2000),
+    )
+
+
 def paper() -> Recipe:
     """HiFi-GAN V1 shape with full-size discriminators and its loss weights, for GPUs."""
     optimizer = OptimizerConfig(
@@ -132,6 +149,7 @@ def tiny_hifigan() -> Recipe:
 RECIPES = {
     "small": small,
     "small_adversarial": small_adversarial,
+    "large": large,
     "paper": paper,
     "tiny": tiny,
     "tiny_harmonic": tiny_harmonic,

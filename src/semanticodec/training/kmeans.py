@@ -1,4 +1,4 @@
-"""k-means over features that lie on disk: faiss searches, the points are read in chunks.
+"""k-means over features that lie on disk; `point_sums` does the work, on CPU or GPU.
 
 Of several processes each has a share of the points, the first share first: what they do is what one
 process does with all of them, within the rounding of sums. Centroids are the same in all.
@@ -6,20 +6,18 @@ process does with all of them, within the rounding of sums. Centroids are the sa
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from semanticodec.errors import DataError, MissingDependencyError
+from semanticodec.errors import DataError
 from semanticodec.layers.processes import gather_rows, rank, sum_over_processes
 from semanticodec.training.distributed import broadcast_from_main
+from semanticodec.training.point_sums import Points, points_on
 
-CHUNK_ROWS = 65_536
 # Seeds are chosen among this many points per centroid, in this many rounds.
 SEEDING_POINTS = 16
 SEEDING_ROUNDS = 16
@@ -27,6 +25,7 @@ SEEDING_ROUNDS = 16
 COARSE_STRIDE = 4
 COARSE_POINTS = 20
 SPLIT = 1.0 / 1024.0
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,51 +36,38 @@ class Clusters:
     inertia: float
 
 
-def load_faiss() -> Any:
-    """Import faiss.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
-    try:
-        return importlib.import_module("faiss")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Clustering needs faiss; install semanticodec[train] (the package is faiss-cpu)."
-        ) from error
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Share:
     """The points of this process, among those of all.
 
     Attributes:
-        points: one row per point; may be a memory map of any float type.
+        points: the points.
         first: number of points before them, in other processes.
         total: number of points of all processes.
-        device: device of what processes exchange.
+        device: device of the points, and of what processes exchange.
     """
 
-    points: Float[np.ndarray, "N D"]
+    points: Points
     first: int
     total: int
-    device: torch.device | str
+    device: torch.device
 
     @classmethod
-    def of(cls, points: Float[np.ndarray, "N D"], device: torch.device | str) -> _Share:
+    def of(cls, points: Points, device: torch.device) -> _Share:
         counts = gather_rows(torch.tensor([len(points)], device=device)).tolist()
         return cls(points=points, first=sum(counts[: rank()]), total=sum(counts), device=device)
 
     def every(self, stride: int, offset: int) -> _Share:
         """Return the points whose number among all leaves `offset` on division by `stride`."""
-        points = self.points[(offset - self.first) % stride :: stride]
-        return _Share.of(points, self.device)
+        part = self.points.part(slice((offset - self.first) % stride, None, stride))
+        return _Share.of(part, self.device)
 
     def rows(self, numbers: np.ndarray) -> Float[np.ndarray, "N2 D"]:
         """Return points of any process by their numbers among all, in increasing order."""
         is_own = (numbers >= self.first) & (numbers < self.first + len(self.points))
-        rows = np.zeros((len(numbers), self.points.shape[1]), dtype=np.float32)
-        rows[is_own] = self.points[numbers[is_own] - self.first]
+        own = self.points.rows(numbers[is_own] - self.first)
+        rows = np.zeros((len(numbers), own.shape[1]), dtype=np.float32)
+        rows[is_own] = own
         return self.summed(rows)
 
     def summed(self, values: np.ndarray) -> np.ndarray:
@@ -96,7 +82,7 @@ def kmeans(
     iterations: int,
     seed: int,
     on_iteration: Callable[[], object] = lambda: None,
-    device: torch.device | str = "cpu",
+    device: torch.device = CPU,
 ) -> Clusters:
     """Cluster points, which may be a memory map of any float type.
 
@@ -105,18 +91,19 @@ def kmeans(
     point where that leaves enough.
 
     Args:
-        points: one row per point, of this process; read in chunks, so they need not fit into
-            memory.
+        points: one row per point, of this process; a CPU reads them in chunks, so they need not
+            fit into memory.
         num_centroids: K.
         iterations: number of iterations of Lloyd's algorithm.
-        seed: the same seed gives the same centroids.
+        seed: the same seed gives the same centroids, on a GPU up to rounding.
         on_iteration: called after every iteration (for a progress bar).
-        device: device of what processes exchange; matters for several only.
+        device: where to compute; a GPU holds all points of its process.
     Raises:
         DataError: fewer points than centroids.
+        MissingDependencyError: faiss, which a CPU needs, is not installed.
     Source: paper Sec. III-B; seeding after Bahmani et al., Scalable K-Means++.
     """
-    share = _Share.of(points, device)
+    share = _Share.of(points_on(device, points), device)
     if share.total < num_centroids:
         raise DataError(
             f"{share.total} features are too few for {num_centroids} centroids; give more audio "
@@ -134,16 +121,11 @@ def kmeans(
     return Clusters(centroids=centroids, inertia=inertia)
 
 
-def _index(centroids: np.ndarray) -> Any:
-    index = load_faiss().IndexFlatL2(centroids.shape[1])
-    index.add(centroids)
-    return index
-
-
 def _seeds(share: _Share, num_centroids: int, rng: np.random.Generator) -> Float[np.ndarray, "K D"]:
     num_candidates = min(share.total, SEEDING_POINTS * num_centroids)
     numbers = np.sort(rng.choice(share.total, num_candidates, replace=False))
     candidates = share.rows(numbers)
+    placed = points_on(share.device, candidates)
     distances = np.full(num_candidates, np.inf, dtype=np.float32)
     chosen: list[np.ndarray] = []
     counts = np.diff(np.linspace(0, num_centroids, SEEDING_ROUNDS + 1).astype(int))
@@ -154,8 +136,7 @@ def _seeds(share: _Share, num_centroids: int, rng: np.random.Generator) -> Float
         keys[np.concatenate(chosen) if chosen else np.zeros(0, dtype=int)] = -np.inf
         new = np.argpartition(-keys, count - 1)[:count]
         chosen.append(new)
-        nearest = _index(candidates[new]).search(candidates, 1)[0][:, 0]
-        distances = np.minimum(distances, nearest)
+        distances = np.minimum(distances, placed.distances(candidates[new]))
     seeds = torch.from_numpy(candidates[np.concatenate(chosen)]).to(share.device)
     # Where machines differ, the last bit of a distance may decide.
     broadcast_from_main([seeds])
@@ -166,19 +147,9 @@ def _lloyd(
     share: _Share, centroids: np.ndarray, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "K D"], float]:
     """Return the centroids after one iteration, and the inertia of the old ones."""
-    points = share.points
-    index = _index(centroids)
-    sums = torch.zeros(centroids.shape, dtype=torch.float64)
-    counts = np.zeros(len(centroids), dtype=np.int64)
-    total = 0.0
-    for first in range(0, len(points), CHUNK_ROWS):
-        chunk = np.ascontiguousarray(points[first : first + CHUNK_ROWS], dtype=np.float32)
-        distances, codes = index.search(chunk, 1)
-        total += float(distances.sum(dtype=np.float64))
-        counts += np.bincount(codes[:, 0], minlength=len(centroids))
-        sums.index_add_(0, torch.from_numpy(codes[:, 0]), torch.from_numpy(chunk).double())
-    sums, counts = share.summed(sums.numpy()), share.summed(counts)
-    (total,) = share.summed(np.array([total]))
+    own = share.points.sums(centroids)
+    sums, counts = share.summed(own.sums), share.summed(own.counts)
+    (total,) = share.summed(np.array([own.total]))
     means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
     means[counts == 0] = centroids[counts == 0]
     return _split_empty(means, counts, rng), float(total) / share.total

@@ -1,6 +1,7 @@
-"""Shows a run: progress bar, scalars as JSON lines and in TensorBoard, spectrograms and sounds."""
+"""Shows a run: progress bar, scalars as JSON lines; these, spectrograms, sounds in TensorBoard."""
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from semanticodec.errors import MissingDependencyError
 from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # A dark-to-light ramp: black, violet, red, orange, pale yellow (RGB in 0..1).
 RAMP = ((0.0, 0.0, 0.0), (0.3, 0.05, 0.45), (0.75, 0.2, 0.3), (0.98, 0.6, 0.2), (1.0, 1.0, 0.8))
 SMOOTHING = 0.98
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,7 @@ class Monitor:
         self._scalars = folder / "scalars.jsonl"
         _drop_lines_after(self._scalars, first_step)
         self._writer: SummaryWriter | None = None
+        self._has_tensorboard = True
         self._first_step = first_step
         self._bar = tqdm(
             total=total_steps,
@@ -90,14 +93,19 @@ class Monitor:
         self._smooth: dict[str, float] = {}
         self._started = time.monotonic()
 
-    def _tensorboard(self) -> "SummaryWriter":
-        if self._writer is None:
+    def _tensorboard(self) -> "SummaryWriter | None":
+        """Return the writer of curves; None where the package is missing."""
+        if self._writer is None and self._has_tensorboard:
             try:
                 from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                raise MissingDependencyError(
-                    "Training curves need tensorboard; install semanticodec[train]."
-                ) from error
+            except ImportError:
+                self._has_tensorboard = False
+                logger.warning(
+                    "Curves and samples are not drawn without tensorboard; install "
+                    "semanticodec[train]. The numbers are in %s.",
+                    self._scalars,
+                )
+                return None
             # Steps after the resume point belong to a part of the run that was lost.
             self._writer = SummaryWriter(
                 str(self._folder / "tensorboard"), purge_step=self._first_step
@@ -119,17 +127,22 @@ class Monitor:
         line = json.dumps({"step": step, "seconds": seconds, **values})
         with open(self._scalars, "a", encoding="utf-8") as lines:
             lines.write(line + "\n")
-        for name, value in values.items():
-            self._tensorboard().add_scalar(name, value, step)
+        writer = self._tensorboard()
+        if writer is not None:
+            for name, value in values.items():
+                writer.add_scalar(name, value, step)
 
     def samples(self, step: int, samples: Mapping[str, Sample]) -> None:
         """Record spectrograms and sounds at a step."""
+        writer = self._tensorboard()
+        if writer is None:
+            return
         for name, sample in samples.items():
             if sample.spectrogram is not None:
-                self._tensorboard().add_image(name, colored(sample.spectrogram), step)
+                writer.add_image(name, colored(sample.spectrogram), step)
             if sample.wav is not None:
                 wav = sample.wav.detach().float().cpu().clamp(-1, 1)
-                self._tensorboard().add_audio(name, wav.unsqueeze(0), step, sample_rate=SAMPLE_RATE)
+                writer.add_audio(name, wav.unsqueeze(0), step, sample_rate=SAMPLE_RATE)
 
     def close(self) -> None:
         """Flush and close everything."""

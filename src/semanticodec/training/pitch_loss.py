@@ -6,6 +6,7 @@ logits, frequency -> cross-entropy of the pitch in voiced frames + of the voicin
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -43,7 +44,12 @@ def frequencies(wav: Float[Tensor, "B S"], hop_length: int) -> Float[Tensor, "B 
         hop_length: samples per frame; the pitch belongs to the middle of a frame.
     """
     centers = (np.arange(wav.shape[1] // hop_length) + 0.5) * hop_length / SAMPLE_RATE
-    rows = [_frequencies(row, centers) for row in wav.detach().float().cpu().numpy()]
+    _detector()  # here, so that threads do not load it at the same time
+    # A GPU waits for this: the detector lets go of Python's lock.
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        rows = list(
+            pool.map(lambda row: _frequencies(row, centers), wav.detach().float().cpu().numpy())
+        )
     return torch.from_numpy(np.stack(rows)).to(wav.device)
 
 

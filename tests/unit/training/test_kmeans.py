@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semanticodec.errors import DataError, MissingDependencyError
-from semanticodec.training import kmeans as module
+from semanticodec.training import point_sums as module
 from semanticodec.training.kmeans import kmeans
 
 

@@ -1,6 +1,7 @@
 """Laws of what a run shows and records."""
 
 import json
+import sys
 
 import torch
 
@@ -50,3 +51,14 @@ def test_samples_and_sounds_reach_tensorboard(tmp_path):
     content = events.read_bytes()
     assert b"PNG" in content
     assert b"RIFF" in content
+
+
+def test_without_tensorboard_the_numbers_are_still_recorded(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monitor = Monitor(tmp_path, first_step=0, total_steps=2, show_progress=False)
+    monitor.scalars(1, {"loss": 1.0})
+    monitor.samples(1, {"reconstruction": Sample(wav=torch.zeros(100))})
+    monitor.scalars(2, {"loss": 0.5})
+    monitor.close()
+    assert steps_in(tmp_path) == [1, 2]
+    assert [record.message.count("install") for record in caplog.records] == [1]

@@ -31,7 +31,8 @@ from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 from semanticodec.training import distributed
 from semanticodec.training.entry import AudioEntry
 from semanticodec.training.features import FeatureExtractor, stacked_features
-from semanticodec.training.kmeans import kmeans, load_faiss
+from semanticodec.training.kmeans import kmeans
+from semanticodec.training.point_sums import load_faiss
 from semanticodec.training.reader import BrokenRecordings
 from semanticodec.training.sources import find_entries
 from semanticodec.training.state import finish_export, make_run_folder
@@ -80,11 +81,14 @@ class CodebookRecipe:
         """
         self._check(options)
         make_run_folder(options.out)
-        load_faiss()
+        device = distributed.local_device(options.device)
         if options.num_threads is not None:
             torch.set_num_threads(options.num_threads)
-            load_faiss().omp_set_num_threads(options.num_threads)
-        device = distributed.local_device(options.device)
+        if device.type == "cpu":
+            # Its absence is said before the features are computed.
+            faiss = load_faiss()
+            if options.num_threads is not None:
+                faiss.omp_set_num_threads(options.num_threads)
         distributed.start(device)
         try:
             audiomae = load_audiomae(options.modules["audiomae"])

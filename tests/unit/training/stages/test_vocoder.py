@@ -120,7 +120,7 @@ def test_the_generator_loss_is_the_weighted_sum_of_its_terms():
 
 def test_excerpts_are_cut_at_the_same_random_place():
     stage, batch = stage_of(excerpt_samples=1000), batch_of(1, 2, 3)
-    real, generated = stage._excerpts(batch, -batch.wav)
+    real, generated = stage._excerpts(batch, batch.wav, -batch.wav)
     assert real.shape == (3, 1000)
     assert torch.equal(real, -generated)
     starts = [
@@ -128,7 +128,7 @@ def test_excerpts_are_cut_at_the_same_random_place():
         for row, part in zip(batch.wav, real, strict=True)
     ]
     assert len(set(starts)) == 3
-    whole, _ = stage_of()._excerpts(batch, batch.wav)
+    whole, _ = stage_of()._excerpts(batch, batch.wav, batch.wav)
     assert torch.equal(whole, batch.wav)
 
 
