@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ AUDIO_SUFFIXES = (
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff", ".aifc", ".au",
     ".snd", ".caf", ".w64", ".rf64",
 )  # fmt: skip
+NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
 def has_suffix(name: str, suffixes: Sequence[str]) -> bool:
@@ -69,6 +71,22 @@ def matches(pattern: str) -> tuple[Path, list[Path]]:
         literal = os.path.join(literal, parts.pop(0))
     escaped = os.path.join(glob.escape(literal), *parts)
     return Path(literal), sorted(Path(match) for match in glob.glob(escaped, recursive=True))
+
+
+def numbered(pattern: str) -> Iterator[str]:
+    """Yield what WebDataset's braces stand for: shards/{000..123}.tar is 124 names.
+
+    Args:
+        pattern: a path or pattern; without braces, or if it exists, it stands for itself.
+    """
+    found = NUMBERS.search(pattern)
+    if found is None or os.path.exists(pattern):
+        yield pattern
+        return
+    first, last = found.groups()
+    for number in range(int(first), int(last) + 1):
+        name = f"{number:0{len(first)}}"
+        yield from numbered(pattern[: found.start()] + name + pattern[found.end() :])
 
 
 def _is_wanted(path: Path) -> bool:

@@ -25,7 +25,7 @@ DESCRIPTION = """\
 Encode whole corpora, and write their codes in the formats that people train with.
 
   semanticodec tokenize recordings/ -o corpus/
-  semanticodec tokenize "shards/*.tar" -o corpus/ --format webdataset parquet
+  semanticodec tokenize "shards/{000..123}.tar" -o corpus/ --format webdataset parquet
   semanticodec tokenize train.jsonl -o corpus/ --format nemo --jobs 8
   find data -name wav.scp | semanticodec tokenize - -o corpus/ --address auto
   semanticodec tokenize --verify corpus/

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from semanticodec.errors import AudioError, DataError
-from semanticodec.listing import AUDIO_SUFFIXES, has_suffix
+from semanticodec.listing import AUDIO_SUFFIXES, NUMBERS, has_suffix, numbered
 from semanticodec.token_format import SAMPLE_RATE
 from semanticodec.training.entry import AudioEntry, measured
 
@@ -72,7 +72,8 @@ class _Index:
 
 def is_pattern(source: Path) -> bool:
     """Return whether a source is a pattern of shards rather than a file or folder."""
-    return any(letter in str(source) for letter in "*?[") and not source.exists()
+    has_letters = any(letter in str(source) for letter in "*?[")
+    return (has_letters or bool(NUMBERS.search(str(source)))) and not source.exists()
 
 
 def pattern_entries(pattern: Path) -> list[ShardEntry]:
@@ -83,11 +84,15 @@ def pattern_entries(pattern: Path) -> list[ShardEntry]:
     Raises:
         DataError: no shard, a file that is none, or no recording that can be read.
     """
-    paths = sorted(glob.glob(str(pattern), recursive=True))
+    found = {name: glob.glob(name, recursive=True) for name in numbered(str(pattern))}
+    paths = sorted(path for some in found.values() for path in some)
     others = [path for path in paths if not path.endswith(".tar")]
-    if not paths or others:
+    missing = [name for name, some in found.items() if not some]
+    if not paths or missing or others:
+        name = missing[0] if missing else pattern
+        match = others[0] if others and not missing else "no file"
         raise DataError(
-            f"Training data {pattern} matches {others[0] if others else 'no file'}; a pattern "
+            f"Training data {name} matches {match}; a pattern "
             "stands for WebDataset .tar shards: check it, or name folders instead."
         )
     shards = [

@@ -83,6 +83,14 @@ def test_patterns_and_lists_on_stdin(folder):
     assert [item.id for item in listed("-", stdin=lines)] == ["two", "one"]
 
 
+def test_numbered_files(folder):
+    for number in ("08", "09", "10"):
+        (folder / f"{number}.flac").write_bytes((folder / "two.flac").read_bytes())
+    assert ids(f"{folder}/{{08..10}}.flac") == ["08", "09", "10"]
+    with pytest.raises(DataError, match="11.flac does not exist"):
+        ids(f"{folder}/{{08..12}}.flac")
+
+
 def test_a_list_of_nothing():
     with pytest.raises(DataError, match="standard input holds no recordings"):
         listed("-", stdin=io.StringIO("\n"))

@@ -60,6 +60,13 @@ def test_a_pattern_lists_shards_with_estimated_lengths(folder, monkeypatch):
     assert len(opened) == 3  # one recording of each
 
 
+def test_numbered_shards(folder):
+    entries = find_entries((folder / "speech" / "{0..1}.tar",))
+    assert [entry.path[-5:] for entry in entries] == ["0.tar", "1.tar"]
+    with pytest.raises(DataError, match="2.tar matches no file"):
+        find_entries((folder / "speech" / "{0..2}.tar",))
+
+
 def test_places_of_a_shard_are_shares_of_its_recordings(folder):
     (entry,) = find_entries((folder / "music" / "*.tar",))
     places = (np.arange(800) + 0.5) / 800

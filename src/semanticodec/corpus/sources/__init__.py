@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import TextIO
@@ -20,7 +21,7 @@ from semanticodec.audio.io import AudioSource
 from semanticodec.corpus.item import Place, WorkItem
 from semanticodec.corpus.sources import files, kaldi, manifest, tables, webdataset
 from semanticodec.errors import DataError
-from semanticodec.listing import AUDIO_SUFFIXES, matches, walk
+from semanticodec.listing import AUDIO_SUFFIXES, matches, numbered, walk
 
 STDIN = "-"
 # How a source's recordings are listed, by the suffix of its file; all others are sound files.
@@ -70,7 +71,7 @@ def list_items(sources: Iterable[str], stdin: TextIO | None = None) -> Iterator[
             lines = [line.strip() for line in stdin or ()]
             items = list_items(line for line in lines if line)
         else:
-            items = _source_items(source)
+            items = chain.from_iterable(map(_source_items, numbered(source)))
         found = 0
         for item in items:
             found += 1
