@@ -88,7 +88,7 @@ def test_training_can_start_from_an_export(whole_run, data, tmp_path):
     [
         (("--module", "audiomae=nowhere"), "uses the modules vae and codec at most"),
         (("--module", "vae=nowhere"), "not an exported module"),
-        (("--recipe", "huge"), "choose one of small, small_adversarial, paper, tiny"),
+        (("--recipe", "huge"), "choose one of small, small_adversarial, large, paper, tiny"),
     ],
 )
 def test_user_errors_are_one_line_and_status_2(data, tmp_path, capsys, more, message):
