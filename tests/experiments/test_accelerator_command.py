@@ -22,6 +22,7 @@ def packs(tmp_path_factory):
     return place / "packs"
 
 
+@pytest.mark.slow  # half a minute; the parts have tests of their own
 def test_a_model_is_trained_measured_and_brought_back(packs, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(reconstruction, "run_tasks", run_here)
     run = tmp_path / "run"
