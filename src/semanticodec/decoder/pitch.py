@@ -15,19 +15,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.layers.convnext import ConvNeXtBlock
+from semanticodec.decoder.vocos import TYPICAL_LOG_MEL, TYPICAL_SPREAD
+from semanticodec.layers.convnext import LAYER_NORM_EPS, ConvNeXtBlock
 from semanticodec.token_format import SAMPLE_RATE
 
-LAYER_NORM_EPS = 1e-6
 # Four octaves in steps of 25 cents: voices, and most melodies.
 LOWEST_PITCH = 50.0
 STEPS_PER_OCTAVE = 48
 NUM_PITCHES = 192
 # Logits around the highest one whose mean is the pitch, on either side.
 NEIGHBORS = 3
-# Mean and standard deviation of natural-log mels over recordings.
-TYPICAL_LOG_MEL = -6.0
-TYPICAL_SPREAD = 3.0
 # Below this, sin(phase / 2) is too small to divide by: the pulse is at its peak.
 PEAK = 1e-3
 
@@ -112,14 +109,19 @@ class PitchEstimator(nn.Module):
         Args:
             mel: natural-log mel magnitudes, 100 frames per second.
         """
-        logits = self(mel)
-        steps = torch.arange(NUM_PITCHES, device=mel.device)
-        best = logits.pitches.argmax(dim=-1, keepdim=True)
-        is_near = (steps - best).abs() <= NEIGHBORS
-        weights = logits.pitches.masked_fill(~is_near, -torch.inf).softmax(dim=-1)
-        octaves = (weights * steps).sum(dim=-1) / STEPS_PER_OCTAVE
-        frequency = LOWEST_PITCH * (math.log(2.0) * octaves).exp()
-        return Pitch(frequency, logits.voicing.sigmoid())
+        return pitch_of(self(mel))
+
+
+@torch.no_grad()
+def pitch_of(logits: PitchLogits) -> Pitch:
+    """Return the frequency and voicing that logits stand for, without gradients."""
+    steps = torch.arange(NUM_PITCHES, device=logits.pitches.device)
+    best = logits.pitches.argmax(dim=-1, keepdim=True)
+    is_near = (steps - best).abs() <= NEIGHBORS
+    weights = logits.pitches.masked_fill(~is_near, -torch.inf).softmax(dim=-1)
+    octaves = (weights * steps).sum(dim=-1) / STEPS_PER_OCTAVE
+    frequency = LOWEST_PITCH * (math.log(2.0) * octaves).exp()
+    return Pitch(frequency, logits.voicing.sigmoid())
 
 
 def pulses(frequency: Float[Tensor, "B T"], hop_length: int) -> Float[Tensor, "B S"]:

@@ -20,10 +20,9 @@ from torch.nn import functional as F
 from semanticodec.audio.mel import FFT_SIZE
 from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.decoder.vocoder import Vocoder
-from semanticodec.layers.convnext import ConvNeXtBlock
+from semanticodec.layers.convnext import LAYER_NORM_EPS, ConvNeXtBlock
 from semanticodec.token_format import SAMPLE_RATE
 
-LAYER_NORM_EPS = 1e-6
 # Log magnitude of an STFT line: larger ones would overflow before training settles.
 LARGEST_LOG_MAGNITUDE = math.log(1e2)
 # Mean and standard deviation of natural-log mels over recordings.

@@ -87,12 +87,7 @@ def start_from_patches(acoustic: AcousticEncoder, windows: Sequence[Positions]) 
     """
     rows = Positions(*(torch.cat(parts) for parts in zip(*windows)))
     differences = rows.features - rows.centroids
-    unknown = rows.energies.clone()
-    for band in rows.bands.unique():
-        here = rows.bands == band
-        told = _linear_map(rows.centroids[here], unknown[here], CENTROID_RIDGE)
-        unknown[here] -= _centered(rows.centroids[here]) @ told
-        unknown[here] -= unknown[here].mean(dim=0)
+    unknown = _untold(rows.energies, rows.centroids, rows.bands)
     count = min(NUM_AXES, acoustic.config.width)
     axes, _, _ = principal_axes(unknown, count)
     inputs = torch.cat([differences, rows.patches], dim=-1)
@@ -133,12 +128,8 @@ def extend_with_detail(
     known = F.linear(vectors, old_in.weight, old_in.bias)
     count = new_in.out_features - old_in.out_features
     level_and_detail = rows.energies.unflatten(1, (-1, 2, PATCH_ENERGIES))
-    unknown = level_and_detail[:, :, 1].flatten(1).clone()
-    for band in rows.bands.unique():
-        here = rows.bands == band
-        told = torch.cat([rows.centroids[here], known[here]], dim=-1)
-        unknown[here] -= _centered(told) @ _linear_map(told, unknown[here], CENTROID_RIDGE)
-        unknown[here] -= unknown[here].mean(dim=0)
+    told = torch.cat([rows.centroids, known], dim=-1)
+    unknown = _untold(level_and_detail[:, :, 1].flatten(1), told, rows.bands)
     axes, _, _ = principal_axes(unknown, count)
     inputs = torch.cat([rows.features - rows.centroids, rows.patches], dim=-1)
     weight = _linear_map(inputs, unknown @ axes.T.to(unknown), RIDGE)
@@ -156,6 +147,18 @@ def extend_with_detail(
     new_in.bias.copy_(torch.cat([old_in.bias, -middle]))
     new_out.weight.copy_(torch.cat([old_out.weight, directions.T], dim=1))
     new_out.bias.copy_(old_out.bias)
+
+
+def _untold(
+    energies: Float[Tensor, "N E"], told: Float[Tensor, "N D"], bands: Int[Tensor, " N"]
+) -> Float[Tensor, "N E"]:
+    """Return what a linear map of what is told leaves over, in every band by itself."""
+    left = energies.clone()
+    for band in bands.unique():
+        here = bands == band
+        left[here] -= _centered(told[here]) @ _linear_map(told[here], left[here], CENTROID_RIDGE)
+        left[here] -= left[here].mean(dim=0)
+    return left
 
 
 def _projections(quantizer: VectorQuantizer) -> tuple[nn.Linear, nn.Linear]:

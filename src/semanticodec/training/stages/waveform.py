@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from semanticodec.audio.mel import HOP_LENGTH
 from semanticodec.decoder.harmonic_vocos import HarmonicVocos
-from semanticodec.decoder.pitch import Pitch
+from semanticodec.decoder.pitch import Pitch, pitch_of
 from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.discriminators import (
@@ -132,7 +132,8 @@ class WaveformStage(AdversarialStage):
             # HiFi-GAN's odd first stage adds 32 samples at the end, which the codec cuts as well.
             return vocoder(mel).float()[:, : real.shape[1]], None
         frequency = frequencies(real, HOP_LENGTH)
-        found = vocoder.pitch.pitch(mel)
+        logits = vocoder.pitch(mel)
+        found = pitch_of(logits)
         drawn = rand_per_item(batch.generators, (1,), mel.device)
         is_forced = drawn < self.config.pitch_forcing
         is_voiced = frequency > 0
@@ -140,7 +141,7 @@ class WaveformStage(AdversarialStage):
             frequency=torch.where(is_forced & is_voiced, frequency, found.frequency),
             voicing=torch.where(is_forced, is_voiced.float(), found.voicing),
         )
-        return vocoder(mel, pitch).float(), pitch_loss(vocoder.pitch(mel), frequency)
+        return vocoder(mel, pitch).float(), pitch_loss(logits, frequency)
 
     def _excerpts(
         self, batch: Batch, real: Float[Tensor, "B S"], generated: Float[Tensor, "B S"]
