@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from semanticodec.files import atomic_path
 from semanticodec.listening.plan import ANCHOR, REFERENCE
-from semanticodec.listening.report import simulated_note
+from semanticodec.listening.report import domain_label, simulated_note
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def draw_means(results: Mapping[str, Any]) -> Figure:
     conditions = results["conditions"]
     figure, axes = _new_figure(results, 2.0 + INCHES_PER_BAR * len(conditions))
     for place, (condition, color) in enumerate(zip(conditions, _colors(conditions))):
-        score = results["scores"]["all"][condition["name"]]
+        score = results["scores"][condition["name"]]
         _bar(axes, place, 0.7, score, color)
         axes.text(place, score["high"] + 1, f"{score['mean']:.1f}", ha="center", va="bottom")
     labels = [_label(condition) for condition in conditions]
@@ -54,20 +54,17 @@ def draw_means(results: Mapping[str, Any]) -> Figure:
 def draw_domains(results: Mapping[str, Any]) -> Figure:
     """Return the same bars for every domain (Figure 4)."""
     conditions = results["conditions"]
-    domains = [domain for domain in results["scores"] if domain != "all"] or ["all"]
+    domains = results["domains"]
     width = 0.8 / len(conditions)
-    figure, axes = _new_figure(
-        results, 3.5 + 0.45 * INCHES_PER_BAR * len(conditions) * len(domains)
-    )
+    num_bars = len(conditions) * len(domains)
+    figure, axes = _new_figure(results, 3.5 + 0.45 * INCHES_PER_BAR * num_bars)
     for index, (condition, color) in enumerate(zip(conditions, _colors(conditions))):
         for place, domain in enumerate(domains):
-            score = results["scores"][domain][condition["name"]]
+            score = domains[domain]["scores"][condition["name"]]
             label = _label(condition) if place == 0 else None
             _bar(axes, place - 0.4 + (index + 0.5) * width, 0.9 * width, score, color, label)
-    counts = results["num_pages_by_domain"]
-    axes.set_xticks(
-        range(len(domains)), [f"{domain} ({counts[domain]} clips)" for domain in domains]
-    )
+    labels = [domain_label(domain, found) for domain, found in domains.items()]
+    axes.set_xticks(range(len(domains)), labels)
     figure.legend(loc="outside right upper", frameon=False)
     return figure
 

@@ -17,8 +17,8 @@ brackets: Student's, over listeners, for these clips.
 - Listeners were screened afterwards as ITU-R BS.1534-3 has it: who rates the hidden reference \
 below 90, or the anchor of 7 kHz above 90, on more than 15 % of the pages is left out."""
 HOW_TO_READ_ABX = """\
-- p is the chance to be right at least so often by guessing. The interval of the share is Wilson's, \
-95 %.
+- p is the chance to be right at least so often by guessing. The share has Wilson's 95 % \
+interval.
 - Looking at p again and again and stopping when it is small proves nothing: fix the number of \
 listeners before."""
 
@@ -26,6 +26,12 @@ listeners before."""
 def listener_label(index: int) -> str:
     """Return what a report calls a listener, by the order in which they joined."""
     return f"listener {index + 1}"
+
+
+def domain_label(domain: str, found: Mapping[str, Any]) -> str:
+    """Return a domain with the number of its pages that count."""
+    count = found["num_pages"]
+    return f"{domain} ({count} clip{'' if count == 1 else 's'})"
 
 
 def simulated_note(results: Results) -> str:
@@ -87,7 +93,7 @@ def _sections(results: Results) -> Iterator[str]:
         return
     yield HOW_TO_READ
     yield "\n".join(table(*_main_table(results)))
-    if len(results["scores"]) > 1:
+    if len(results["domains"]) > 1:
         yield "## Domains\n\n" + "\n".join(table(*_domain_table(results)))
     yield (
         "## Differences\n\nEvery listener's own; an interval without 0 is a difference that other "
@@ -103,11 +109,12 @@ Table = tuple[list[str], list[list[str]]]
 
 def _main_table(results: Results) -> Table:
     if results["mode"] == ABX:
-        return _shares("domain", results["by_domain"])
+        domains = results["domains"] if len(results["domains"]) > 1 else {}
+        return _shares("domain", {**domains, "together": results["answers"]})
     head = ["condition", "kbps", "mean", "median", "quartiles"]
     rows = []
     for condition in results["conditions"]:
-        score = results["scores"]["all"][condition["name"]]
+        score = results["scores"][condition["name"]]
         quartiles = f"{score['lower_quartile']:.0f} to {score['upper_quartile']:.0f}"
         rows.append(
             [
@@ -135,13 +142,12 @@ def _shares(what: str, found: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _domain_table(results: Results) -> Table:
-    domains = [domain for domain in results["scores"] if domain != "all"]
-    counts = results["num_pages_by_domain"]
-    head = ["condition", *(f"{domain} ({counts[domain]} clips)" for domain in domains)]
+    domains = results["domains"]
+    head = ["condition", *(domain_label(domain, found) for domain, found in domains.items())]
     rows = [
         [
             condition["name"],
-            *(estimate(results["scores"][domain][condition["name"]], 1) for domain in domains),
+            *(estimate(found["scores"][condition["name"]], 1) for found in domains.values()),
         ]
         for condition in results["conditions"]
     ]

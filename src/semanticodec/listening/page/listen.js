@@ -166,7 +166,7 @@ function makeSlot(slot) {
   button.textContent = LETTERS[slot];
   button.setAttribute("aria-label", `Play ${LETTERS[slot]}`);
   const slider = item.querySelector("input");
-  const shown = item.querySelector("output");
+  const shown = item.querySelector(".shown");
   slider.setAttribute("aria-label", `Rating of ${LETTERS[slot]}`);
   const showValue = () => {
     const value = trial.values[slot];
