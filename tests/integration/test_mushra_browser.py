@@ -50,9 +50,7 @@ def chromium():
 
 @contextmanager
 def browser(chromium, profile):
-    context = chromium.launch_persistent_context(
-        str(profile), executable_path=CHROMIUM, args=FLAGS
-    )
+    context = chromium.launch_persistent_context(str(profile), executable_path=CHROMIUM, args=FLAGS)
     context.set_default_timeout(WAIT_MS)
     try:
         yield context.pages[0]

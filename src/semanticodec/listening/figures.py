@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 
 MEANS_NAME, DOMAINS_NAME = "means.png", "domains.png"
 DPI = 110
-GRADES = ("Bad", "Poor", "Fair", "Good", "Excellent")
 GRADE_WIDTH = 20
-ROLE_COLORS = {REFERENCE: "#6E6E6E", ANCHOR: "#BDBDBD"}
+GRAYS = {REFERENCE: ("#6E6E6E",), ANCHOR: ("#C8C8C8", "#A0A0A0")}
 # Okabe and Ito's colors, which color-blind people tell apart too.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INCHES_PER_BAR = 0.9
@@ -101,10 +101,13 @@ def _bar(
 
 
 def _colors(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
-    colors: list[str] = []
-    for condition in conditions:
-        num_systems = sum(color in COLORS for color in colors)
-        colors.append(ROLE_COLORS.get(condition["role"], COLORS[num_systems % len(COLORS)]))
+    """Return grays for reference and anchors, and colors for systems."""
+    counts: Counter[str] = Counter()
+    colors = []
+    for role in (condition["role"] for condition in conditions):
+        choices = GRAYS.get(role, COLORS)
+        colors.append(choices[counts[role] % len(choices)])
+        counts[role] += 1
     return colors
 
 

@@ -30,9 +30,10 @@ from semanticodec.listening.storage import AnsweredError, UnknownListenerError
 
 PAGE_FOLDER = Path(__file__).parent / "page"
 MAX_BODY_BYTES = 1 << 14  # an answer has some hundred
+SHUTDOWN_S = 5
 STATUSES = {UnknownListenerError: 404, AnsweredError: 409, AnswerError: 422}
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",  # the address holds the listener's token
     "Cache-Control": "no-store",  # a page of yesterday's version must not meet today's server
@@ -125,5 +126,7 @@ def serve(test: Test, listening: socket.socket) -> None:
         test: the test to hold.
         listening: result of `listen`.
     """
-    config = uvicorn.Config(make_app(test), log_level="warning", lifespan="off")
+    config = uvicorn.Config(
+        make_app(test), log_level="warning", lifespan="off", timeout_graceful_shutdown=SHUTDOWN_S
+    )
     uvicorn.Server(config).run(sockets=[listening])

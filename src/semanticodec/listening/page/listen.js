@@ -191,6 +191,7 @@ function makeSlot(slot) {
 }
 
 function hear(index) {
+  context.resume(); // a browser may have put it to sleep
   trial.player.select(index);
   trial.player.play();
   trial.hear(index);
