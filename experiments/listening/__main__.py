@@ -1,4 +1,4 @@
-"""`python -m experiments.listening`: a test with simulated listeners, for docs/listening_test.md."""
+"""`python -m experiments.listening`: a test with simulated listeners, for the documentation."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from semanticodec.errors import SemantiCodecError
 from semanticodec.listening.session import AnswerError, Test
@@ -40,10 +40,8 @@ HEADERS = {
 }
 
 
-class Answer(BaseModel):
+class Answer(BaseModel, strict=True, extra="forbid"):
     """The body of an answer."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     values: list[int]
     elapsed_s: float
@@ -53,13 +51,7 @@ def make_app(test: Test) -> FastAPI:
     """Return the application of a test."""
     app = FastAPI(openapi_url=None)  # its own pages of documentation load scripts from elsewhere
 
-    @app.middleware("http")
-    async def add_headers(
-        request: Request, proceed: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        response = await proceed(request)
-        response.headers.update(HEADERS)
-        return response
+    app.middleware("http")(_with_headers)
 
     @app.exception_handler(SemantiCodecError)
     async def refuse(request: Request, error: Exception) -> JSONResponse:
@@ -86,6 +78,14 @@ def make_app(test: Test) -> FastAPI:
 
     app.mount("/", StaticFiles(directory=PAGE_FOLDER, html=True))
     return app
+
+
+async def _with_headers(
+    request: Request, proceed: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    response = await proceed(request)
+    response.headers.update(HEADERS)
+    return response
 
 
 async def _body(request: Request) -> bytes:

@@ -2,8 +2,6 @@
 
 from collections import Counter
 
-import pytest
-
 from semanticodec.listening.order import presentations
 from semanticodec.listening.plan import ABX, MUSHRA, Condition, Page, Plan
 
@@ -23,7 +21,7 @@ def test_every_listener_meets_every_page_and_sound_once_training_first():
     for listener in ("a", "b", "c"):
         shown = presentations(plan(), listener)
         assert shown == presentations(plan(), listener)
-        assert [item.page for item in shown][0] == 0
+        assert shown[0].page == 0
         assert sorted(item.page for item in shown) == [0, 1, 2, 3, 4]
         assert all(sorted(item.slots) == sorted(NAMES) for item in shown)
         assert {item.given for item in shown} == {"reference"}
@@ -35,7 +33,8 @@ def test_all_orders_are_equally_likely():
     assert len(orders) == 24
     assert max(orders.values()) < 2 * 1200 / 24
     places = Counter(pages[1].slots.index("reference") for pages in shown)
-    assert places.values() == pytest.approx([300] * 4, abs=75) or max(places.values()) < 375
+    assert sorted(places) == [0, 1, 2, 3]
+    assert all(225 < count < 375 for count in places.values())
     # The order of sounds follows from the page: pages do not share one.
     assert len({item.slots for item in shown[0]}) > 1
 
