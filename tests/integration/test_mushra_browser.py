@@ -159,9 +159,10 @@ PLAYED = """async (sound) => {
   });
   const player = new Player(context, buffers);
   player.play();
-  for (const [time, index] of [[0.2, 1], [0.4, 2]]) {
-    context.suspend(time).then(() => { player.select(index); context.resume(); });
-  }
+  const at = (time, action) => context.suspend(time).then(() => { action(); context.resume(); });
+  at(0.2, () => player.select(1));
+  at(0.4, () => player.select(2));
+  at(0.704, () => player.setLoop(0.1, 0.35));
   const rendered = await context.startRendering();
   return Array.from(rendered.getChannelData(0));
 }"""
@@ -182,12 +183,25 @@ def test_switching_leaves_no_gap_and_no_shift(chromium, tmp_path, capfd):
             assert played[lead:6400] == pytest.approx(loop[: 6400 - lead], abs=1e-6)
             # 5 ms after the switch the third one, the negative, runs at the same place.
             quiet = 6400 + 80 + 128
-            assert played[quiet:] == pytest.approx([-x for x in loop[quiet - lead :]], abs=1e-6)
+            changed = 11264  # 0.704 s
+            expected = [-sample for sample in loop[quiet - lead : changed - lead]]
+            assert played[quiet:changed] == pytest.approx(expected, abs=1e-6)
+            # A new loop goes on from the same place, and turns back at its end.
+            places = [2944 + index for index in range(16000 - changed - lead)]
+            places = [place if place < 5600 else 1600 + (place - 1600) % 4000 for place in places]
+            expected = [-sound[place] for place in places]
+            assert played[changed + lead :] == pytest.approx(expected, abs=1e-4)
 
             page.get_by_role("button", name="Begin").click()
             expect(page.get_by_role("heading", name="Page 1 of 4: training")).to_be_visible()
             for key in "abx":
                 page.keyboard.press(key)
+            loop_start = page.get_by_role("slider", name="Loop from")
+            for _ in range(3):
+                loop_start.press("ArrowRight")
+            expect(loop_start).to_have_attribute("aria-valuetext", "0.15 seconds")
+            page.keyboard.press("/")
+            expect(loop_start).to_have_attribute("aria-valuetext", "0.00 seconds")
             page.get_by_role("radio", name="B").check()
             submit_by_keyboard(page)
             expect(page.get_by_role("heading", name="Page 2 of 4")).to_be_visible()
