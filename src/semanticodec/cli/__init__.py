@@ -21,6 +21,7 @@ from semanticodec.cli import (
     info,
     mushra,
     roundtrip,
+    serve,
     tokenize,
     train,
 )
@@ -41,6 +42,7 @@ COMMANDS = {
     "convert": convert,
     "train": train,
     "evaluate": evaluate,
+    "serve": serve,
     "mushra": mushra,
     "benchmark": benchmark,
     "export": export,
