@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
 
 from semanticodec import SemantiCodec
 from semanticodec.service.app import make_app
@@ -142,6 +143,7 @@ def serve_workers(
                     time.sleep(LEAST_LIFE_S)
                 for worker in [worker for worker in workers if worker.sentinel in ended]:
                     log("worker lost", worker=worker.pid, status=worker.exitcode)
+                    mark_process_dead(worker.pid)
                     workers.remove(worker)
                     workers.append(started())
         finally:
