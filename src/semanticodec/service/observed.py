@@ -57,13 +57,14 @@ class Observed:
             if message["type"] == "http.response.start":
                 answer.status = message["status"]
                 message["headers"] = [*message["headers"], *own_headers]
-            answer.num_bytes += len(message.get("body", b""))
             await send(message)
+            if message["type"] == "http.response.body":
+                answer.num_bytes += len(message.get("body", b""))
+                answer.is_complete = not message.get("more_body", False)
 
         self._metrics.inside.inc()
         try:
             await self._app(scope, receive, watched_send)
-            answer.is_complete = True
         finally:
             self._metrics.inside.dec()
             self._report(answer)

@@ -128,9 +128,7 @@ def test_a_flac_has_the_samples_of_the_wav(client, codes):
     wav, flac = (client.post(f"/v1/decode?format={kind}", content=body) for kind in ("wav", "flac"))
     assert flac.headers["content-type"] == "audio/flac"
     assert soundfile.info(io.BytesIO(flac.content)).frames == codes.num_samples[0]
-    samples = [
-        soundfile.read(io.BytesIO(reply.content), dtype="int16")[0] for reply in (wav, flac)
-    ]
+    samples = [soundfile.read(io.BytesIO(reply.content), dtype="int16")[0] for reply in (wav, flac)]
     assert np.array_equal(*samples)
 
 
