@@ -42,5 +42,6 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     handler.setFormatter(JsonLines())
     for name in LOGGERS:
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
+        logger.addHandler(handler)
+        logger.propagate = False
         logger.setLevel(level if name == LOGGER.name else logging.WARNING)
