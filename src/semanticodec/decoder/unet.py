@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from semanticodec.decoder.condition import AlignedProjection
+from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.errors import CodesError, ConfigError
 from semanticodec.layers.attention import KeysValues, SpatialTransformer
 from semanticodec.layers.embeddings import timestep_embedding
@@ -92,6 +93,8 @@ class TUNet(nn.Module):
                 at 100, 50, 25 tokens per second.
             aligned_cells: let every position predict each latent cell of its patch on its own
                 at the levels that are finer than the grid, instead of repeating one vector.
+            context_transformer: size of a transformer over the context whose features join it
+                (not official, see `ContextTransformer`); None does without.
         """
 
         in_channels: int = 8
@@ -108,6 +111,13 @@ class TUNet(nn.Module):
         aligned_condition: bool = False
         aligned_grid: tuple[int, int] = (64, 8)
         aligned_cells: bool = False
+        context_transformer: ContextTransformer.Config | None = None
+
+        @property
+        def extended_width(self) -> int:
+            """Width of the context with the features of its transformer."""
+            added = self.context_transformer
+            return self.context_width + (0 if added is None else added.width)
 
         @property
         def level_channels(self) -> tuple[int, ...]:
@@ -131,6 +141,11 @@ class TUNet(nn.Module):
         if config.frequency_positions:
             shape = (1, config.level_channels[0], 1, config.latent_bins)
             self.frequency_positions = nn.Parameter(0.02 * torch.randn(shape))
+        self.context_transformer = None
+        if config.context_transformer is not None:
+            self.context_transformer = ContextTransformer(
+                config.context_transformer, config.context_width
+            )
         self.aligned = nn.ModuleList(_aligned_projections(config))
         self.down_levels = nn.ModuleList(_down_levels(config))
         self.middle = Middle(config)
@@ -156,6 +171,8 @@ class TUNet(nn.Module):
                 f"{self.config.context_width}: use the condition of the same model."
             )
         context = context.to(self.input_conv.weight.dtype)
+        if self.context_transformer is not None:
+            context = torch.cat([context, self.context_transformer(context)], dim=2)
         transformers = [
             module
             for part in (self.down_levels, self.middle, self.up_levels)
@@ -263,7 +280,7 @@ class TUNetBlock(nn.Module):
                 out_channels, config.head_width, num_groups=groups
             )
             self.cross_transformer = SpatialTransformer(
-                out_channels, config.head_width, config.context_width, groups
+                out_channels, config.head_width, config.extended_width, groups
             )
 
     def forward(
@@ -403,4 +420,4 @@ def _aligned_projections(config: TUNet.Config) -> Iterator[AlignedProjection]:
         cells = (1, 1)
         if config.aligned_cells:
             cells = max(size[0] // grid_time >> level, 1), max(size[1] // num_bands >> level, 1)
-        yield AlignedProjection(config.context_width, channels, num_bands, cells)
+        yield AlignedProjection(config.extended_width, channels, num_bands, cells)

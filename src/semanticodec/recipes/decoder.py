@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.recipes.loops import tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.discriminators import (
@@ -65,6 +66,26 @@ def large() -> Recipe:
     )
 
 
+def small_context() -> Recipe:
+    """Acoustic codes and a context transformer, from codes to mel by the shortest way."""
+    recipe = small()
+    return replace(
+        recipe,
+        name="decoder/small_context",
+        stage_config=replace(
+            recipe.stage_config,
+            adds_detail=True,
+            context_transformer=ContextTransformer.Config(width=320, num_layers=6),
+            unet_start=NEVER,
+        ),
+        train=replace(
+            recipe.train,
+            batch_size=12,
+            optimizers={"default": OptimizerConfig(lr=1e-3, betas=(0.9, 0.98), warmup_steps=100)},
+        ),
+    )
+
+
 def small_mel() -> Recipe:
     """Up to the mel alone, which is cheap: acoustic codes begin to carry detail here."""
     recipe = small()
@@ -94,7 +115,9 @@ def tiny() -> Recipe:
             adds_detail=True,
             acoustic_start=1,
             piece_columns=4,
-            vocoder_start=1,
+            context_transformer=ContextTransformer.Config(width=8, num_layers=1, head_width=8),
+            unet_start=1,
+            vocoder_start=2,
             vocoder_frames=40,
             cached_windows=3,
             periods=MultiPeriodDiscriminator.Config(periods=(2, 3), channels=(4, 4)),
@@ -104,7 +127,7 @@ def tiny() -> Recipe:
             mel=MultiResolutionMelLoss.Config(window_lengths=(256, 512), num_mel_bins=(20, 40)),
             stft=MultiResolutionStftLoss.Config(window_lengths=(256, 512)),
             stft_weight=1.0,
-            discriminator_start=2,
+            discriminator_start=3,
         ),
         crops=CropConfig(gain_db=(-6.0, 6.0)),
         open_source=WindowSource.find,
@@ -112,4 +135,10 @@ def tiny() -> Recipe:
     )
 
 
-RECIPES = {"small": small, "large": large, "small_mel": small_mel, "tiny": tiny}
+RECIPES = {
+    "small": small,
+    "large": large,
+    "small_context": small_context,
+    "small_mel": small_mel,
+    "tiny": tiny,
+}
