@@ -20,7 +20,7 @@ from semanticodec.training.windows import WindowSource
 
 
 def small() -> Recipe:
-    """All of the built-in model's decoder with its vocoder, and discriminators that listen."""
+    """Last: all of the decoder with its vocoder, and discriminators that listen."""
     return Recipe(
         name="decoder/small",
         stage=DecoderStage,
@@ -67,14 +67,14 @@ def large() -> Recipe:
 
 
 def small_context() -> Recipe:
-    """Acoustic codes and a context transformer, from codes to mel by the shortest way."""
+    """First: new acoustic codes and a context transformer, the shortest way from codes to mel."""
     recipe = small()
     return replace(
         recipe,
         name="decoder/small_context",
         stage_config=replace(
             recipe.stage_config,
-            adds_detail=True,
+            renews_acoustic=True,
             context_transformer=ContextTransformer.Config(width=320, num_layers=6),
             unet_start=NEVER,
         ),
@@ -87,17 +87,12 @@ def small_context() -> Recipe:
 
 
 def small_mel() -> Recipe:
-    """Up to the mel alone, which is cheap: acoustic codes begin to carry detail here."""
+    """Then: up to the mel, on the export of `small_context`, whose codes the T-UNet learns here."""
     recipe = small()
     return replace(
         recipe,
         name="decoder/small_mel",
-        stage_config=replace(
-            recipe.stage_config,
-            adds_detail=True,
-            acoustic_start=500,
-            vocoder_start=NEVER,
-        ),
+        stage_config=replace(recipe.stage_config, vocoder_start=NEVER),
         train=replace(
             recipe.train,
             optimizers={"default": OptimizerConfig(lr=6e-4, betas=(0.9, 0.99), warmup_steps=100)},
@@ -112,7 +107,7 @@ def tiny() -> Recipe:
         stage=DecoderStage,
         stage_config=DecoderStage.Config(
             trains_acoustic=True,
-            adds_detail=True,
+            renews_acoustic=True,
             acoustic_start=1,
             piece_columns=4,
             context_transformer=ContextTransformer.Config(width=8, num_layers=1, head_width=8),

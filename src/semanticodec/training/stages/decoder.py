@@ -28,7 +28,6 @@ from semanticodec.checkpoints.fingerprint import fingerprint
 from semanticodec.checkpoints.pretrained import read_setting, read_weights
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
-from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
@@ -43,12 +42,10 @@ from semanticodec.training.stages.codec_rate import CodecRate, RateConfig
 from semanticodec.training.stages.codec_rates import rate_of_step, rate_suffix, write_codec
 from semanticodec.training.stages.finished_codec import (
     FinishedCodec,
-    extensible,
     load_part,
     read_codecs,
     trainable_vocoder,
     with_context_transformer,
-    with_patches,
     with_sight_of_patches,
 )
 from semanticodec.training.stages.waveform import WaveformStage
@@ -91,8 +88,8 @@ class DecoderStage(WaveformStage):
 
         Attributes:
             trains_acoustic: whether the acoustic encoder and its codebook are trained, too.
-            adds_detail: whether the acoustic encoder is given sight of the patches, and its codes
-                carry their detail, too, see `extend_with_detail`; files of the model that it came
+            renews_acoustic: whether the acoustic encoder is given sight of the patches and starts
+                anew with its codebook, see `start_from_patches`; files of the model that it came
                 from are then not decodable.
             acoustic_start: first step in which the acoustic encoder is trained. Until then the
                 decoder learns to read its codes.
@@ -120,7 +117,7 @@ class DecoderStage(WaveformStage):
         """
 
         trains_acoustic: bool = False
-        adds_detail: bool = False
+        renews_acoustic: bool = False
         acoustic_start: int = 0
         is_code_space_fixed: bool = True
         unquantized_share: float = 0.0
@@ -152,10 +149,9 @@ class DecoderStage(WaveformStage):
                     f"The vocoder cannot see {self.vocoder_frames} frames of a piece of {frames}; "
                     f"choose 1 to {frames}."
                 )
-            if self.adds_detail and not self.trains_acoustic:
+            if self.renews_acoustic and not self.trains_acoustic:
                 raise ConfigError(
-                    "Acoustic codes that are to carry detail have to be trained: set "
-                    "trains_acoustic=True."
+                    "Acoustic codes that start anew have to be trained: set trains_acoustic=True."
                 )
 
     @classmethod
@@ -202,13 +198,11 @@ class DecoderStage(WaveformStage):
             unquantized_share=config.unquantized_share,
         )
         rates = []
-        self._earlier: list[VectorQuantizer] = []  # until `prepare` has extended their codes
         for codec, encoder, decoder in codecs:
             encoder_config = codec.encoder
-            if config.adds_detail:
-                self._earlier.append(extensible(encoder))
-                encoder_config = with_patches(encoder_config)
-                encoder = with_sight_of_patches(encoder, encoder_config)
+            if config.renews_acoustic:
+                encoder = with_sight_of_patches(encoder)
+                encoder_config = encoder.config
             own = dataclasses.replace(codec.decoder, **changes)
             rate = dataclasses.replace(codec, encoder=encoder_config, decoder=own)
             rates.append(CodecRate(settings, rate, encoder, decoder.condition))
@@ -253,7 +247,7 @@ class DecoderStage(WaveformStage):
     def prepare(
         self, source: Source, *, folder: Path, is_resumed: bool, show_progress: bool = True
     ) -> Source:
-        """Put the cache before the source, and extend codes that are to carry detail."""
+        """Put the cache before the source, and start codes anew where they are to be."""
         config = self.config
         assert isinstance(source, WindowSource), type(source)
         self.eval()
@@ -269,14 +263,13 @@ class DecoderStage(WaveformStage):
             origin={"audiomae": self._audiomae_digest(), "contents": CACHED},
             show_progress=show_progress,
         )
-        if config.adds_detail and not (is_resumed or self.is_started):
-            self._extend_codes(cache, show_progress)
-        self._earlier.clear()
+        if config.renews_acoustic and not (is_resumed or self.is_started):
+            self._start_codes(cache, show_progress)
         return cache
 
-    def _extend_codes(self, cache: CachedSource, show_progress: bool) -> None:
+    def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
         seed, device = self.config.cache_seed, self.decoder.latent_scale.device
-        for rate, earlier in zip(self.rates, self._earlier, strict=True):
+        for rate in self.rates:
             with tqdm(
                 _examples(cache, seed, CODE_WINDOWS, device),
                 desc=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
@@ -284,7 +277,7 @@ class DecoderStage(WaveformStage):
                 # None: no bar where stderr is no terminal.
                 disable=None if show_progress and distributed.is_main() else True,
             ) as bar:
-                rate.extend_codes(earlier.to(device), bar, seed)
+                rate.start_codes(bar, seed)
 
     @torch.no_grad()
     def _frozen(

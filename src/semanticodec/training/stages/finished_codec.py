@@ -1,8 +1,7 @@
 """A finished codec as the decoder stage takes it: read, and given more to learn with.
 
 model folder -> settings, encoder and decoder of every token rate
-acoustic encoder that sees the patches, T-UNet with a context transformer: new inputs, which have
-no weight yet, beside the trained ones
+acoustic encoder that sees the patches and starts anew, T-UNet with a context transformer
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ from semanticodec.decoder.vocoders import make_vocoder
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CheckpointError, ConfigError
-
-DETAIL_WIDTH = 16
+from semanticodec.training.acoustic_start import NUM_AXES
 
 
 class FinishedCodec(NamedTuple):
@@ -98,39 +96,21 @@ def trainable_vocoder(path: Path) -> Vocoder:
     return vocoder
 
 
-def with_patches(config: Encoder.Config) -> Encoder.Config:
-    """Return the sizes of an encoder whose acoustic encoder sees the patches."""
-    sizes = config.quantizer
-    assert isinstance(sizes, VectorQuantizer.Config) and sizes.code_width is not None
+@torch.no_grad()
+def with_sight_of_patches(encoder: Encoder) -> Encoder:
+    """Return an encoder with the same semantic codes, whose acoustic part sees the patches.
+
+    It is untrained, codebook included.
+    """
+    config = encoder.config
     width = config.stack_factor * config.audiomae.patch_size**2
     acoustic = dataclasses.replace(config.acoustic, is_residual=True, patch_width=width)
-    quantizer = dataclasses.replace(sizes, code_width=sizes.code_width + DETAIL_WIDTH)
-    return dataclasses.replace(config, acoustic=acoustic, quantizer=quantizer)
-
-
-def extensible(encoder: Encoder) -> VectorQuantizer:
-    """Return the quantizer of an encoder whose codes can carry more than they do."""
-    quantizer = encoder.quantizer
-    if (
-        encoder.config.acoustic.patch_width
-        or not isinstance(quantizer, VectorQuantizer)
-        or quantizer.config.code_width is None
-        or quantizer.config.l2_normalize
-    ):
-        raise ConfigError(
-            "adds_detail=True extends acoustic codes that do not see the patches yet, of a vector "
-            "quantizer with a code_width and without l2_normalize; this model has others. Leave "
-            "adds_detail out, or start from a codec trained by small_rates."
-        )
-    return quantizer
-
-
-@torch.no_grad()
-def with_sight_of_patches(encoder: Encoder, config: Encoder.Config) -> Encoder:
-    """Return the same encoder with wider inputs, which have no weight yet."""
-    new = Encoder(config)
+    quantizer = config.quantizer
+    if isinstance(quantizer, VectorQuantizer.Config) and quantizer.code_width is not None:
+        code_width = min(NUM_AXES, config.acoustic.width)
+        quantizer = dataclasses.replace(quantizer, code_width=code_width)
+    new = Encoder(dataclasses.replace(config, acoustic=acoustic, quantizer=quantizer))
     new.semantic.load_state_dict(encoder.semantic.state_dict())
-    _widen(new.acoustic, encoder.acoustic)
     return new
 
 
