@@ -75,6 +75,9 @@ def small_context() -> Recipe:
         stage_config=replace(
             recipe.stage_config,
             renews_acoustic=True,
+            # A transformer that cannot read yet would pull the codes apart.
+            acoustic_start=600,
+            code_weight=1500.0,
             context_transformer=ContextTransformer.Config(width=320, num_layers=6),
             unet_start=NEVER,
         ),

@@ -1,4 +1,4 @@
-"""Where an acoustic encoder that sees patches starts: at the best linear map, in closed form.
+"""Where modules that are added to a codec start: on principal axes, in closed form.
 
 energies of the patches -> level and detail, weighted -> less what the semantic centroid tells
     -> principal axes
@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from semanticodec.audio.detail import split_detail
+from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import patchify, unpatchify
 from semanticodec.encoder.quantizer import principal_axes
@@ -30,6 +31,8 @@ NUM_AXES = 48
 # Share of every input's variance that is added to it, so that rare inputs get no large weight.
 RIDGE = 1e-4
 CENTROID_RIDGE = 1e-3
+# Share of the mean variance below which an axis of a condition is noise.
+LEAST_VARIANCE = 1e-4
 
 
 class Positions(NamedTuple):
@@ -62,6 +65,26 @@ def weighted_energies(
     """
     level, detail = (patchify(part) for part in split_detail(unpatchify(patches, num_bands)))
     return stack_patches(torch.cat([level, DETAIL_GAIN * detail], dim=-1), stack_factor, num_bands)
+
+
+@torch.no_grad()
+def start_context_transformer(
+    transformer: ContextTransformer, contexts: Float[Tensor, "N E"]
+) -> None:
+    """Start the input map on the principal axes of conditions, each at unit variance.
+
+    Codes are a hundredth as large as what a network takes steps of: it would read them late.
+
+    Args:
+        transformer: an untrained one.
+        contexts: rows of the condition of many windows.
+    """
+    count = min(transformer.config.width, contexts.shape[1])
+    axes, variances, mean = principal_axes(contexts, count)
+    scale = (variances + LEAST_VARIANCE * variances.mean()).rsqrt()
+    weight = scale.unsqueeze(1) * axes
+    transformer.input.weight[:count] = weight.to(contexts)
+    transformer.input.bias[:count] = -(weight @ mean).to(contexts)
 
 
 @torch.no_grad()

@@ -141,6 +141,20 @@ class CodecRate(nn.Module):
             torch.Generator().manual_seed(seed),
         )
 
+    @torch.no_grad()
+    def context_rows(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N E"]:
+        """Return the rows of a window's condition as its codes give it, without padding.
+
+        Args:
+            inputs: results of the frozen modules for K = 1.
+        """
+        window = self._window(self.stacked(inputs))
+        quantizer = self.encoder.quantizer
+        codes = quantizer.encode(self.encoder.acoustic_vectors(*window))
+        num_rows = int(window.valid.sum()) * self.condition.config.unstacks
+        context = self.condition(quantizer.decode(codes), window.centroids, codes.shape[1])
+        return context[0, :num_rows]
+
     def _window(self, inputs: Mapping[str, Tensor]) -> _Window:
         vocab_size = self.vocab_sizes[-1]
         features = inputs["features"].float()

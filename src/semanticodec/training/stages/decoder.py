@@ -31,6 +31,7 @@ from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
 from semanticodec.errors import ConfigError
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
+from semanticodec.training.acoustic_start import start_context_transformer
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
@@ -56,6 +57,7 @@ COLUMNS_TOGETHER = 2
 COLUMNS_PER_WINDOW = 64
 CACHE_BATCH = 8
 CODE_WINDOWS = 256
+CONTEXT_WINDOWS = 32
 INT16_SCALE = 32767.0
 CACHED = [*WindowFeatures._fields, "samples"]
 NEVER = 1 << 62
@@ -263,8 +265,11 @@ class DecoderStage(WaveformStage):
             origin={"audiomae": self._audiomae_digest(), "contents": CACHED},
             show_progress=show_progress,
         )
-        if config.renews_acoustic and not (is_resumed or self.is_started):
-            self._start_codes(cache, show_progress)
+        if not (is_resumed or self.is_started):
+            if config.renews_acoustic:
+                self._start_codes(cache, show_progress)
+            if config.context_transformer is not None:
+                self._start_transformer(cache)
         return cache
 
     def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
@@ -278,6 +283,18 @@ class DecoderStage(WaveformStage):
                 disable=None if show_progress and distributed.is_main() else True,
             ) as bar:
                 rate.start_codes(bar, seed)
+
+    @torch.no_grad()
+    def _start_transformer(self, cache: CachedSource) -> None:
+        """Give the context transformer inputs of unit variance."""
+        device = self.decoder.latent_scale.device
+        contexts = []
+        for rate in self.rates:
+            examples = _examples(cache, self.config.cache_seed, CONTEXT_WINDOWS, device)
+            contexts.extend(rate.context_rows(inputs) for _, inputs in examples)
+        transformer = self.decoder.unet.context_transformer
+        assert transformer is not None
+        start_context_transformer(transformer, torch.cat(contexts))
 
     @torch.no_grad()
     def _frozen(
