@@ -1,4 +1,4 @@
-"""Where modules that are added to a codec start: on principal axes, in closed form.
+"""Where an acoustic encoder that sees patches starts: at the best linear map, in closed form.
 
 energies of the patches -> level and detail, weighted -> less what the semantic centroid tells
     -> principal axes
@@ -18,7 +18,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from semanticodec.audio.detail import split_detail
-from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import patchify, unpatchify
 from semanticodec.encoder.quantizer import principal_axes
@@ -31,8 +30,6 @@ NUM_AXES = 48
 # Share of every input's variance that is added to it, so that rare inputs get no large weight.
 RIDGE = 1e-4
 CENTROID_RIDGE = 1e-3
-# Share of the mean variance below which an axis of a condition is noise.
-LEAST_VARIANCE = 1e-4
 
 
 class Positions(NamedTuple):
@@ -68,26 +65,6 @@ def weighted_energies(
 
 
 @torch.no_grad()
-def start_context_transformer(
-    transformer: ContextTransformer, contexts: Float[Tensor, "N E"]
-) -> None:
-    """Start the input map on the principal axes of conditions, each at unit variance.
-
-    Codes are a hundredth as large as what a network takes steps of: it would read them late.
-
-    Args:
-        transformer: an untrained one.
-        contexts: rows of the condition of many windows.
-    """
-    count = min(transformer.config.width, contexts.shape[1])
-    axes, variances, mean = principal_axes(contexts, count)
-    scale = (variances + LEAST_VARIANCE * variances.mean()).rsqrt()
-    weight = scale.unsqueeze(1) * axes
-    transformer.input.weight[:count] = weight.to(contexts)
-    transformer.input.bias[:count] = -(weight @ mean).to(contexts)
-
-
-@torch.no_grad()
 def start_from_patches(acoustic: AcousticEncoder, windows: Sequence[Positions]) -> None:
     """Start the residual map of an acoustic encoder, whose LSTM joins in from zero.
 
@@ -102,7 +79,7 @@ def start_from_patches(acoustic: AcousticEncoder, windows: Sequence[Positions]) 
     count = min(NUM_AXES, acoustic.config.width)
     axes, _, _ = principal_axes(unknown, count)
     inputs = torch.cat([differences, rows.patches], dim=-1)
-    weight = _linear_map(inputs, unknown @ axes.T.to(unknown), RIDGE)
+    weight = linear_map(inputs, unknown @ axes.T.to(unknown), RIDGE)
     # As large as the difference that the paper's form starts from.
     outputs = _centered(inputs) @ weight
     weight *= _centered(differences).norm() / outputs.norm().clamp_min(1e-12)
@@ -118,7 +95,7 @@ def _untold(
     left = energies.clone()
     for band in bands.unique():
         here = bands == band
-        left[here] -= _centered(told[here]) @ _linear_map(told[here], left[here], CENTROID_RIDGE)
+        left[here] -= _centered(told[here]) @ linear_map(told[here], left[here], CENTROID_RIDGE)
         left[here] -= left[here].mean(dim=0)
     return left
 
@@ -127,7 +104,7 @@ def _centered(values: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
     return values - values.mean(dim=0)
 
 
-def _linear_map(
+def linear_map(
     inputs: Float[Tensor, "N D"], targets: Float[Tensor, "N E"], ridge: float
 ) -> Float[Tensor, "D E"]:
     """Return the ridge regression of centered targets on centered inputs, solved in float64."""

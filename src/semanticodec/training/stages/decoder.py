@@ -31,7 +31,6 @@ from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
 from semanticodec.errors import ConfigError
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
-from semanticodec.training.acoustic_start import start_context_transformer
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
@@ -57,7 +56,7 @@ COLUMNS_TOGETHER = 2
 COLUMNS_PER_WINDOW = 64
 CACHE_BATCH = 8
 CODE_WINDOWS = 256
-CONTEXT_WINDOWS = 32
+READER_WINDOWS = 64
 INT16_SCALE = 32767.0
 CACHED = [*WindowFeatures._fields, "samples"]
 NEVER = 1 << 62
@@ -224,7 +223,8 @@ class DecoderStage(WaveformStage):
                 "unet_start=0, or context_transformer to sizes of one."
             )
         sizes = transformer.config
-        return MelReader(sizes.width, sizes.num_bands, NUM_MEL_BINS)
+        width = self.decoder.unet.config.context_width
+        return MelReader(width, sizes.width, sizes.num_bands, NUM_MEL_BINS)
 
     def train(self, mode: bool = True) -> DecoderStage:
         """Leave a codebook alone that is not trained: in training it would follow its vectors."""
@@ -265,11 +265,10 @@ class DecoderStage(WaveformStage):
             origin={"audiomae": self._audiomae_digest(), "contents": CACHED},
             show_progress=show_progress,
         )
-        if not (is_resumed or self.is_started):
-            if config.renews_acoustic:
-                self._start_codes(cache, show_progress)
-            if config.context_transformer is not None:
-                self._start_transformer(cache)
+        if config.renews_acoustic and not (is_resumed or self.is_started):
+            self._start_codes(cache, show_progress)
+        if self.reader is not None and not is_resumed:
+            self._start_reader(self.reader, cache)
         return cache
 
     def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
@@ -285,16 +284,18 @@ class DecoderStage(WaveformStage):
                 rate.start_codes(bar, seed)
 
     @torch.no_grad()
-    def _start_transformer(self, cache: CachedSource) -> None:
-        """Give the context transformer inputs of unit variance."""
+    def _start_reader(self, reader: MelReader, cache: CachedSource) -> None:
+        """Let the reader know what codes mean by themselves."""
         device = self.decoder.latent_scale.device
-        contexts = []
+        contexts, patches, bands = [], [], []
         for rate in self.rates:
-            examples = _examples(cache, self.config.cache_seed, CONTEXT_WINDOWS, device)
-            contexts.extend(rate.context_rows(inputs) for _, inputs in examples)
-        transformer = self.decoder.unet.context_transformer
-        assert transformer is not None
-        start_context_transformer(transformer, torch.cat(contexts))
+            for _, inputs in _examples(cache, self.config.cache_seed, READER_WINDOWS, device):
+                rows = rate.context_rows(inputs)
+                mel = self.mel(inputs["samples"].float() / INT16_SCALE)
+                contexts.append(rows)
+                patches.append(reader.patches(mel)[0, : len(rows)])
+                bands.append(torch.arange(len(rows), device=device) % reader.num_bands)
+        reader.start(torch.cat(contexts), torch.cat(patches), torch.cat(bands))
 
     @torch.no_grad()
     def _frozen(
@@ -392,7 +393,7 @@ class DecoderStage(WaveformStage):
         use = _Codes(encoded.losses, rate.follow_use(encoded))
         if batch.step < self.config.unet_start:
             assert self.reader is not None and self.decoder.unet.context_transformer is not None
-            return self.reader(self.decoder.unet.context_transformer(context)), use
+            return self.reader(context, self.decoder.unet.context_transformer(context)), use
         channels, frames, bins = self.decoder.config.latent_shape
         shape = (channels, frames * self.config.piece_columns // COLUMNS_PER_WINDOW, bins)
         noise = randn_per_item(batch.generators, shape, context.device)
