@@ -40,18 +40,19 @@ from semanticodec.errors import ContainerError
 from semanticodec.token_format import TokenFormat
 
 STREAMS = ("semantic", "acoustic")
-POINT_SIZE = 16
 POINT_SCALE = 1 << 6  # a point of 1.0
 WEIGHT_SCALE = 1 << 10
 LOGIT_SCALE = 1 << 8  # one nat
 NUM_COLUMN_KINDS = 3  # first, second and later columns
 
-_HIDDEN_SCALE = 1 << 8
-_HIDDEN_LIMIT = 1 << 13
+_HIDDEN_STEP = POINT_SCALE * WEIGHT_SCALE >> 8  # hidden values are in 1/256
+_HIDDEN_TOP = (1 << 13) - 1
 _MAX_HIDDEN = 1024
 # Parts of a code by how many 1/256 nat it is below the likeliest; none has less than one. No
-# value is near a half, so that rounding is the same for every exp() in the world.
-_PARTS = np.rint((1 << 20) * np.exp(-np.arange(14 * LOGIT_SCALE) / LOGIT_SCALE)).astype(np.int64)
+# value is near a half, so that rounding is the same for every exp() in the world. A block loses
+# the bits of the most parts once, and the likeliest code what the others have at least.
+MOST_PARTS = 1 << 15
+_PARTS = np.rint(MOST_PARTS * np.exp(-np.arange(11 * LOGIT_SCALE) / LOGIT_SCALE)).astype(np.int64)
 PARTS = np.maximum(_PARTS, 1)
 
 Array = NDArray[np.float64]
@@ -111,7 +112,8 @@ class StreamTables:
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[np.generic]], stream: str) -> "StreamTables":
         """Return the tables of a stream from those of a file."""
-        own = {name: arrays[f"{stream}.{name}"] for name in _TABLE_NAMES}
+        prefix = f"{stream}."
+        own = {name[len(prefix) :]: arrays[name] for name in arrays if name.startswith(prefix)}
         codes = own["codes"].astype(np.int64)
         if not np.array_equal(np.sort(codes), np.arange(len(codes))):
             raise ContainerError(f"the tables do not name every {stream} code once: restore them")
@@ -140,7 +142,7 @@ class StreamTables:
 
     def hidden_of(self, sums: Array) -> Array:
         """Return the hidden values of sums of inputs times weights: ... H."""
-        return np.clip(np.floor(sums / (POINT_SCALE * WEIGHT_SCALE // _HIDDEN_SCALE)), 0, _TOP)
+        return np.clip(np.floor(sums / _HIDDEN_STEP), 0, _HIDDEN_TOP)
 
     def class_logits(self, hidden: Array) -> Ints:
         """Return the logits of all classes, without copies: ... H -> ... C."""
@@ -150,12 +152,6 @@ class StreamTables:
     def queries(self, hidden: Array) -> Array:
         """Return what the points of members are multiplied with: ... H -> ... D+1."""
         return np.floor((hidden @ self.query + self.query_bias) / WEIGHT_SCALE)
-
-
-_TABLE_NAMES = (
-    "codes points hidden hidden_bias classes class_bias query query_bias member_bias copies".split()
-)
-_TOP = _HIDDEN_LIMIT - 1
 
 
 class EntropyCoder:

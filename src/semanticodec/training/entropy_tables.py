@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semanticodec.codec import SemantiCodec
 from semanticodec.codes import Codes
 from semanticodec.container.entropy import (
     LOGIT_SCALE,
@@ -94,6 +95,15 @@ def train_tables(
         _fit(net, examples, recipe, lambda bits, name=stream: report(name, bits))
         tables |= {f"{stream}.{name}": table for name, table in net.tables().items()}
     return tables
+
+
+def code_vectors(codec: SemantiCodec) -> tuple[Float[Tensor, "V W"], Float[Tensor, "V2 W2"]]:
+    """Return the vectors of a codec's semantic and acoustic codes, one row per code."""
+    sizes = codec.semantic_vocab_size, codec.config.encoder.quantizer.codebook_size
+    ids = torch.arange(max(sizes), device=codec.device)[None]
+    with torch.no_grad():
+        acoustic, semantic = codec.encoder.quantized(ids % sizes[0], ids % sizes[1], sizes[0])
+    return semantic[0, : sizes[0]], acoustic[0, : sizes[1]]
 
 
 def _points(vectors: NDArray[np.float64], size: int) -> tuple[NDArray, NDArray]:
@@ -196,9 +206,7 @@ class _Net(nn.Module):
         sums = self.hidden(batch.inputs.float() / POINT_SCALE) + self.hidden_bias[batch.place]
         hidden = self.dropout(F.relu(sums))
         is_met = batch.met >= 0
-        classes = _plus(
-            self.classes(hidden), batch.met // num_members, is_met, self.copies[:, 0]
-        )
+        classes = _plus(self.classes(hidden), batch.met // num_members, is_met, self.copies[:, 0])
         is_own = is_met & (batch.met // num_members == own[:, None])
         logits = torch.einsum("nd,nmd->nm", self.query(hidden), self.members[own])
         members = _plus(

@@ -149,7 +149,7 @@ def test_damaged_block_is_named() -> None:
 
 
 def test_impossible_count_is_named() -> None:
-    data = DATA[:HEADER.size] + b"\xff" + DATA[HEADER.size + 1 :]
+    data = DATA[: HEADER.size] + b"\xff" + DATA[HEADER.size + 1 :]
     with pytest.raises(ContainerError, match=r"block 0 at byte 29: 1020 positions.*4 to 128"):
         read(data)
 
