@@ -183,6 +183,8 @@ def _examples(
 class _Net(nn.Module):
     """The network of one stream in floats."""
 
+    members: Tensor  # C M D+1
+
     def __init__(
         self, points: Float[Tensor, "V D"], num_inputs: int, num_bands: int, recipe: EntropyRecipe
     ) -> None:
