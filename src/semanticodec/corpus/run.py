@@ -220,11 +220,7 @@ def _shards(
             watch(progress)
 
     maker = ShardMaker(codec=codec, folder=choice.folder, formats=choice.formats, told=told)
-
-    def make(place: ShardPlace, check: Callable[[], None]) -> ShardDone:
-        return replace(maker, check=check).make(place)
-
-    yield from run_in_threads(make, places, choice.jobs or _num_workers(codec))
+    yield from run_in_threads(maker.make, places, choice.jobs or _num_workers(codec))
 
 
 def _num_workers(codec: SemantiCodec) -> int:
