@@ -15,6 +15,7 @@ from semanticodec.cli import (
     benchmark,
     convert,
     decode,
+    demo,
     encode,
     evaluate,
     export,
@@ -42,6 +43,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "benchmark": benchmark,
     "export": export,
+    "demo": demo,
 }
 
 

@@ -1,0 +1,156 @@
+"""The demo page in Gradio: what stands where, and which button asks for what."""
+
+from __future__ import annotations
+
+import os
+
+from semanticodec.decoder.sampling import QUALITIES
+from semanticodec.errors import MissingDependencyError
+from semanticodec.pages.demo.report import done_html
+from semanticodec.pages.demo.visits import Visits
+from semanticodec.pages.player import player_script
+
+# Read when gradio and huggingface_hub are imported: nothing is reported to anybody.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+try:
+    import gradio
+except ImportError as missing:
+    raise MissingDependencyError(
+        f"the demo page needs {missing.name}; install it with pip install 'semanticodec[demo]'"
+    ) from missing
+
+TITLE = "SemantiCodec"
+# One request at a time computes, with all cores; the others wait and see their place.
+QUEUE = "codec"
+UPLOADS_LIVE_S = 3600
+LARGEST_SEED = 2**31 - 1
+CSS = """
+.scrolls { overflow-x: auto; }
+.scrolls table { border-collapse: collapse; margin: 0.5rem 0; }
+.scrolls :is(th, td) { padding: 0.2rem 0.8rem; text-align: right; white-space: nowrap; }
+.scrolls a { text-decoration: underline; }
+figure { margin: 0.5rem 0; }
+figure img { max-width: 100%; height: auto; }
+.error { color: #b00020; }
+.dark .error { color: #ff8a80; }
+"""
+
+
+def build_page(visits: Visits) -> gradio.Blocks:
+    """Return the page.
+
+    Args:
+        visits: answers to what the buttons ask for.
+    """
+    with gradio.Blocks(
+        title=TITLE, analytics_enabled=False, delete_cache=(UPLOADS_LIVE_S, UPLOADS_LIVE_S)
+    ) as page:
+        gradio.Markdown(
+            f"# {TITLE}\nRecord or upload speech, music or any sound, of at most "
+            f"{visits.limits.max_seconds:g} seconds, and hear what 25 to 100 tokens per second "
+            "keep of it. Nothing leaves this computer."
+        )
+        with gradio.Tab("Encode a sound"):
+            _add_encoding(visits)
+        with gradio.Tab("Decode a .smtc file"):
+            _add_decoding(visits)
+    return page
+
+
+def launch_options() -> dict[str, object]:
+    """Return what `Blocks.launch` is to be told of looks, script and privacy."""
+    fonts = ["system-ui", "sans-serif"]
+    return {
+        "theme": gradio.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"]),
+        "css": CSS,
+        "head": f"<script>{player_script()}</script>",
+        "footer_links": ["settings"],
+        "share": False,
+        "ssr_mode": False,
+        "quiet": True,
+        "prevent_thread_lock": True,
+    }
+
+
+def _add_encoding(visits: Visits) -> None:
+    rates = visits.codecs.token_rates
+    sound = gradio.Audio(
+        sources=["upload", "microphone"], type="filepath", label="Sound", editable=False
+    )
+    with gradio.Row():
+        rate = gradio.Radio(rates, value=rates[0], label="Tokens per second")
+        vocabulary = gradio.Dropdown(
+            label="Semantic vocabulary", **_vocabularies(visits, rates[0]), filterable=False
+        )
+        quality, seed = _decoding_settings()
+    with gradio.Row():
+        encode = gradio.Button("Encode and decode", variant="primary")
+        compare = gradio.Button("Compare all token rates")
+        cancel = gradio.Button("Cancel", variant="stop")
+    status, result = gradio.HTML(), gradio.HTML()
+    rate.change(
+        lambda chosen: gradio.update(**_vocabularies(visits, chosen)),
+        rate,
+        vocabulary,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    shown = [status, result]
+    asked = [
+        _ask(encode, visits.code, [sound, rate, vocabulary, quality, seed], shown),
+        _ask(compare, visits.compare, [sound, quality, seed], shown),
+    ]
+    _add_cancel(cancel, asked, shown)
+
+
+def _add_decoding(visits: Visits) -> None:
+    file = gradio.File(file_types=[".smtc"], label="File of codes (.smtc)", height=120)
+    with gradio.Row():
+        quality, seed = _decoding_settings()
+    with gradio.Row():
+        decode = gradio.Button("Decode", variant="primary")
+        cancel = gradio.Button("Cancel", variant="stop")
+    shown = [gradio.HTML(), gradio.HTML()]
+    asked = _ask(decode, visits.decode, [file, quality, seed], shown)
+    _add_cancel(cancel, [asked], shown)
+
+
+def _vocabularies(visits: Visits, token_rate: int) -> dict[str, object]:
+    sizes = visits.codecs.settings[token_rate]
+    return {"choices": list(sizes), "value": max(sizes), "interactive": len(sizes) > 1}
+
+
+def _decoding_settings() -> tuple[gradio.Radio, gradio.Number]:
+    quality = gradio.Radio(list(QUALITIES), value="standard", label="Quality")
+    seed = gradio.Number(0, precision=0, minimum=0, maximum=LARGEST_SEED, label="Random seed")
+    return quality, seed
+
+
+def _ask(
+    button: gradio.Button,
+    request: object,
+    inputs: list[gradio.components.Component],
+    shown: list[gradio.HTML],
+) -> object:
+    """Let a button ask for a request and show its status and its result."""
+    return button.click(
+        request,
+        inputs,
+        shown,
+        show_progress="minimal",
+        show_progress_on=shown[0],
+        concurrency_limit=1,
+        concurrency_id=QUEUE,
+        api_visibility="private",
+    )
+
+
+def _add_cancel(button: gradio.Button, asked: list[object], shown: list[gradio.HTML]) -> None:
+    def cancelled() -> tuple[str, str]:
+        return done_html("Cancelled."), ""
+
+    button.click(
+        cancelled, None, shown, cancels=asked, show_progress="hidden", api_visibility="private"
+    )
