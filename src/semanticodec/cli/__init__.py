@@ -18,6 +18,7 @@ from semanticodec.cli import (
     demo,
     encode,
     evaluate,
+    examples,
     export,
     info,
     roundtrip,
@@ -44,6 +45,7 @@ COMMANDS = {
     "benchmark": benchmark,
     "export": export,
     "demo": demo,
+    "examples": examples,
 }
 
 

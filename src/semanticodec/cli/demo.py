@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve the page until the command is stopped."""
     from semanticodec.checkpoints.pretrained import model_folder
-    from semanticodec.pages.demo.codecs import Codecs, offered_settings
+    from semanticodec.pages.codecs import Codecs, offered_settings
     from semanticodec.pages.demo.serve import served, wait_forever
     from semanticodec.pages.demo.uploads import UploadLimits
     from semanticodec.pages.demo.visits import Visits

@@ -47,12 +47,19 @@ def loudness(wav: Float[np.ndarray, " S"], sample_rate: int) -> float:
     Raises:
         MissingDependencyError: pyloudnorm is not installed.
     """
+    require_loudness()
+    import pyloudnorm
+
+    shortest = math.ceil(MEASURED_S * sample_rate) + 1
+    padded = np.pad(wav, (0, max(0, shortest - len(wav))))
+    return float(pyloudnorm.Meter(sample_rate).integrated_loudness(padded))
+
+
+def require_loudness() -> None:
+    """Raise MissingDependencyError where pyloudnorm is not installed."""
     try:
-        import pyloudnorm
+        import pyloudnorm  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
             "equal loudness needs pyloudnorm; install it with pip install 'semanticodec[demo]'"
         ) from error
-    shortest = math.ceil(MEASURED_S * sample_rate) + 1
-    padded = np.pad(wav, (0, max(0, shortest - len(wav))))
-    return float(pyloudnorm.Meter(sample_rate).integrated_loudness(padded))

@@ -9,6 +9,7 @@ from semanticodec.errors import MissingDependencyError
 from semanticodec.pages.demo.report import done_html
 from semanticodec.pages.demo.visits import Visits
 from semanticodec.pages.player import player_script
+from semanticodec.pages.table import TABLE_CSS
 
 # Read when gradio and huggingface_hub are imported: nothing is reported to anybody.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -26,13 +27,14 @@ TITLE = "SemantiCodec"
 QUEUE = "codec"
 UPLOADS_LIVE_S = 3600
 LARGEST_SEED = 2**31 - 1
-CSS = """
-.scrolls { overflow-x: auto; }
-.scrolls table { border-collapse: collapse; margin: 0.5rem 0; }
-.scrolls :is(th, td) { padding: 0.2rem 0.8rem; text-align: right; white-space: nowrap; }
-.scrolls a { text-decoration: underline; }
-figure { margin: 0.5rem 0; }
-figure img { max-width: 100%; height: auto; }
+# Gradio's groups of buttons show a name that screen readers are not told.
+NAME_GROUPS = """() => {
+  for (const group of document.querySelectorAll("fieldset")) {
+    const name = group.querySelector('[data-testid="block-info"]');
+    if (name) group.setAttribute("aria-label", name.textContent.trim());
+  }
+}"""
+ERROR_CSS = """
 .error { color: #b00020; }
 .dark .error { color: #ff8a80; }
 """
@@ -64,7 +66,8 @@ def launch_options() -> dict[str, object]:
     fonts = ["system-ui", "sans-serif"]
     return {
         "theme": gradio.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"]),
-        "css": CSS,
+        "css": TABLE_CSS + ERROR_CSS,
+        "js": NAME_GROUPS,
         "head": f"<script>{player_script()}</script>",
         "footer_links": ["settings"],
         "share": False,
@@ -77,7 +80,11 @@ def launch_options() -> dict[str, object]:
 def _add_encoding(visits: Visits) -> None:
     rates = visits.codecs.token_rates
     sound = gradio.Audio(
-        sources=["upload", "microphone"], type="filepath", label="Sound", editable=False
+        sources=["upload", "microphone"],
+        type="filepath",
+        label="Sound",
+        editable=False,
+        buttons=["download"],  # no "share", which is for the Hub
     )
     with gradio.Row():
         rate = gradio.Radio(rates, value=rates[0], label="Tokens per second")
@@ -88,7 +95,7 @@ def _add_encoding(visits: Visits) -> None:
     with gradio.Row():
         encode = gradio.Button("Encode and decode", variant="primary")
         compare = gradio.Button("Compare all token rates")
-        cancel = gradio.Button("Cancel", variant="stop")
+        cancel = gradio.Button("Cancel")
     status, result = gradio.HTML(), gradio.HTML()
     rate.change(
         lambda chosen: gradio.update(**_vocabularies(visits, chosen)),
@@ -111,7 +118,7 @@ def _add_decoding(visits: Visits) -> None:
         quality, seed = _decoding_settings()
     with gradio.Row():
         decode = gradio.Button("Decode", variant="primary")
-        cancel = gradio.Button("Cancel", variant="stop")
+        cancel = gradio.Button("Cancel")
     shown = [gradio.HTML(), gradio.HTML()]
     asked = _ask(decode, visits.decode, [file, quality, seed], shown)
     _add_cancel(cancel, [asked], shown)

@@ -9,16 +9,17 @@ from html import escape
 import numpy as np
 from jaxtyping import Float
 
-from semanticodec.pages.demo.coding import Coding, Progress
+from semanticodec.pages.coding import ORIGINAL, Coding, Progress, rate_name
 from semanticodec.pages.loudness import equally_loud
 from semanticodec.pages.player import data_address, player_html
+from semanticodec.pages.table import table_html
 from semanticodec.pictures.comparison import draw_comparison
 from semanticodec.pictures.roundtrip import draw_roundtrip
 from semanticodec.pictures.spectrogram import MAX_SAMPLES
 from semanticodec.token_format import SAMPLE_RATE
 
-ORIGINAL, DECODED = "Original", "Reconstruction"
-COLUMNS = ("", "Tokens", "Bytes", "kbps", "Encoding (s)", "Decoding (s)", "Codes")
+DECODED = "Reconstruction"
+COLUMNS = ("Tokens", "Bytes", "kbps", "Encoding (s)", "Decoding (s)", "Codes")
 
 
 def status_html(progress: Progress) -> str:
@@ -73,7 +74,7 @@ def comparison_html(original: Float[np.ndarray, " S"], codings: Sequence[Coding]
         codings: what became of it at several token rates.
         name: name of the sound, from its owner.
     """
-    names = [ORIGINAL, *(_rate(coding) for coding in codings)]
+    names = [ORIGINAL, *(rate_name(coding) for coding in codings)]
     wavs = [original, *(coding.wav for coding in codings)]
     picture = io.BytesIO()
     draw_comparison(picture, dict(zip(names, wavs)))
@@ -86,21 +87,12 @@ def comparison_html(original: Float[np.ndarray, " S"], codings: Sequence[Coding]
     )
 
 
-def _rate(coding: Coding) -> str:
-    return f"{coding.codes.token_rate} tokens/s"
-
-
 def _table(codings: Sequence[Coding], name: str) -> str:
-    head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
-    rows = "".join(_row(coding, name) for coding in codings)
-    return (
-        '<div class="scrolls" tabindex="0" role="region" aria-label="Figures"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    return table_html(COLUMNS, {rate_name(coding): _cells(coding, name) for coding in codings})
 
 
-def _row(coding: Coding, name: str) -> str:
-    cells = [
+def _cells(coding: Coding, name: str) -> list[str]:
+    return [
         str(coding.num_tokens),
         str(len(coding.stored)),
         f"{coding.kbps:.2f}",
@@ -108,8 +100,6 @@ def _row(coding: Coding, name: str) -> str:
         f"{coding.decode_s:.2f}",
         _download(coding, name),
     ]
-    row = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr><th scope="row">{_rate(coding)}</th>{row}</tr>'
 
 
 def _download(coding: Coding, name: str) -> str:

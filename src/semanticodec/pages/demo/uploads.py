@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from semanticodec.audio.io import read_blocks
 from semanticodec.codes import Codes
 from semanticodec.container.reader import read_header
 from semanticodec.errors import AudioError, CodesError, SemantiCodecError
+from semanticodec.pages.short_sound import read_short_sound
 from semanticodec.token_format import SAMPLE_RATE
 
 
@@ -38,16 +38,8 @@ class UploadLimits:
         """
         if path is None:
             raise AudioError("there is no sound yet; record one or upload a file")
-        blocks, total = [], 0
-        for block in read_blocks(self._read(Path(path), AudioError)):
-            blocks.append(block)
-            total += len(block)
-            if total > self.max_seconds * SAMPLE_RATE:
-                raise AudioError(
-                    f"{Path(path).name} is longer than {self.max_seconds:g} s, the limit of this "
-                    "page; cut it, or use `semanticodec encode`, which takes any length"
-                )
-        return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+        name = Path(path).name
+        return read_short_sound(self._read(Path(path), AudioError), name, self.max_seconds)
 
     def read_codes(self, path: str | None) -> Codes:
         """Return the codes of an uploaded `.smtc` file.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semanticodec.errors import SemantiCodecError
-from semanticodec.pages.demo.codecs import Codecs
-from semanticodec.pages.demo.coding import Decoding, Progress, code, compare, decode
+from semanticodec.pages.codecs import Codecs
+from semanticodec.pages.coding import Decoding, Progress, code, compare, decode
 from semanticodec.pages.demo.report import (
     coding_html,
     comparison_html,

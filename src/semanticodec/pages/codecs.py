@@ -1,4 +1,4 @@
-"""The codecs of a model's settings: loaded when first asked for, shared by all visitors."""
+"""The codecs of a model's settings: loaded when first asked for, shared by all that ask."""
 
 from __future__ import annotations
 

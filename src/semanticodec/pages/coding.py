@@ -1,4 +1,4 @@
-"""The work behind the demo page, step by step: each step can be shown, and be the last one."""
+"""The work behind the pages, step by step: each step can be shown, and be the last one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ import torch
 from jaxtyping import Float
 
 from semanticodec.codes import Codes
-from semanticodec.pages.demo.codecs import Codecs
+from semanticodec.pages.codecs import Codecs
 from semanticodec.token_format import NUM_STREAMS
 
 if TYPE_CHECKING:
     from semanticodec.codec import SemantiCodec
+
+
+ORIGINAL = "Original"
 
 
 class Progress(NamedTuple):
@@ -75,6 +78,11 @@ class Decoding:
 
 
 Steps = Generator[Progress, None, Coding]
+
+
+def rate_name(coding: Coding) -> str:
+    """Return what a page calls a coding among those of other token rates."""
+    return f"{coding.codes.token_rate} tokens/s"
 
 
 @dataclass(frozen=True, kw_only=True)
