@@ -55,8 +55,8 @@ def address(quick_codec, tmp_path_factory):
 
 
 @contextmanager
-def visitor(browser, address):
-    """A page of a visitor of their own, who sees no error of a script and nothing from elsewhere."""
+def visitor(browser, address, expected=()):
+    """A page of a visitor of their own, who sees no other error and nothing from elsewhere."""
     with browser.new_context(viewport={"width": 1100, "height": 800}) as context:
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
@@ -64,7 +64,7 @@ def visitor(browser, address):
         page.goto(address)
         page.get_by_role("button", name="Encode and decode").wait_for()
         yield page
-        assert problems == []
+        assert [one for one in problems if not one.startswith(tuple(expected))] == []
         assert all(one.startswith((address, "data:", "blob:")) for one in addresses)
 
 
@@ -126,7 +126,7 @@ def test_a_visit(browser, address, tmp_path):
 
 
 def test_what_cannot_be_coded_is_explained(browser, address, tmp_path):
-    with visitor(browser, address) as page:
+    with visitor(browser, address, expected=("Waveform load error",)) as page:
         page.get_by_role("button", name="Encode and decode").click()
         page.get_by_role("alert").filter(has_text="record one or upload a file").wait_for()
         rubbish = tmp_path / "rubbish.wav"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from semanticodec.decoder.sampling import QUALITIES
 from semanticodec.errors import MissingDependencyError
-from semanticodec.pages.demo.report import done_html
-from semanticodec.pages.demo.visits import Visits
+from semanticodec.pages.demo.visits import Shown, Visits
 from semanticodec.pages.player import player_script
 from semanticodec.pages.table import TABLE_CSS
 
@@ -23,8 +23,7 @@ except ImportError as missing:
     ) from missing
 
 TITLE = "SemantiCodec"
-# One request at a time computes, with all cores; the others wait and see their place.
-QUEUE = "codec"
+REQUESTS_AT_ONCE = 8  # which take turns; more wait and see their place
 UPLOADS_LIVE_S = 3600
 LARGEST_SEED = 2**31 - 1
 # Gradio's groups of buttons show a name that screen readers are not told.
@@ -105,11 +104,9 @@ def _add_encoding(visits: Visits) -> None:
         api_visibility="private",
     )
     shown = [status, result]
-    asked = [
-        _ask(encode, visits.code, [sound, rate, vocabulary, quality, seed], shown),
-        _ask(compare, visits.compare, [sound, quality, seed], shown),
-    ]
-    _add_cancel(cancel, asked, shown)
+    _ask(encode, visits.code, [sound, rate, vocabulary, quality, seed], shown)
+    _ask(compare, visits.compare, [sound, quality, seed], shown)
+    _let_stop(cancel, visits)
 
 
 def _add_decoding(visits: Visits) -> None:
@@ -120,8 +117,8 @@ def _add_decoding(visits: Visits) -> None:
         decode = gradio.Button("Decode", variant="primary")
         cancel = gradio.Button("Cancel")
     shown = [gradio.HTML(), gradio.HTML()]
-    asked = _ask(decode, visits.decode, [file, quality, seed], shown)
-    _add_cancel(cancel, [asked], shown)
+    _ask(decode, visits.decode, [file, quality, seed], shown)
+    _let_stop(cancel, visits)
 
 
 def _vocabularies(visits: Visits, token_rate: int) -> dict[str, object]:
@@ -137,27 +134,32 @@ def _decoding_settings() -> tuple[gradio.Radio, gradio.Number]:
 
 def _ask(
     button: gradio.Button,
-    request: object,
+    request: Callable[..., Shown],
     inputs: list[gradio.components.Component],
     shown: list[gradio.HTML],
-) -> object:
+) -> None:
     """Let a button ask for a request and show its status and its result."""
-    return button.click(
-        request,
+
+    def answer(visit: gradio.Request, *values: object) -> Shown:
+        yield from request(*values, visitor=visit.session_hash)
+
+    button.click(
+        answer,
         inputs,
         shown,
-        show_progress="minimal",
-        show_progress_on=shown[0],
-        concurrency_limit=1,
-        concurrency_id=QUEUE,
+        show_progress="hidden",
+        concurrency_limit=REQUESTS_AT_ONCE,
         api_visibility="private",
     )
 
 
-def _add_cancel(button: gradio.Button, asked: list[object], shown: list[gradio.HTML]) -> None:
-    def cancelled() -> tuple[str, str]:
-        return done_html("Cancelled."), ""
+def _let_stop(button: gradio.Button, visits: Visits) -> None:
+    """Let a button stop what its visitor asked for.
 
-    button.click(
-        cancelled, None, shown, cancels=asked, show_progress="hidden", api_visibility="private"
-    )
+    Gradio's own way (`cancels`) leaves buttons behind that do nothing any more.
+    """
+
+    def stop(visit: gradio.Request) -> None:
+        visits.stops.stop(visit.session_hash)
+
+    button.click(stop, show_progress="hidden", concurrency_limit=None, api_visibility="private")

@@ -1,14 +1,16 @@
 """What visitors of the demo page ask for, from upload to result.
 
 Nothing is kept between requests: a visitor's result depends on the visitor's own request alone.
-Every request yields the HTML of its status and of its result, which is empty until all is done; a
-request that is not asked for more does no more.
+Every request yields the HTML of its status and of its result, which is empty until all is done.
+Requests take turns, step by step, as each step uses all cores; between two steps a request can be
+stopped, and one that nobody follows any more stands still.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from semanticodec.errors import SemantiCodecError
@@ -21,9 +23,11 @@ from semanticodec.pages.demo.report import (
     error_html,
     status_html,
 )
+from semanticodec.pages.demo.stops import Stops
 from semanticodec.pages.demo.uploads import UploadLimits
 
 Shown = Iterator[tuple[str, str]]
+DRAWING = Progress("Drawing the result", 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +37,13 @@ class Visits:
     Attributes:
         codecs: codecs of the model.
         limits: how much one visitor may hand over.
+        stops: requests that are being answered, which those who asked may stop.
     """
 
     codecs: Codecs
     limits: UploadLimits
+    stops: Stops = field(default_factory=Stops, init=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def code(
         self,
@@ -45,6 +52,7 @@ class Visits:
         semantic_vocab_size: int,
         quality: str,
         seed: int | None,
+        visitor: str = "",
     ) -> Shown:
         """Encode and decode an uploaded sound.
 
@@ -54,6 +62,7 @@ class Visits:
             semantic_vocab_size: entries of the semantic codebook.
             quality: name of the sampling settings.
             seed: random seed; None for 0.
+            visitor: who asks, for `stops`.
         """
 
         def work() -> Generator[Progress, None, str]:
@@ -61,11 +70,14 @@ class Visits:
             wav = self.limits.read_sound(path)
             decoding = Decoding(quality=quality, seed=seed or 0)
             coding = yield from code(self.codecs, wav, token_rate, semantic_vocab_size, decoding)
+            yield DRAWING
             return coding_html(wav, coding, _stem(path))
 
-        yield from _shown(work())
+        yield from self._shown(work(), visitor)
 
-    def compare(self, path: str | None, quality: str, seed: int | None) -> Shown:
+    def compare(
+        self, path: str | None, quality: str, seed: int | None, visitor: str = ""
+    ) -> Shown:
         """Encode and decode an uploaded sound at every token rate; see `code`."""
 
         def work() -> Generator[Progress, None, str]:
@@ -73,31 +85,39 @@ class Visits:
             wav = self.limits.read_sound(path)
             decoding = Decoding(quality=quality, seed=seed or 0)
             codings = yield from compare(self.codecs, wav, decoding)
+            yield DRAWING
             return comparison_html(wav, codings, _stem(path))
 
-        yield from _shown(work())
+        yield from self._shown(work(), visitor)
 
-    def decode(self, path: str | None, quality: str, seed: int | None) -> Shown:
+    def decode(
+        self, path: str | None, quality: str, seed: int | None, visitor: str = ""
+    ) -> Shown:
         """Decode an uploaded `.smtc` file; see `code`."""
 
         def work() -> Generator[Progress, None, str]:
             codes = self.limits.read_codes(path)
             decoding = Decoding(quality=quality, seed=seed or 0)
             coding = yield from decode(self.codecs, codes, decoding)
+            yield DRAWING
             return coding_html(None, coding, _stem(path))
 
-        yield from _shown(work())
+        yield from self._shown(work(), visitor)
+
+
+    def _shown(self, work: Generator[Progress, None, str], visitor: str) -> Shown:
+        with self.stops.running(visitor) as stopped:
+            try:
+                while not stopped.is_set():
+                    with self._turn:
+                        progress = next(work)
+                    yield status_html(progress), ""
+                yield done_html("Cancelled."), ""
+            except StopIteration as finished:
+                yield done_html("Done."), finished.value
+            except (SemantiCodecError, OSError) as error:
+                yield error_html(error), ""
 
 
 def _stem(path: str | None) -> str:
     return Path(path or "").stem
-
-
-def _shown(work: Generator[Progress, None, str]) -> Shown:
-    try:
-        while True:
-            yield status_html(next(work)), ""
-    except StopIteration as finished:
-        yield done_html("Done."), finished.value
-    except (SemantiCodecError, OSError) as error:
-        yield error_html(error), ""

@@ -66,6 +66,28 @@ def test_two_visitors_at_once_get_their_own(visits, tmp_path):
     assert sounds(first) != sounds(second)
 
 
+def test_a_visitor_stops_the_own_request_alone(visits, tmp_path):
+    path = sound(tmp_path / "a.wav")
+    settings = (path, 100, visits.codecs.settings[100][0], "standard", 0)
+    first, second = (visits.code(*settings, visitor=name) for name in ("first", "second"))
+    next(first)
+    next(second)
+    visits.stops.stop("first")
+    assert [*first] == [('<p role="status">Cancelled.</p>', "")]
+    *_, (status, result) = second
+    assert "Done." in status and result
+    visits.stops.stop("first")  # nothing is running any more
+    *_, (status, _) = visits.code(*settings, visitor="first")
+    assert "Done." in status
+
+
+def test_a_request_that_nobody_follows_keeps_nobody_waiting(visits, tmp_path):
+    left_alone = code(visits, sound(tmp_path / "a.wav"))
+    next(left_alone)
+    *_, (status, _) = code(visits, sound(tmp_path / "b.wav"))
+    assert "Done." in status
+
+
 def sounds(html):
     return re.findall(r"data:audio/flac;base64,[^\"]*", html)
 
