@@ -56,9 +56,7 @@ def opened_browser() -> Iterator[Any]:
         browser.close()
 
 
-def next_levels(
-    page: Any, number: int, action: Callable[[], object] = lambda: None
-) -> list[float]:
+def next_levels(page: Any, number: int, action: Callable[[], object] = lambda: None) -> list[float]:
     """Return the levels that are heard while and after something is done.
 
     Args:

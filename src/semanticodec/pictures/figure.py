@@ -26,11 +26,11 @@ def write_picture(
     figure: Figure, target: Path | BinaryIO, kind: str = "png", dpi: float = 110
 ) -> None:
     """Write a figure as PNG or WebP, whatever the suffix of `target`."""
-    quality = {"pil_kwargs": {"quality": 80}} if kind == "webp" else {}
+    quality = {"quality": 80} if kind == "webp" else None
     with warnings.catch_warnings():
         # An empty rectangle stands for the letter.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure.savefig(target, format=kind, dpi=dpi, **quality)
+        figure.savefig(target, format=kind, dpi=dpi, pil_kwargs=quality)
 
 
 def printable(name: str) -> str:

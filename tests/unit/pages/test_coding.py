@@ -70,7 +70,7 @@ def test_work_that_is_not_asked_on_stops(codecs, quick_codec, wav, monkeypatch):
 
 def test_codecs_are_loaded_once_and_the_oldest_is_given_up():
     loads = []
-    offered = {rate: (16, 32) for rate in range(1, NUM_KEPT + 2)}
+    offered = dict.fromkeys(range(1, NUM_KEPT + 2), (16, 32))
     codecs = Codecs(offered, lambda *setting: loads.append(setting) or object())
     first = codecs.get(1)
     assert codecs.get(1, 32) is first and loads == [(1, 32)]  # the largest vocabulary

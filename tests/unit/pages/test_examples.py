@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from chromium import LISTEN, all_addresses, is_too_wide, next_levels, opened_browser, problems_of
 
+from chromium import LISTEN, all_addresses, is_too_wide, next_levels, opened_browser, problems_of
 from semanticodec.cli import main
 
 pytest.importorskip("pyloudnorm")

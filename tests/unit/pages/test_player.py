@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from chromium import LISTEN, next_levels, opened_browser, problems_of
 
+from chromium import LISTEN, next_levels, opened_browser, problems_of
 from semanticodec.pages.player import player_html, player_script
 
 RATE = 16_000

@@ -51,7 +51,7 @@ def build_page(visits: Visits) -> gradio.Blocks:
         gradio.Markdown(
             f"# {TITLE}\nRecord or upload speech, music or any sound, of at most "
             f"{visits.limits.max_seconds:g} seconds, and hear what 25 to 100 tokens per second "
-            "keep of it. Nothing leaves this computer."
+            "keep of it. The sound goes to no other server."
         )
         with gradio.Tab("Encode a sound"):
             _add_encoding(visits)

@@ -75,9 +75,7 @@ class Visits:
 
         yield from self._shown(work(), visitor)
 
-    def compare(
-        self, path: str | None, quality: str, seed: int | None, visitor: str = ""
-    ) -> Shown:
+    def compare(self, path: str | None, quality: str, seed: int | None, visitor: str = "") -> Shown:
         """Encode and decode an uploaded sound at every token rate; see `code`."""
 
         def work() -> Generator[Progress, None, str]:
@@ -90,9 +88,7 @@ class Visits:
 
         yield from self._shown(work(), visitor)
 
-    def decode(
-        self, path: str | None, quality: str, seed: int | None, visitor: str = ""
-    ) -> Shown:
+    def decode(self, path: str | None, quality: str, seed: int | None, visitor: str = "") -> Shown:
         """Decode an uploaded `.smtc` file; see `code`."""
 
         def work() -> Generator[Progress, None, str]:
@@ -103,7 +99,6 @@ class Visits:
             return coding_html(None, coding, _stem(path))
 
         yield from self._shown(work(), visitor)
-
 
     def _shown(self, work: Generator[Progress, None, str], visitor: str) -> Shown:
         with self.stops.running(visitor) as stopped:
