@@ -47,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve the page until the command is stopped."""
+    from semanticodec.pages.demo.privacy import report_nothing
+
+    report_nothing()  # before anything imports the Hub's client
+
     from semanticodec.checkpoints.pretrained import model_folder
     from semanticodec.pages.codecs import Codecs, offered_settings
     from semanticodec.pages.demo.serve import served, wait_forever

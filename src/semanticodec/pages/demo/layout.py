@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from typing import Any
 
 from semanticodec.decoder.sampling import QUALITIES
 from semanticodec.errors import MissingDependencyError
@@ -11,12 +11,10 @@ from semanticodec.pages.demo.visits import Shown, Visits
 from semanticodec.pages.player import player_script
 from semanticodec.pages.table import TABLE_CSS
 
-# Read when gradio and huggingface_hub are imported: nothing is reported to anybody.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-
 try:
     import gradio
+    from gradio.components import Component
+    from gradio.themes import Default
 except ImportError as missing:
     raise MissingDependencyError(
         f"the demo page needs {missing.name}; install it with pip install 'semanticodec[demo]'"
@@ -60,11 +58,11 @@ def build_page(visits: Visits) -> gradio.Blocks:
     return page
 
 
-def launch_options() -> dict[str, object]:
+def launch_options() -> dict[str, Any]:
     """Return what `Blocks.launch` is to be told of looks, script and privacy."""
     fonts = ["system-ui", "sans-serif"]
     return {
-        "theme": gradio.themes.Default(font=fonts, font_mono=["ui-monospace", "monospace"]),
+        "theme": Default(font=fonts, font_mono=["ui-monospace", "monospace"]),
         "css": TABLE_CSS + ERROR_CSS,
         "js": NAME_GROUPS,
         "head": f"<script>{player_script()}</script>",
@@ -121,7 +119,7 @@ def _add_decoding(visits: Visits) -> None:
     _let_stop(cancel, visits)
 
 
-def _vocabularies(visits: Visits, token_rate: int) -> dict[str, object]:
+def _vocabularies(visits: Visits, token_rate: int) -> dict[str, Any]:
     sizes = visits.codecs.settings[token_rate]
     return {"choices": list(sizes), "value": max(sizes), "interactive": len(sizes) > 1}
 
@@ -135,13 +133,13 @@ def _decoding_settings() -> tuple[gradio.Radio, gradio.Number]:
 def _ask(
     button: gradio.Button,
     request: Callable[..., Shown],
-    inputs: list[gradio.components.Component],
+    inputs: list[Component],
     shown: list[gradio.HTML],
 ) -> None:
     """Let a button ask for a request and show its status and its result."""
 
     def answer(visit: gradio.Request, *values: object) -> Shown:
-        yield from request(*values, visitor=visit.session_hash)
+        yield from request(*values, visitor=visit.session_hash or "")
 
     button.click(
         answer,
@@ -160,6 +158,6 @@ def _let_stop(button: gradio.Button, visits: Visits) -> None:
     """
 
     def stop(visit: gradio.Request) -> None:
-        visits.stops.stop(visit.session_hash)
+        visits.stops.stop(visit.session_hash or "")
 
     button.click(stop, show_progress="hidden", concurrency_limit=None, api_visibility="private")

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from semanticodec.pages.demo.privacy import report_nothing
 from semanticodec.pages.demo.visits import Visits
 
 
@@ -27,6 +28,7 @@ def served(visits: Visits, host: str, port: int | None, is_shown: bool = False) 
         OSError: the port is taken.
     """
     with tempfile.TemporaryDirectory(prefix="semanticodec-demo-") as uploads:
+        report_nothing()
         os.environ["GRADIO_TEMP_DIR"] = uploads
         # Here, as gradio is an extra, and reads its settings when it is imported.
         from semanticodec.pages.demo.layout import build_page, launch_options
