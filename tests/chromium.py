@@ -69,6 +69,12 @@ def next_levels(page: Any, number: int, action: Callable[[], object] = lambda: N
     return page.evaluate(WAIT_FOR_LEVELS, number)
 
 
+def levels_of(page: Any, player: Any, number: int = 20) -> list[float]:
+    """Return the levels of a player from its second 1 on, where it may have come to its end."""
+    again = "player => { player.seek(1); return player.startedAt === null && player.play(); }"
+    return next_levels(page, number, lambda: player.evaluate(again))
+
+
 def all_addresses(page: Any) -> set[str]:
     """Return a set that grows by every address that the page asks for."""
     addresses: set[str] = set()

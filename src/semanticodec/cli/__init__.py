@@ -19,6 +19,7 @@ from semanticodec.cli import (
     encode,
     evaluate,
     examples,
+    explain,
     export,
     info,
     roundtrip,
@@ -46,6 +47,7 @@ COMMANDS = {
     "export": export,
     "demo": demo,
     "examples": examples,
+    "explain": explain,
 }
 
 

@@ -10,25 +10,16 @@ from html import escape
 import numpy as np
 from jaxtyping import Float
 
-from semanticodec import __version__
 from semanticodec.pages.coding import ORIGINAL, Coding, rate_name
+from semanticodec.pages.document import html_document
 from semanticodec.pages.loudness import equally_loud
-from semanticodec.pages.player import data_address, player_html, player_script
-from semanticodec.pages.table import TABLE_CSS, table_html
+from semanticodec.pages.player import data_address, player_html
+from semanticodec.pages.table import table_html
 from semanticodec.pictures.comparison import draw_comparison
 from semanticodec.token_format import SAMPLE_RATE
 
 PCM_BITS = 16
 COLUMNS = ("Tokens", "Bytes", "kbps", "Times less than 16-bit PCM")
-# Nothing may be fetched from anywhere, which a browser then guarantees.
-POLICY = (
-    "default-src 'none'; img-src data:; media-src data:; connect-src data:; "
-    "script-src 'unsafe-inline'; style-src 'unsafe-inline'"
-)
-CSS = """
-:root { color-scheme: light dark; }
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
-"""
 TITLE = "SemantiCodec: examples"
 
 
@@ -56,18 +47,11 @@ def examples_page(examples: Sequence[Example]) -> str:
     sections = "".join(
         _section(example, f"example-{number}") for number, example in enumerate(examples)
     )
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{TITLE}</title>\n<style>{CSS}{TABLE_CSS}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>{TITLE}</h1>\n"
+    body = (
         "<p>Each sound as it was, and as decoded from 25 to 100 tokens per second. All versions "
         "play in step and at one loudness: switch between them while you listen.</p>\n"
-        f"{sections}</main>\n<footer><p>Made by <code>semanticodec examples page</code>, version "
-        f"{__version__}. Sounds are stored as Opus in this page.</p></footer>\n"
-        f"<script>{player_script()}</script>\n</body>\n</html>\n"
     )
+    return html_document(TITLE, body + sections, "semanticodec examples page")
 
 
 def _section(example: Example, anchor: str) -> str:
