@@ -1,6 +1,6 @@
 """`semanticodec demo` in a real browser: everything a visitor does, and what goes wrong.
 
-With SEMANTICODEC_PICTURES=docs/pictures, the test marked slow leaves the README's pictures there.
+With SEMANTICODEC_PICTURES=docs/pictures, the last test leaves the README's pictures there.
 """
 
 import io
@@ -22,6 +22,8 @@ from semanticodec import Codes
 pytest.importorskip("gradio")
 pytest.importorskip("pyloudnorm")
 
+# A minute and more of one core: run by `make test-slow`.
+pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).resolve().parents[2] / "demo" / "examples"
 LARGEST_PICTURE = 200_000
 PATIENCE_MS = 120_000
@@ -198,7 +200,6 @@ def test_everything_has_a_name_and_is_reached_by_tab(browser, address):
         assert not is_too_wide(page)
 
 
-@pytest.mark.slow
 def test_the_built_in_model_and_its_pictures(browser, tmp_path):
     folder = Path(os.environ.get("SEMANTICODEC_PICTURES", tmp_path))
     with served() as address, visitor(browser, address) as page:
