@@ -110,6 +110,15 @@ def test_spectrograms_of_systems_and_folders(run, tmp_path, tiny_folder):
 
 
 @pytest.mark.usefixtures("suite")
+def test_code_map_of_a_suite(run, tmp_path, quick_codec):
+    model = quick_codec.save_pretrained(tmp_path / "quick")
+    words = ("code-map", "--suite", "clips", "--model", str(model), "-q", "-o", "map.png")
+    assert run("figures", *words) == (0, "", "")
+    assert is_picture(tmp_path / "map.png")
+    assert run("figures", *words, "--example", "nothing")[0] == 2
+
+
+@pytest.mark.usefixtures("suite")
 def test_stages_of_a_second(run, tmp_path, quick_codec):
     model = quick_codec.save_pretrained(tmp_path / "quick")
     sound = tmp_path / "long.wav"
