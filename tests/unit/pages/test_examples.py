@@ -71,7 +71,9 @@ def test_the_committed_page_plays_without_a_network():
         for version in versions:
             version.check()
             assert max(levels_of(page, speech)) > 0.01
-        page.get_by_role("group", name="sound").get_by_role("button", name="Play").click()
+        other = page.get_by_role("group", name="sound")
+        other.get_by_role("button", name="Play").click()
+        other.get_by_role("button", name="Pause").wait_for()
         assert page.get_by_role("button", name="Pause").count() == 1  # one sound at a time
         shown = "[...document.images].every((image) => image.complete && image.naturalWidth > 500)"
         assert page.evaluate(shown)

@@ -57,7 +57,7 @@ def test_a_switch_changes_the_sound_and_leaves_no_gap(page):
 def test_the_keyboard_is_enough(page):
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
-    assert page.get_by_role("button", name="Pause").is_visible()
+    page.get_by_role("button", name="Pause").wait_for()
     page.keyboard.press("2")
     assert page.get_by_role("radio", name="<high>").is_checked()
     assert heard(page) == pytest.approx(2000, abs=12)
