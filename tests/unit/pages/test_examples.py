@@ -38,7 +38,6 @@ def test_the_command_writes_one_page_and_overwrites_none(folder, quick_codec, ca
     assert not re.search(r"""(src|href)=["'](?!data:|#|\.\.\.)""", html)
     assert main(command) == 2
     assert "exists already" in capsys.readouterr().err
-    assert main([*command, "--overwrite", "--quiet"]) == 0
 
 
 def test_a_long_sound_is_refused(tmp_path, tiny_folder, capsys):
