@@ -85,6 +85,7 @@ def test_a_run_records_losses_and_code_use(whole_run):
 def test_the_export_is_a_codec_with_the_frozen_modules_as_they_were(whole_run, modules):
     codec = SemantiCodec.from_pretrained(whole_run / "export", semantic_vocab_size=8)
     assert codec.token_rate == 100
+    assert SemanticDomains.from_config(codec.config).ranges["speech"] == range(6, 8)
     assert SemantiCodec.from_pretrained(whole_run / "export").semantic_vocab_size == 16
     state = codec.state_dict()
     for module, prefix in (

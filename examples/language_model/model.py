@@ -1,0 +1,102 @@
+"""The language model: GPT-2 of transformers, whose embeddings start as the codebooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from examples.language_model.sequences import Rows
+from semanticodec import SemantiCodec
+from semanticodec.lm import SemanticFirst
+
+
+def layout_of(codec: SemantiCodec) -> SemanticFirst:
+    """Return the order of the ids: all semantic codes, then all acoustic ones."""
+    return SemanticFirst(codec.format, fingerprint=codec.model_fingerprint)
+
+
+def make_model(codec: SemantiCodec, num_places: int, *, width: int, depth: int) -> GPT2LMHeadModel:
+    """Return an untrained model.
+
+    Args:
+        codec: codec whose codes it learns; the model's configuration names it.
+        num_places: places that it knows, see `Rows`.
+        width: width of the embeddings, a multiple of 32.
+        depth: number of blocks.
+    """
+    layout = layout_of(codec)
+    known = layout.vocabulary
+    config = GPT2Config(
+        vocab_size=layout.vocab_size,
+        n_positions=num_places,
+        n_embd=width,
+        n_layer=depth,
+        n_head=width // 32,
+        bos_token_id=known.begin,
+        eos_token_id=known.end,
+        pad_token_id=known.pad,
+        codec={
+            "token_rate": codec.token_rate,
+            "semantic_vocab_size": codec.semantic_vocab_size,
+        },
+    )
+    model = GPT2LMHeadModel(config)
+    _start_from_codebooks(model, codec)
+    return model
+
+
+@torch.no_grad()
+def _start_from_codebooks(model: GPT2LMHeadModel, codec: SemantiCodec) -> None:
+    """Give codes that sound alike embeddings that are alike: most codes are rarely seen."""
+    encoder = codec.encoder
+    semantic = encoder.semantic.codebook(codec.semantic_vocab_size)
+    acoustic = encoder.quantizer.decode(torch.arange(codec.acoustic_vocab_size)[None])[0]
+    table = model.get_input_embeddings().weight
+    scale = model.config.initializer_range
+    first = 0
+    for vectors in (semantic, acoustic):
+        known = _principal(vectors, table.shape[1])
+        table[first : first + len(known), : known.shape[1]] = scale * known / known.std()
+        first += len(known)
+
+
+def _principal(vectors: Float[Tensor, "V D"], width: int) -> Float[Tensor, "V D2"]:
+    """Return the `width` largest principal components of vectors."""
+    centered = vectors - vectors.mean(dim=0)
+    _, axes = torch.linalg.eigh(centered.T @ centered)  # ascending
+    return centered @ axes.flip(1)[:, :width]
+
+
+def save_model(model: GPT2LMHeadModel, folder: Path) -> None:
+    """Write the model; `GPT2LMHeadModel.from_pretrained(folder)` reads it as well."""
+    model.save_pretrained(folder)
+
+
+def load_model(folder: Path, source: str | None = None) -> tuple[GPT2LMHeadModel, SemantiCodec]:
+    """Return a trained model and its codec.
+
+    Args:
+        folder: folder that `save_model` wrote.
+        source: model folder or Hub id of the codec; None for the built-in model.
+    """
+    model = GPT2LMHeadModel.from_pretrained(folder)
+    return model.eval(), SemantiCodec.from_pretrained(source, **model.config.codec)
+
+
+@torch.inference_mode()
+def log_probability(
+    model: GPT2LMHeadModel, rows: Rows, batch_size: int = 8
+) -> Float[Tensor, "B N"]:
+    """Return the log probability of every id after those before it; 0 for the first."""
+    model.eval()
+    found = []
+    for indices in torch.arange(len(rows.ids)).split(batch_size):
+        part = rows.batch(indices)
+        logits = model(input_ids=part.ids, position_ids=part.places).logits[:, :-1]
+        chosen = logits.gather(2, part.ids[:, 1:, None])[..., 0] - logits.logsumexp(dim=2)
+        found.append(torch.nn.functional.pad(chosen, (1, 0)))
+    return torch.cat(found)
