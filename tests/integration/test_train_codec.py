@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from semanticodec import Codes, SemantiCodec
 from semanticodec.cli import main
 from semanticodec.errors import CodesError
+from semanticodec.lm import SemanticDomains
 from semanticodec.recipes import codec as recipes
 from semanticodec.token_format import WINDOW_SAMPLES
 from semanticodec.training.data import Batch, Rank, draw_batch
