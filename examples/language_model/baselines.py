@@ -49,13 +49,17 @@ class Bigram:
         is_code = rows.streams >= 0
         self.pairs, self.counts = pair[is_code].unique(return_counts=True)
         followers = self.pairs // self.num_ids
-        self.followed = torch.bincount(before[is_code], minlength=self.num_ids)
-        self.kinds = torch.bincount(followers, minlength=self.num_ids)
+        self.followed = torch.bincount(before[is_code], minlength=2 * self.num_ids)
+        self.kinds = torch.bincount(followers, minlength=2 * self.num_ids)
 
     def _pairs(self, rows: Rows) -> tuple[Int[Tensor, "B N"], Int[Tensor, "B N"]]:
-        """Return the id before every id, that of the start where there is none, and both in one."""
+        """Return the id before every id, that of the start where there is none, and both in one.
+
+        What an id says of the two streams is counted apart: a code of the other cannot follow.
+        """
         start = rows.ids[:, :1].expand(-1, self.distance)
         before = torch.cat((start, rows.ids[:, : -self.distance]), dim=1)
+        before = before + self.num_ids * (rows.streams == 1)
         return before, before * self.num_ids + rows.ids
 
     def log_probability(self, rows: Rows) -> Float[Tensor, "B N"]:

@@ -98,5 +98,6 @@ def log_probability(
         part = rows.batch(indices)
         logits = model(input_ids=part.ids, position_ids=part.places).logits[:, :-1]
         chosen = logits.gather(2, part.ids[:, 1:, None])[..., 0] - logits.logsumexp(dim=2)
-        found.append(torch.nn.functional.pad(chosen, (1, 0)))
+        missing = rows.ids.shape[1] - part.ids.shape[1]
+        found.append(torch.nn.functional.pad(chosen, (1, missing)))
     return torch.cat(found)

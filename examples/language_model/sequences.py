@@ -36,9 +36,23 @@ class Rows(NamedTuple):
     places: Int[Tensor, "B N"]
     streams: Int[Tensor, "B N"]
 
+    @property
+    def lengths(self) -> Int[Tensor, " B"]:
+        """Number of ids of every row, from begin to end."""
+        steps = torch.arange(1, self.streams.shape[1] + 1)
+        return 1 + torch.where(self.streams >= 0, steps, 0).amax(dim=1)  # the end is behind codes
+
     def batch(self, indices: Tensor) -> Rows:
-        """Return some of the rows."""
-        return Rows(*(each[indices] for each in self))
+        """Return some of the rows, as wide as the longest of them."""
+        width = int(self.lengths[indices].max())
+        return Rows(*(each[indices, :width] for each in self))
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> list[Int[Tensor, " b"]]:
+        """Return the numbers of rows of one length or nearly, in random batches."""
+        order = torch.randperm(len(self.ids), generator=generator)
+        order = order[self.lengths[order].argsort(stable=True)]
+        found = order.split(batch_size)
+        return [found[number] for number in torch.randperm(len(found), generator=generator)]
 
 
 def open_corpus(corpus: Path) -> datasets.Dataset:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,9 @@ class Settings:
         seed: random seed of weights, order and dropout.
     """
 
-    width: int = 192
-    depth: int = 4
-    epochs: int = 6
+    width: int = 128
+    depth: int = 3
+    epochs: int = 4
     batch_size: int = 8
     lr: float = 1e-3
     seed: int = 0
@@ -93,10 +93,12 @@ def _count(rows: Rows) -> int:
     return int((rows.streams >= 0).sum())
 
 
-def _epochs(model: GPT2LMHeadModel, rows: Rows, settings: Settings):
+def _epochs(
+    model: GPT2LMHeadModel, rows: Rows, settings: Settings
+) -> Iterator[tuple[int, int]]:
     """Train; yield the number of steps and of epochs before the first and after every epoch."""
     order = torch.Generator().manual_seed(settings.seed)
-    per_epoch = math.ceil(len(rows.ids) / settings.batch_size)
+    per_epoch = -(-len(rows.ids) // settings.batch_size)
     total = per_epoch * settings.epochs
     optimizer = torch.optim.AdamW(model.parameters(), settings.lr, (0.9, 0.95), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total, pct_start=0.1)
@@ -104,7 +106,7 @@ def _epochs(model: GPT2LMHeadModel, rows: Rows, settings: Settings):
     yield 0, 0
     for epoch in range(settings.epochs):
         model.train()
-        batches = torch.randperm(len(rows.ids), generator=order).split(settings.batch_size)
+        batches = rows.batches(settings.batch_size, order)
         for indices in tqdm(batches, desc=f"epoch {epoch + 1}", disable=None):
             batch = rows.batch(indices)
             with torch.autocast("cpu", torch.bfloat16):
