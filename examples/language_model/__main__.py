@@ -90,9 +90,7 @@ def _continue(args: argparse.Namespace) -> None:
     model, codec = load_model(args.lm, args.model)
     prompt = encode_prompt(codec, args.recording, min(args.pieces, PIECES_PER_ROW - 1))
     drawing = Drawing(temperature=args.temperature, top_k=args.top_k, seed=args.seed)
-    codes = continue_codes(
-        model, layout_of(codec), prompt, model.config.n_positions - 1, drawing
-    )
+    codes = continue_codes(model, layout_of(codec), prompt, model.config.n_positions - 1, drawing)
     wav = codec.decode(codes)[0, 0]
     args.output.mkdir(parents=True, exist_ok=True)
     save_audio(args.output / "continued.wav", wav)

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import soundfile
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from semanticodec import Codes, SemantiCodec
 from semanticodec.audio.io import load_audio

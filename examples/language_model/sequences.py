@@ -1,6 +1,6 @@
 """Rows of ids to learn from, out of the Parquet files that `semanticodec tokenize` wrote.
 
-    pieces of a recording -> up to four of them in a row -> SemanticFirst: begin s s s | a a a end
+pieces of a recording -> up to four of them in a row -> SemanticFirst: begin s s s | a a a end
 """
 
 from __future__ import annotations

@@ -93,9 +93,7 @@ def _count(rows: Rows) -> int:
     return int((rows.streams >= 0).sum())
 
 
-def _epochs(
-    model: GPT2LMHeadModel, rows: Rows, settings: Settings
-) -> Iterator[tuple[int, int]]:
+def _epochs(model: GPT2LMHeadModel, rows: Rows, settings: Settings) -> Iterator[tuple[int, int]]:
     """Train; yield the number of steps and of epochs before the first and after every epoch."""
     order = torch.Generator().manual_seed(settings.seed)
     per_epoch = -(-len(rows.ids) // settings.batch_size)

@@ -44,7 +44,17 @@ def corpus(recordings, codec_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     manifest = folder / "pieces.jsonl"
     main(["cut", str(recordings), "-o", str(manifest)])
-    words = ["tokenize", manifest, "-o", folder / "codes", "--model", codec_folder, "--jobs", 1, "-q"]
+    words = [
+        "tokenize",
+        manifest,
+        "-o",
+        folder / "codes",
+        "--model",
+        codec_folder,
+        "--jobs",
+        1,
+        "-q",
+    ]
     assert semanticodec([str(word) for word in words]) == 0
     return folder / "codes"
 
@@ -127,5 +137,3 @@ def test_a_continuation_keeps_its_prompt_and_depends_on_the_seed(trained, record
     assert all(each.shape == (2, 48) for each in found)
     assert all(torch.equal(each[:, :32], prompt.stacked()[0]) for each in found)
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
-
-

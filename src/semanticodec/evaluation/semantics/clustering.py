@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
