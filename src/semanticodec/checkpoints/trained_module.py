@@ -196,7 +196,7 @@ def load_codebooks(path: Path, *, width: int, stack_factor: int) -> dict[int, Fl
 
 
 def load_domain_entries(path: Path) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
-    """Return which entries of exported codebooks came from which domain, as a codec's config has it.
+    """Return which entries of exported codebooks came from which domain, for a codec's config.
 
     Args:
         path: folder of the export.
