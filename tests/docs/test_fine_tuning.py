@@ -1,4 +1,4 @@
-"""The commands of docs/fine_tuning.md run, two steps long, and leave the codes as they were."""
+"""The commands of docs/fine_tuning.md run, one step long, and leave the codes as they were."""
 
 import shlex
 from pathlib import Path
@@ -15,7 +15,7 @@ from semanticodec.cli import main
 from semanticodec.recipes import decoder as recipes
 
 DOCUMENT = "docs/fine_tuning.md"
-SHORT = ["--steps", "2", "--batch-size", "2", "--threads", "1", "--quiet"]
+SHORT = ["--steps", "1", "--batch-size", "1", "--threads", "1", "--quiet"]
 
 
 def commands():
