@@ -19,6 +19,7 @@ from semanticodec.cli import (
     evaluate,
     export,
     info,
+    mushra,
     roundtrip,
     tokenize,
     train,
@@ -40,6 +41,7 @@ COMMANDS = {
     "convert": convert,
     "train": train,
     "evaluate": evaluate,
+    "mushra": mushra,
     "benchmark": benchmark,
     "export": export,
 }

@@ -34,6 +34,7 @@ def add_commands(subparsers: Subparsers, commands: Mapping[str, ModuleType]) -> 
     for name, command in commands.items():
         parser = subparsers.add_parser(
             name,
+            aliases=getattr(command, "ALIASES", ()),
             help=command.HELP,
             description=command.DESCRIPTION,
             formatter_class=argparse.RawDescriptionHelpFormatter,

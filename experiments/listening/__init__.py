@@ -1,0 +1,1 @@
+"""Listening tests without listeners: is what the analysis finds what is there?"""
