@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -40,11 +41,9 @@ def make_model(codec: SemantiCodec, num_places: int, *, width: int, depth: int) 
         bos_token_id=known.begin,
         eos_token_id=known.end,
         pad_token_id=known.pad,
-        codec={
-            "token_rate": codec.token_rate,
-            "semantic_vocab_size": codec.semantic_vocab_size,
-        },
     )
+    names = ("token_rate", "semantic_vocab_size")
+    config.update({"codec": {name: getattr(codec, name) for name in names}})
     model = GPT2LMHeadModel(config)
     _start_from_codebooks(model, codec)
     return model
@@ -56,13 +55,17 @@ def _start_from_codebooks(model: GPT2LMHeadModel, codec: SemantiCodec) -> None:
     encoder = codec.encoder
     semantic = encoder.semantic.codebook(codec.semantic_vocab_size)
     acoustic = encoder.quantizer.decode(torch.arange(codec.acoustic_vocab_size)[None])[0]
-    table = model.get_input_embeddings().weight
+    table = _embeddings(model)
     scale = model.config.initializer_range
     first = 0
     for vectors in (semantic, acoustic):
         known = _principal(vectors, table.shape[1])
         table[first : first + len(known), : known.shape[1]] = scale * known / known.std()
         first += len(known)
+
+
+def _embeddings(model: GPT2LMHeadModel) -> Float[Tensor, "V D"]:
+    return cast("nn.Embedding", model.get_input_embeddings()).weight
 
 
 def _principal(vectors: Float[Tensor, "V D"], width: int) -> Float[Tensor, "V D2"]:
@@ -104,7 +107,7 @@ def log_probability(
     hidden = model.transformer(
         input_ids=rows.ids[:, :-1], position_ids=rows.places[:, :-1]
     ).last_hidden_state
-    tables = model.get_input_embeddings().weight[: sum(vocab_sizes)].split(vocab_sizes)
+    tables = _embeddings(model)[: sum(vocab_sizes)].split(vocab_sizes)
     found = torch.zeros(hidden.shape[:2])
     for stream, (table, first) in enumerate(zip(tables, (0, vocab_sizes[0]))):
         is_next = rows.streams[:, 1:] == stream

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import datasets
 import torch
@@ -94,7 +94,7 @@ def rows_of(pieces: datasets.Dataset, codec: SemantiCodec, layout: Layout) -> Ro
         codec: model that made the codes.
         layout: order of the codes.
     """
-    joined = _joined(pieces.with_format("torch"))
+    joined = _joined(cast("Iterable[dict[str, Any]]", pieces.with_format("torch")))
     codes = Codes.cat([codec.codes_from(streams[None]) for streams in joined])
     places = layout.places(codes.num_positions)
     position = places.column * codec.format.positions_per_column + places.band

@@ -57,7 +57,8 @@ def cluster(vectors: Float[Tensor, "N D"], classes: Int[Tensor, " N"]) -> Cluste
     labels = classes.numpy()
     # The fewest columns that hold any distance: a vocabulary is larger than what clips use of it.
     used = rows[:, rows.any(axis=0)]
-    found = KMeans(num_classes, n_init=STARTS, random_state=SEED).fit_predict(used)
+    clusters = KMeans(num_classes, n_init=STARTS, random_state=SEED)  # type: ignore[arg-type]
+    found = clusters.fit_predict(used)
     dealt = np.random.default_rng(SEED).permutation(labels)
     return Clustering(
         silhouette=float(silhouette_score(used, labels)),
