@@ -53,7 +53,7 @@ DEFAULT_FEATURES = (
 )
 
 SEMANTICS = "semantics"  # kind of the results file
-PROBE, CLUSTERS = MEASURES = ("probe", "clusters")
+PROBE, CLUSTERS = "probe", "clusters"
 
 Json = dict[str, Any]
 
@@ -67,7 +67,7 @@ class SemanticsSettings:
         test_folds: folds to test on by the task's name, where not the task's own choice.
         limit: largest number of clips of each class in each fold or split.
         device: device of the models, such as `cpu` or `cuda`.
-        measures: what is measured, of MEASURES: the probe, and how clusters agree with classes.
+        measures: what is measured: the probe, how clusters agree with classes, or both.
     """
 
     probe: ProbeSettings = field(default_factory=ProbeSettings)
