@@ -103,6 +103,37 @@ def small_mel() -> Recipe:
     )
 
 
+def fine_tune() -> Recipe:
+    """A finished decoder for sounds of one's own: codes stay as they are, steps are small."""
+    recipe = small()
+    return replace(
+        recipe,
+        name="decoder/fine_tune",
+        stage_config=replace(recipe.stage_config, trains_acoustic=False, discriminator_start=100),
+        train=replace(
+            recipe.train,
+            steps=600,
+            optimizers={
+                name: replace(optimizer, lr=optimizer.lr / 2)
+                for name, optimizer in recipe.train.optimizers.items()
+            },
+            sample_every=100,
+        ),
+    )
+
+
+def fine_tune_alone() -> Recipe:
+    """`fine_tune` without discriminators: less time for a step, smoother sound."""
+    recipe = fine_tune()
+    return replace(
+        recipe,
+        name="decoder/fine_tune_alone",
+        stage_config=replace(
+            recipe.stage_config, adversarial_weight=0.0, feature_matching_weight=0.0
+        ),
+    )
+
+
 def tiny() -> Recipe:
     """Seconds on one core, for tests: every part is there, nothing is learned."""
     return Recipe(
@@ -136,7 +167,13 @@ def tiny() -> Recipe:
 RECIPES = {
     "small": small,
     "large": large,
+<<<<<<< HEAD
     "small_context": small_context,
     "small_mel": small_mel,
+=======
+    "small_mel": small_mel,
+    "fine_tune": fine_tune,
+    "fine_tune_alone": fine_tune_alone,
+>>>>>>> main
     "tiny": tiny,
 }
