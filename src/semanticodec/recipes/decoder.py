@@ -167,13 +167,9 @@ def tiny() -> Recipe:
 RECIPES = {
     "small": small,
     "large": large,
-<<<<<<< HEAD
     "small_context": small_context,
-    "small_mel": small_mel,
-=======
     "small_mel": small_mel,
     "fine_tune": fine_tune,
     "fine_tune_alone": fine_tune_alone,
->>>>>>> main
     "tiny": tiny,
 }
