@@ -5,7 +5,12 @@ from snippets import run, snippets
 
 from semanticodec.checkpoints import pretrained
 
-PAGES = ["docs/transformers.md", "docs/benchmarks_of_others.md", "docs/language_models.md"]
+PAGES = [
+    "docs/transformers.md",
+    "docs/benchmarks_of_others.md",
+    "docs/language_models.md",
+    "docs/features.md",
+]
 
 
 @pytest.mark.parametrize("document", PAGES)
@@ -19,3 +24,6 @@ def test_python_runs(document, quick_codec, tmp_path, monkeypatch):
         if snippet.language == "python" and not snippet.skip:
             run(snippet, document, namespace)
     assert namespace["codec"] is not None
+    if document == "docs/features.md":
+        assert namespace["accuracy"] == 1  # the page's probe has learned
+        assert namespace["frames"].shape[1] >= max(namespace["lengths"])

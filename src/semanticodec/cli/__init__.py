@@ -15,8 +15,11 @@ from semanticodec.cli import (
     benchmark,
     convert,
     decode,
+    demo,
     encode,
     evaluate,
+    examples,
+    explain,
     export,
     info,
     mushra,
@@ -46,6 +49,9 @@ COMMANDS = {
     "mushra": mushra,
     "benchmark": benchmark,
     "export": export,
+    "demo": demo,
+    "examples": examples,
+    "explain": explain,
 }
 
 
