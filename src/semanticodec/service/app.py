@@ -9,7 +9,6 @@ GET  /healthz /readyz /metrics
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -24,7 +23,7 @@ from starlette.types import ASGIApp
 
 from semanticodec import __version__
 from semanticodec.codes import Codes
-from semanticodec.errors import AudioError, CodesError, ConfigError, ContainerError
+from semanticodec.errors import AudioError, CheckpointError, CodesError, ConfigError, ContainerError
 from semanticodec.service import metrics
 from semanticodec.service.coding import DecodeOptions
 from semanticodec.service.json_codes import JsonCodes, json_codes
@@ -35,7 +34,7 @@ from semanticodec.service.service import Service
 from semanticodec.service.tokens import check_token
 
 UNUSABLE = 422
-USER_ERRORS = (AudioError, CodesError, ContainerError, ConfigError)
+USER_ERRORS = (AudioError, CheckpointError, CodesError, ContainerError, ConfigError)
 JSON_TYPE = "application/json"
 IS_JSON = re.compile(r"application/(\S+\+)?json\b", re.IGNORECASE)
 MAX_SEED = (1 << 31) - 1
@@ -50,6 +49,7 @@ Quality = Annotated[
 ]
 Seed = Annotated[int, Query(ge=0, le=MAX_SEED, description="random seed of the noise")]
 CodesFormat = Annotated[Literal["smtc", "json"], Query(description="form of the codes")]
+Entropy = Annotated[bool, Query(description="entropy-code the .smtc: smaller, the same codes")]
 
 
 def decode_options(
@@ -138,15 +138,15 @@ def _add_coding(app: FastAPI, service: Service) -> None:
         responses=_with_json(answers("the codes", SMTC)),
         openapi_extra=SOUND_BODY,
     )
-    async def encode(request: Request, format: CodesFormat = "smtc") -> Response:
+    async def encode(
+        request: Request, format: CodesFormat = "smtc", entropy: Entropy = False
+    ) -> Response:
         """Return the codes of a sound file."""
         codes = await service.codes(request, coding.encode, settings.max_body_bytes)
         answered("/v1/encode", codes.duration_s[0])
         if format == "json":
             return Response(json_codes(codes).model_dump_json(), media_type=JSON_TYPE)
-        stream = io.BytesIO()
-        codes.save(stream)
-        return Response(stream.getvalue(), media_type=SMTC)
+        return Response(await coding.stream(codes, entropy=entropy), media_type=SMTC)
 
     @app.post(
         "/v1/decode",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -15,7 +16,7 @@ from semanticodec import Codes, SemantiCodec
 from semanticodec.audio.io import read_blocks
 from semanticodec.audio.streamed import flac_bytes, wav_bytes
 from semanticodec.audio.waveforms import Recording
-from semanticodec.container import Reader
+from semanticodec.container import Reader, read_header
 from semanticodec.service.batching import WorkQueue
 from semanticodec.service.json_codes import codes_of_json
 from semanticodec.service.refusals import TooLarge
@@ -86,18 +87,34 @@ class Coding:
 
         Raises:
             ContainerError: no `.smtc` stream, or a damaged one.
+            CheckpointError: an entropy-coded one, for which the model has no tables.
             CodesError: no codes.
             TooLarge: codes of a longer recording.
         """
 
         def read() -> Codes:
-            if not is_json:
-                self._check_container(file)
-            codes = codes_of_json(file) if is_json else Codes.load(file)
+            codes = codes_of_json(file) if is_json else self._load(file)
             self._check_length(codes.num_samples[0])
             return codes
 
         return await self._called(read)
+
+    async def stream(self, codes: Codes, *, entropy: bool) -> bytes:
+        """Return the `.smtc` stream of codes.
+
+        Args:
+            codes: codes of one recording.
+            entropy: whether to entropy-code it.
+        Raises:
+            CheckpointError: the model has no tables for that.
+        """
+
+        def save() -> bytes:
+            memory = io.BytesIO()
+            codes.save(memory, coder=self.codec.entropy_coder if entropy else None)
+            return memory.getvalue()
+
+        return await self._called(save)
 
     async def decode(self, codes: Codes, options: DecodeOptions) -> AsyncIterator[bytes]:
         """Yield a sound file piece by piece, as `SemantiCodec.decode_stream` of one thread has it.
@@ -123,12 +140,19 @@ class Coding:
             self._check_length(total)
             yield block
 
-    def _check_container(self, file: BinaryIO) -> None:
-        """Refuse too long a stream before its codes stand in memory."""
-        with Reader(file) as reader:
-            for _ in reader:
-                self._check_length(reader.num_samples_read)
+    def _load(self, file: BinaryIO) -> Codes:
+        """Return the codes of a stream; too long a one is refused before they stand in memory."""
+        header = read_header(file)
         file.seek(0)
+        coder = None if header.tables is None else self.codec.entropy_coder
+        if header.num_samples is not None:
+            self._check_length(header.num_samples)
+        else:
+            with Reader(file, coder=coder) as reader:
+                for _ in reader:
+                    self._check_length(reader.num_samples_read)
+            file.seek(0)
+        return Codes.load(file, coder=coder)
 
     def _check_length(self, num_samples: int) -> None:
         if num_samples > self.max_samples:

@@ -10,6 +10,7 @@ import torch
 
 from semanticodec import Codes
 from semanticodec.audio.streamed import wav_bytes
+from semanticodec.container import Header, Reader, Writer
 from sound_bytes import encoded, flac_without_length, mp3, tone
 
 pytest.importorskip("fastapi")
@@ -141,6 +142,7 @@ def test_a_flac_has_the_samples_of_the_wav(client, codes):
         ("roundtrip", b"RIFF", "not readable audio"),
         ("decode", b"", "stream"),
         ("decode", b"SMTC", "cut off"),
+        ("encode?entropy=true", encoded("WAV"), "has tables for entropy coding"),
         ("encode?format=xml", b"", "query.format"),
         ("decode?seed=-1", b"", "query.seed"),
         ("decode?quality=perfect", b"", "query.quality"),
@@ -186,6 +188,21 @@ def test_damaged_and_foreign_codes(client, codes):
     body[-1] ^= 1
     assert refused(client.post("/v1/decode", content=bytes(body)), 422)
     assert refused(client.post("/v1/decode", content=bytes(body[:-9])), 422)
+
+
+def test_a_stream_of_unknown_length_is_counted(client, quick_codec):
+    for seconds, status in ((2, 200), (26, 413)):
+        stream = io.BytesIO()
+        header = Header(quick_codec.format, num_samples=None, fingerprint=bytes(8))
+        window = np.zeros(512, np.int64)
+        stream.seekable = lambda: False  # as a pipe: the length stays unknown
+        with Writer(stream, header) as writer:
+            for start in range(0, 50 * seconds // 8 * 8, 512):
+                block = window[: min(512, 50 * seconds // 8 * 8 - start)]
+                writer.write_block(block, block)
+        assert Reader(stream.getvalue()).header.num_samples is None
+        reply = client.post("/v1/decode", content=stream.getvalue())
+        assert reply.status_code == status
 
 
 def test_recordings_and_bodies_beyond_the_limits(client, quick_codec):
