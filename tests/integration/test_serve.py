@@ -15,6 +15,7 @@ import time
 import pytest
 import torch
 
+from semanticodec.cli import main
 from sound_bytes import encoded, tone
 
 pytest.importorskip("fastapi")
@@ -195,6 +196,32 @@ def test_a_client_that_goes_away_frees_its_work(server, tiny_codec):
     until(lambda: len(server.events("/v1/decode")) == 2)
     for event in server.events("/v1/decode"):
         assert event["status"] == 499 or event["message"] == "broken off"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--port", "70000"], "give a number from 0 to 65535"),
+        (["--max-active", "0"], "max_active is 0; give 1 or more"),
+        (["--token-file", "missing"], "missing cannot be read"),
+    ],
+)
+def test_what_cannot_be_served(words, text, capfd):
+    assert main(["serve", *words]) == 2
+    assert text in capfd.readouterr().err
+
+
+def test_a_port_that_is_taken(server, capfd):
+    assert main(["serve", "--port", str(server.port)]) == 2
+    assert f"127.0.0.1:{server.port} cannot be used" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_workers_without_a_model_end(tmp_path):
+    server = Server("--workers", "2", "--model", str(tmp_path), "--device", "cpu")
+    assert server.process.wait(PATIENCE_S) == 2
+    server.stop()
+    assert any("cannot serve" in line and "config.json" in line for line in server.lines)
 
 
 def test_what_is_inside_is_answered_before_the_end(server, tiny_codec):

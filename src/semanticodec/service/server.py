@@ -24,6 +24,7 @@ import uvicorn
 from prometheus_client.multiprocess import mark_process_dead
 
 from semanticodec import SemantiCodec
+from semanticodec.errors import ConfigError, SemantiCodecError
 from semanticodec.service.app import make_app
 from semanticodec.service.connections import head_in_time
 from semanticodec.service.log import log, log_to_stderr
@@ -34,8 +35,10 @@ from semanticodec.service.settings import ServiceSettings
 BACKLOG = 2048
 # Seconds that workers have beyond the time that requests have.
 STOP_MARGIN_S = 10
-# A worker that dies sooner is not replaced at once: its model may not load.
+# A worker that dies sooner is not replaced at once.
 LEAST_LIFE_S = 1.0
+# Exit status of a worker that no other one would do better than.
+CANNOT_SERVE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +125,8 @@ def serve_workers(
         model: what each of them loads.
         settings: limits of each.
         tokens: bearer tokens.
+    Raises:
+        ConfigError: the workers cannot load the model.
     """
     log_to_stderr()
     context = multiprocessing.get_context("spawn")  # a fork would lose torch's threads
@@ -143,6 +148,8 @@ def serve_workers(
                     time.sleep(LEAST_LIFE_S)
                 for worker in [worker for worker in workers if worker.sentinel in ended]:
                     log("worker lost", worker=worker.pid, status=worker.exitcode)
+                    if worker.exitcode == CANNOT_SERVE:
+                        raise ConfigError("the workers cannot serve; the log says why")
                     mark_process_dead(worker.pid)
                     workers.remove(worker)
                     workers.append(started())
@@ -168,7 +175,11 @@ def _work(
 ) -> None:
     """Be a worker."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    serve(listening, model, settings, tokens)
+    try:
+        serve(listening, model, settings, tokens)
+    except SemantiCodecError as error:
+        log("cannot serve", reason=str(error))
+        raise SystemExit(CANNOT_SERVE) from None
 
 
 def _end_with_parent() -> None:
