@@ -73,7 +73,7 @@ def test_whole_windows_have_the_codes_of_encode(token_rate: int) -> None:
     assert found[0].fingerprint == whole.fingerprint
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 20_000), max_size=8),
     num_samples=st.integers(400, 45_000),
@@ -152,8 +152,8 @@ def test_an_endless_stream_takes_bounded_memory(quick_codec: SemantiCodec) -> No
         tensors = [each for each in gc.get_objects() if type(each) is torch.Tensor]
         return sum(tensor.nbytes for tensor in tensors)
 
-    start = held_bytes(5)
-    assert held_bytes(20) <= start + 1000  # the samples of 20 windows are 819 200 bytes
+    start = held_bytes(4)
+    assert held_bytes(8) <= start + 1000  # the samples of 8 windows are 327 680 bytes
     assert len(blocks) <= 2
 
 
@@ -197,14 +197,13 @@ def test_integers_and_channels_are_taken(quick_codec: SemantiCodec) -> None:
 # --- codes -> wav ---
 
 
-@settings(max_examples=8, deadline=None)
-@given(columns=st.integers(1, 190), sizes=st.lists(st.integers(1, 70), max_size=4))
+@pytest.mark.parametrize(("columns", "sizes"), [(20, [3]), (64, [1, 62]), (130, [64, 64])])
 def test_samples_are_those_of_decode_stream(
-    tiny_codec: SemantiCodec, columns: int, sizes: list[int]
+    quick_codec: SemantiCodec, columns: int, sizes: list[int]
 ) -> None:
-    codes = random_codes(tiny_codec, 8 * columns)
-    whole = torch.cat(list(tiny_codec.decode_stream(codes, batch_size=1, **PLAIN)), dim=-1)
-    found = decoded(StreamDecoder(tiny_codec, **PLAIN), pieces(codes, sizes))
+    codes = random_codes(quick_codec, 8 * columns)
+    whole = torch.cat(list(quick_codec.decode_stream(codes, batch_size=1, **PLAIN)), dim=-1)
+    found = decoded(StreamDecoder(quick_codec, **PLAIN), pieces(codes, sizes))
     assert torch.equal(found, whole)
 
 
@@ -216,13 +215,13 @@ def test_a_last_column_that_is_not_full_ends_the_samples(quick_codec: SemantiCod
         assert decoder.next_sample == WINDOW + 700
 
 
-@settings(max_examples=10, deadline=None)
-@given(sizes=st.lists(st.integers(1, 12), max_size=6))
+@settings(max_examples=4, deadline=None)
+@given(sizes=st.lists(st.integers(1, 6), max_size=6))
 def test_live_windows_do_not_depend_on_pushes(quick_codec: SemantiCodec, sizes: list[int]) -> None:
-    codes = random_codes(quick_codec, 8 * 26)
+    codes = random_codes(quick_codec, 8 * 11)
     whole = decoded(StreamDecoder(quick_codec, WINDOW_S, **PLAIN), [codes])
     found = decoded(StreamDecoder(quick_codec, WINDOW_S, **PLAIN), pieces(codes, sizes))
-    assert torch.equal(found, whole) and whole.shape == (1, 1, 26 * 2560)
+    assert torch.equal(found, whole) and whole.shape == (1, 1, 11 * 2560)
 
 
 def test_a_live_window_alone_is_decoded_as_a_recording(quick_codec: SemantiCodec) -> None:
@@ -243,11 +242,11 @@ def test_latency_of_live_windows_is_constant(quick_codec: SemantiCodec, overlap_
     assert received + decoder.finish().shape[2] == 5 * WINDOW
 
 
-@pytest.mark.parametrize("joined_at", [32, 64, 40])
+@pytest.mark.parametrize("joined_at", [32, 40])
 def test_joining_live_gives_the_same_samples_from_the_second_window_on(
     quick_codec: SemantiCodec, joined_at: int
 ) -> None:
-    codes = random_codes(quick_codec, 32 * 6)
+    codes = random_codes(quick_codec, 32 * 4)
     whole = decoded(StreamDecoder(quick_codec, WINDOW_S, **PLAIN), [codes])
     decoder = StreamDecoder(quick_codec, WINDOW_S, joined_at=joined_at, **PLAIN)
     first = decoder.next_sample
@@ -260,16 +259,20 @@ def test_joining_live_gives_the_same_samples_from_the_second_window_on(
 
 
 def test_joining_a_recording_gives_the_same_samples_from_the_next_window_on(
-    tiny_codec: SemantiCodec,
+    quick_codec: SemantiCodec,
 ) -> None:
-    codes = random_codes(tiny_codec, 512 * 3)
-    whole = decoded(StreamDecoder(tiny_codec, **PLAIN), [codes])
-    decoder = StreamDecoder(tiny_codec, joined_at=512, **PLAIN)
-    assert decoder.next_sample == 2 * 480 * 320  # windows begin every 480 positions
+    codes = random_codes(quick_codec, 480 * 3 + 32)
+    whole = decoded(StreamDecoder(quick_codec, **PLAIN), [codes])
+    decoder = StreamDecoder(quick_codec, joined_at=480, **PLAIN)
     first = decoder.next_sample
-    found = decoded(decoder, pieces(codes, [64])[1:])
+    found = decoded(decoder, pieces(codes, [60])[1:])
     same = first + 32 * 320
     assert torch.equal(found[..., same - first :], whole[..., same:])
+
+
+def test_joining_a_recording_waits_for_the_next_window(quick_codec: SemantiCodec) -> None:
+    decoder = StreamDecoder(quick_codec, joined_at=512)  # windows begin every 480 positions
+    assert decoder.next_sample == 2 * 480 * 320
 
 
 def test_a_join_with_nothing_behind_it_is_silent(quick_codec: SemantiCodec) -> None:
