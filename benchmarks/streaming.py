@@ -25,7 +25,9 @@ from jaxtyping import Float
 
 from benchmarks.common import add_common_options, written_json
 from semanticodec import SemantiCodec, StreamDecoder
+from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES
 from semanticodec.audio.io import load_audio
+from semanticodec.audio.windows import OVERLAP_SAMPLES
 from semanticodec.evaluation.metrics.intelligibility import stoi
 from semanticodec.evaluation.metrics.spectral import mel_distance
 from semanticodec.evaluation.metrics.visqol import visqol_speech
@@ -74,9 +76,9 @@ def measure(
 
 def latency_s(window_s: float, args: argparse.Namespace) -> float:
     """Return seconds from a sample to its decoded one, the longest, without computation."""
-    look_ahead_s = 0.015
+    look_ahead_s = LOOKAHEAD_SAMPLES / SAMPLE_RATE
     if window_s == LONGEST_S:  # windows of codes and of decoding do not lie on each other
-        return 2 * window_s - 0.64 + look_ahead_s
+        return 2 * window_s - OVERLAP_SAMPLES / SAMPLE_RATE + look_ahead_s
     return window_s + look_ahead_s + args.overlap
 
 

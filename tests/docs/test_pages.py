@@ -5,7 +5,12 @@ from snippets import run, snippets
 
 from semanticodec.checkpoints import pretrained
 
-PAGES = ["docs/transformers.md", "docs/benchmarks_of_others.md", "docs/language_models.md"]
+PAGES = [
+    "docs/transformers.md",
+    "docs/benchmarks_of_others.md",
+    "docs/language_models.md",
+    "docs/streaming.md",
+]
 
 
 @pytest.mark.parametrize("document", PAGES)
