@@ -6,12 +6,14 @@
 Most of the sound is in clips of 0.5 to 20 s, a quarter in long recordings. The model alone encodes
 windows that are in memory, in as many processes as there are workers and one thread each, before
 and after the command: so much of a machine is there to be had at the time. Neighbors are processes
-that multiply matrices all the while. The sound is synthetic.
+that multiply matrices all the while. Cores over time, in tenths of the command, tell whether all
+workers are busy to the end. The sound is synthetic.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import multiprocessing
 import os
@@ -24,7 +26,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -92,38 +94,60 @@ def tokenize(source: Path, model: str | None, jobs: int) -> dict[str, Any]:
         words += [] if model is None else ["--model", model]
         start = time.perf_counter()
         process = subprocess.Popen([sys.executable, "-m", "semanticodec", *words])
-        with _watched(process.pid) as sizes:
+        with _watched(process.pid) as samples:
             _, status, usage = os.wait4(process.pid, 0)
         if status:
             raise CommandError(f"semanticodec {' '.join(words)} failed ({status})")
         return {
             "seconds": time.perf_counter() - start,
             "cpu_seconds": usage.ru_utime + usage.ru_stime,
-            "peak_memory_mb": max(sizes),
-            "memory_curve_mb": [
-                round(size) for size in sizes[:: max(1, len(sizes) // CURVE_POINTS)]
-            ],
+            "peak_memory_mb": max(sample.size_mb for sample in samples),
+            **_curves(samples),
         }
 
 
+class _Sample(NamedTuple):
+    """What a process holds and has computed at a moment."""
+
+    seconds: float
+    size_mb: float
+    cpu_seconds: float
+
+
+def _curves(samples: list[_Sample]) -> dict[str, Any]:
+    """Return memory and cores in use over time, at `CURVE_POINTS` moments."""
+    places = np.linspace(0, len(samples) - 1, CURVE_POINTS + 1).round().astype(int)
+    points = [samples[place] for place in dict.fromkeys(places)]
+    return {
+        "memory_curve_mb": [round(point.size_mb) for point in points],
+        "cores_curve": [
+            round((after.cpu_seconds - before.cpu_seconds) / (after.seconds - before.seconds), 2)
+            for before, after in itertools.pairwise(points)
+        ],
+    }
+
+
 @contextmanager
-def _watched(pid: int) -> Iterator[list[float]]:
-    """Give a list that grows by the size of a process in MB, once a second."""
-    sizes: list[float] = []
+def _watched(pid: int) -> Iterator[list[_Sample]]:
+    """Give a list that grows by what a process holds and has computed, once a second."""
+    samples: list[_Sample] = []
     is_done = threading.Event()
 
     def watch() -> None:
         while not is_done.wait(POLL_S):
             try:
                 pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+                times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
             except (OSError, IndexError):
                 return
-            sizes.append(pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE)
+            size_mb = pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
+            cpu_seconds = sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+            samples.append(_Sample(time.perf_counter(), size_mb, cpu_seconds))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield sizes
+        yield samples
     finally:
         is_done.set()
         thread.join()
@@ -158,6 +182,7 @@ def table_row(row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['times_real_time_of_cpu']:.1f}",
         f"{row['peak_memory_mb']:.0f}",
         " ".join(map(str, row["memory_curve_mb"])),
+        " ".join(map(str, row["cores_curve"])),
     )
 
 
@@ -177,7 +202,7 @@ def main() -> None:
         write_corpus(Path(folder), 60 * args.minutes)
         rows = [measure(Path(folder), 60 * args.minutes, jobs, args.model) for jobs in args.jobs]
     header = ("workers", "within 10 %", "× real time", "model alone, before and after", "ratio")
-    header += ("× real time of CPU", "peak MB", "memory over time, MB")
+    header += ("× real time of CPU", "peak MB", "memory over time, MB", "cores over time")
     text = "\n".join(plain_table(header, [table_row(row) for row in rows], num_text_columns=2))
     sys.stdout.write(text + "\n")
     results = {"goal_ratio": GOAL, "neighbors": args.neighbors, "runs": rows}

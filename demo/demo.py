@@ -16,8 +16,8 @@ from semanticodec import Codes, SemantiCodec
 from semanticodec.audio import load_audio, save_audio
 from semanticodec.cli.inputs import AUDIO_SUFFIXES, expand
 from semanticodec.cli.outputs import Task, plan
-from semanticodec.cli.plot import draw_roundtrip
 from semanticodec.errors import SemantiCodecError
+from semanticodec.pictures.roundtrip import draw_roundtrip
 
 
 def demonstrate(codec: SemantiCodec, task: Task) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tqdm import tqdm
 
 from experiments.command import experiment_parser
@@ -15,6 +16,7 @@ from experiments.figures import quality_semantics, spectrogram_grid
 from experiments.figures.code_use import draw_code_use, measure_code_use
 from experiments.figures.pictures import add_matches, drawn, picture_path, save
 from experiments.results.reader import ABLATIONS, CODE_USE, Result, read_result, read_results
+from semanticodec.audio.io import read_segment
 from semanticodec.cli import run_command
 from semanticodec.cli.old_specs import current_form, current_specs
 from semanticodec.cli.options import (
@@ -38,12 +40,15 @@ if TYPE_CHECKING:
 
     from semanticodec.cli.options import Subparsers
 
+STAGES_S = 0.96  # a second in whole patches
 DESCRIPTION = """\
 Draw what was measured, as .png or .svg by the output's suffix.
 
   python -m experiments.figures quality reconstruction.json semantics.json -o quality.png
   python -m experiments.figures spectrograms --suite clips/ --system model opus:kbps=6 -o s.png
   python -m experiments.figures sweep guidance-steps.json -o guidance-steps.png
+  python -m experiments.figures code-map --suite clips/ --example speech/a -o code-map.png
+  python -m experiments.figures stages speech.wav --start 0.3 -o stages.png
   python -m experiments.figures code-use --suite clips/ --counts code-use.json -o code-use.png
 """
 
@@ -56,6 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_spectrograms(pictures)
     _add_sweep(pictures)
     _add_code_use(pictures)
+    _add_code_map(pictures)
+    _add_stages(pictures)
     return parser
 
 
@@ -285,6 +292,74 @@ def _counted(args: argparse.Namespace) -> dict[str, Any]:
             model_name=BUILT_IN if args.model is None else folder_name(args.model),
             suite_name=suite.name,
         )
+
+
+# ---------------------------------------------------------------------- code map
+
+
+def _add_code_map(pictures: Subparsers) -> None:
+    parser = _added(pictures, "code-map", "draw which bands and times use which codes")
+    parser.add_argument(
+        "--suite", required=True, metavar="FOLDER", help="folder of recordings to encode and count"
+    )
+    parser.add_argument(
+        "--limit", type=positive_int, metavar="N", help="use only the first N clips of each domain"
+    )
+    parser.add_argument(
+        "--example",
+        metavar="NAME",
+        help="path of the clip below the suite, without suffix, that is drawn over time (default: "
+        "the first)",
+    )
+    add_model_options(parser)
+    _add_output(parser)
+    parser.set_defaults(draw=_draw_code_map)
+
+
+def _draw_code_map(args: argparse.Namespace) -> Figure:
+    from experiments.figures.code_map import draw_code_maps
+
+    suite = open_suite(args.suite, limit=args.limit)
+    (example,) = _chosen(suite, [args.example]) if args.example else suite.clips[:1]
+    codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
+    hidden = not is_watched(args.quiet)
+    with tqdm(suite.clips, unit="clip", disable=hidden, leave=False) as clips:
+        items = {clip.name: codec.encode(clip.path) for clip in clips}
+    minutes = sum(codes.duration_s[0] for codes in items.values()) / 60
+    title = (
+        f"{len(items)} clips of {suite.name}, {minutes:.0f} minutes, {codec.token_rate} tokens/s; "
+        f"over time: {example.name}"
+    )
+    return draw_code_maps(list(items.values()), items[example.name], title)
+
+
+# ---------------------------------------------------------------------- stages
+
+
+def _add_stages(pictures: Subparsers) -> None:
+    parser = _added(pictures, "stages", "draw a second of sound on its way through every box")
+    parser.add_argument("sound", metavar="SOUND", help="sound file")
+    parser.add_argument(
+        "--start",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="start of the part that is drawn, in seconds (default: %(default)s)",
+    )
+    add_model_options(parser)
+    _add_output(parser)
+    parser.set_defaults(draw=_draw_stages)
+
+
+def _draw_stages(args: argparse.Namespace) -> Figure:
+    from experiments.figures.stages import draw_stages, follow
+
+    args.device = "cpu"  # the boxes are called one by one, on arrays of the CPU
+    codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
+    wav = np.concatenate(list(read_segment(args.sound, args.start, STAGES_S)))
+    name = Path(args.sound).name
+    title = f"{name}, {args.start:g} s to {args.start + STAGES_S:g} s, {codec.token_rate} tokens/s"
+    return draw_stages(follow(codec, wav), title)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

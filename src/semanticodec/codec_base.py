@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from semanticodec.audio.fbank import Fbank
+from semanticodec.checkpoints.entropy_tables import read_coder, tables_path
 from semanticodec.checkpoints.fingerprint import CurrentFingerprint
 from semanticodec.checkpoints.hub import HubAccess, download_official, upload_model
 from semanticodec.checkpoints.model_card import CARD_NAME, model_card
@@ -28,6 +29,7 @@ from semanticodec.checkpoints.pretrained import (
     write_model,
 )
 from semanticodec.config import CodecConfig
+from semanticodec.container.entropy import EntropyCoder
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.sampling import (
     SamplingConfig,
@@ -37,8 +39,8 @@ from semanticodec.decoder.sampling import (
 )
 from semanticodec.device import checked_device, checked_dtype
 from semanticodec.encoder.encoder import Encoder
-from semanticodec.errors import ConfigError
-from semanticodec.files import write_text
+from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.files import write_bytes, write_text
 from semanticodec.layers.surroundings import check_fork, float32_default
 from semanticodec.layers.uninitialized import Uninitialized
 from semanticodec.runtimes.onednn import use_onednn
@@ -74,6 +76,7 @@ class CodecBase(Formatted, nn.Module):
         self.config = config
         self.format = config.format
         self._fingerprint = CurrentFingerprint()
+        self._tables: Path | None = None
         with float32_default():
             self.fbank = Fbank(config.encoder.audiomae.num_mel_bins)
             self.encoder = Encoder(config.encoder)
@@ -116,7 +119,9 @@ class CodecBase(Formatted, nn.Module):
         folder = model_folder(source, access)
         config, files = read_setting(folder, token_rate)
         config = choose_vocabulary(config, semantic_vocab_size)
-        return cls._from_state(config, lambda: read_weights(files, config), device, dtype)
+        codec = cls._from_state(config, lambda: read_weights(files, config), device, dtype)
+        codec._tables = tables_path(folder, codec.format)
+        return codec
 
     @classmethod
     def from_official(
@@ -196,11 +201,16 @@ class CodecBase(Formatted, nn.Module):
     ) -> Path:
         """Write config.json and model.safetensors, which `from_pretrained` loads.
 
+        Tables for entropy coding are copied where the codec was loaded with some.
+
         Args:
             folder: created if missing.
             dtype: precision of the stored floats (None keeps theirs).
         """
-        return write_model(folder, self.config, self.state_dict(), dtype=dtype)
+        target = write_model(folder, self.config, self.state_dict(), dtype=dtype)
+        if self._tables is not None and self._tables.is_file():
+            write_bytes(tables_path(target, self.format), self._tables.read_bytes())
+        return target
 
     def push_to_hub(
         self,
@@ -251,6 +261,20 @@ class CodecBase(Formatted, nn.Module):
     @model_fingerprint.setter
     def model_fingerprint(self, name: bytes) -> None:
         self._fingerprint.set(self.encoder, name)
+
+    @property
+    def entropy_coder(self) -> EntropyCoder:
+        """What entropy-codes this model's codes, for `Codes.save` and `Codes.load`.
+
+        Raises:
+            CheckpointError: a model without tables for that, or with damaged ones.
+        """
+        if self._tables is None:
+            raise CheckpointError(
+                "only a model from a folder has tables for entropy coding: load it with "
+                "from_pretrained"
+            )
+        return read_coder(self._tables, self.format, self.model_fingerprint)
 
     @property
     def num_codebooks(self) -> int:

@@ -15,7 +15,7 @@ from jaxtyping import Int, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
-from semanticodec.container import Header, Writer, read
+from semanticodec.container import Header, PayloadCoder, Writer, read
 from semanticodec.container.format import FINGERPRINT_SIZE
 from semanticodec.device import checked_device
 from semanticodec.errors import CodesError, ConfigError
@@ -353,11 +353,14 @@ class Codes(Formatted):
 
     # --- files ---
 
-    def save(self, target: str | os.PathLike[str] | BinaryIO) -> None:
+    def save(
+        self, target: str | os.PathLike[str] | BinaryIO, *, coder: PayloadCoder | None = None
+    ) -> None:
         """Write one item as `.smtc`, a path at once or not at all.
 
         Args:
             target: a path, or a binary file object or pipe.
+            coder: the codec's `entropy_coder`, for a smaller file of the same codes.
         Raises:
             CodesError: a batch of several items.
             ContainerError: a vocabulary size that is not a power of two up to 65536.
@@ -367,27 +370,38 @@ class Codes(Formatted):
                 f"{len(self)} items; a .smtc file holds one: save each with "
                 "`for i, item in enumerate(codes): item.save(f'{i}.smtc')`"
             )
-        header = Header(self.format, num_samples=self.num_samples[0], fingerprint=self.fingerprint)
+        header = Header(
+            self.format,
+            num_samples=self.num_samples[0],
+            fingerprint=self.fingerprint,
+            tables=None if coder is None else coder.tables,
+        )
         window = self.format.positions_per_window
         semantic, acoustic = self.semantic[0].cpu().numpy(), self.acoustic[0].cpu().numpy()
-        with Writer(target, header) as writer:
+        with Writer(target, header, coder) as writer:
             for start in range(0, len(semantic), window):
                 end = start + window
                 writer.write_block(semantic[start:end], acoustic[start:end])
 
     @classmethod
     def load(
-        cls, source: str | os.PathLike[str] | bytes | BinaryIO, *, conceal: bool = False
+        cls,
+        source: str | os.PathLike[str] | bytes | BinaryIO,
+        *,
+        conceal: bool = False,
+        coder: PayloadCoder | None = None,
     ) -> "Codes":
         """Return the codes of a `.smtc` file, on the CPU.
 
         Args:
             source: a path, the bytes of a file, or a binary file object or pipe.
             conceal: stand in for damaged blocks, with a warning, instead of raising.
+            coder: the codec's `entropy_coder`, which entropy-coded files need.
         Raises:
-            ContainerError: not a valid file; with `conceal`, a damaged header or no block.
+            ContainerError: not a valid file, or one that needs another coder; with `conceal`, a
+                damaged header or no block.
         """
-        header, semantic, acoustic, is_concealed = read(source, conceal=conceal)
+        header, semantic, acoustic, is_concealed = read(source, conceal=conceal, coder=coder)
         if is_concealed.any():
             warnings.warn(
                 f"{is_concealed.sum()} of {len(is_concealed)} positions were damaged and are "

@@ -6,6 +6,7 @@ on one core stops all of them. Pieces that go to cores whole wait for nobody.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -33,6 +34,29 @@ def single_threads(number: int, threads_each: int = 1) -> Iterator[ThreadPoolExe
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(before)  # threads that others start take the last number set
+
+
+class BoundedPool:
+    """A pool for many that give it work: whoever gives too much waits.
+
+    Args:
+        pool: threads that do the work.
+        room: number of pieces that are in the pool at most, those in work among them.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, room: int) -> None:
+        self._pool, self._room = pool, threading.BoundedSemaphore(room)
+
+    def submit(self, work: Callable[[ValueT], ResultT], value: ValueT) -> Future[ResultT]:
+        """Have `work(value)` done; returns once there is room for it."""
+        self._room.acquire()
+        try:
+            future = self._pool.submit(work, value)
+        except BaseException:
+            self._room.release()
+            raise
+        future.add_done_callback(lambda _: self._room.release())
+        return future
 
 
 def in_order(

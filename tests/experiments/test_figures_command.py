@@ -110,6 +110,28 @@ def test_spectrograms_of_systems_and_folders(run, tmp_path, tiny_folder):
 
 
 @pytest.mark.usefixtures("suite")
+def test_code_map_of_a_suite(run, tmp_path, quick_codec):
+    model = quick_codec.save_pretrained(tmp_path / "quick")
+    words = ("code-map", "--suite", "clips", "--model", str(model), "-q", "-o", "map.png")
+    assert run("figures", *words) == (0, "", "")
+    assert is_picture(tmp_path / "map.png")
+    assert run("figures", *words, "--example", "nothing")[0] == 2
+
+
+@pytest.mark.usefixtures("suite")
+def test_stages_of_a_second(run, tmp_path, quick_codec):
+    model = quick_codec.save_pretrained(tmp_path / "quick")
+    sound = tmp_path / "long.wav"
+    soundfile.write(sound, 0.3 * np.sin(np.arange(32_000) / 5), 16_000)
+    words = ("stages", str(sound), "--model", str(model), "-q", "-o")
+    assert run("figures", *words, "first.png") == (0, "", "")
+    assert run("figures", *words, "later.png", "--start", "1") == (0, "", "")
+    assert is_picture(tmp_path / "first.png")
+    assert (tmp_path / "first.png").read_bytes() != (tmp_path / "later.png").read_bytes()
+    assert run("figures", *words, "x.png", "--start", "3")[0] == 2  # behind the end
+
+
+@pytest.mark.usefixtures("suite")
 def test_code_use_of_a_suite_is_kept_and_drawn_again(run, tmp_path, tiny_folder):
     (tmp_path / "clips/speech/broken.wav").write_text("not audio")
     words = ("--suite", "clips", "--model", tiny_folder, "--counts", "use.json", "-o", "use.png")

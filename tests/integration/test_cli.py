@@ -243,7 +243,7 @@ def test_info_finds_damage_and_cuts(stored, tmp_path, capfd):
     status, out, err = run(capfd, "info", tmp_path / "damaged.smtc", "--json")
     assert (status, json.loads(out)["damaged_blocks"]) == (2, 1)
     assert "1 of 1 blocks are damaged" in err
-    (tmp_path / "cut.smtc").write_bytes(whole[:33])
+    (tmp_path / "cut.smtc").write_bytes(whole[:29])
     status, out, err = run(capfd, "info", tmp_path / "cut.smtc", stored)
     assert status == 2
     assert err.startswith(f"semanticodec: error: {tmp_path / 'cut.smtc'}: ")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -80,17 +81,21 @@ def test_the_same_seed_gives_the_same_codebooks(run_folder, data, audiomae, tmp_
     assert not torch.equal(first, other)
 
 
-def test_two_processes_make_the_codebooks_of_one(run_folder, data, audiomae, tmp_path):
+def in_two_processes(words):
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     result = subprocess.run(
-        [sys.executable, *torchrun, "--no-python", sys.executable, "-c", COMMAND]
-        + arguments(data, tmp_path / "two", audiomae),
+        [sys.executable, *torchrun, "--no-python", sys.executable, "-c", COMMAND, *words],
         capture_output=True,
         text=True,
         timeout=280,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_two_processes_make_the_codebooks_of_one(run_folder, data, audiomae, tmp_path):
+    cache = ("--features", str(tmp_path / "cache"))
+    in_two_processes(arguments(data, tmp_path / "two", audiomae, *cache))
     assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["export"]
     one, two = (
         json.loads((folder / "export" / "config.json").read_text())["config"]
@@ -106,6 +111,22 @@ def test_two_processes_make_the_codebooks_of_one(run_folder, data, audiomae, tmp
     for size in (8, 16):  # stored in steps of 8 bits
         scale = first[size].abs().max()
         assert (first[size] - second[size]).abs().max() < 0.01 * scale
+
+    shares = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("*/*.npy")}
+    assert len(shares) == 6  # two processes, three domains
+    lost = next(iter(shares))
+    shutil.rmtree(lost.parent)
+    in_two_processes(arguments(data, tmp_path / "again", audiomae, *cache))
+    for path, written_at in shares.items():
+        assert (path.stat().st_mtime_ns != written_at) == (path == lost)
+    again = load_codebooks(tmp_path / "again" / "export", width=WIDTH, stack_factor=1)
+    assert all(torch.equal(again[size], second[size]) for size in second)
+
+
+def test_features_are_kept_for_codebooks_only(data, tmp_path, capsys):
+    words = ["train", "vae", "--data", str(data), "-o", str(tmp_path), "--features", "cache"]
+    assert main(words) == 2
+    assert "vae has no use for --features" in capsys.readouterr().err
 
 
 def test_every_recipe_has_a_twin_without_domains():

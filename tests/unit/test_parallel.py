@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from semanticodec.codes import Codes
-from semanticodec.parallel import in_order
+from semanticodec.parallel import BoundedPool, in_order, single_threads
 
 PLAIN = {"guidance_scale": 1.0}  # of which the T-UNet takes four windows at once
 
@@ -110,3 +110,27 @@ def test_cores_to_spare_are_shared(tiny_codec, two_threads, batches):
 def test_clips_that_are_joined_get_a_share_of_the_cores(tiny_codec, two_threads, batches):
     tiny_codec.decode(some_codes(tiny_codec, 1, 2, 3), batch_size=4, **PLAIN)
     assert sorted(batches) == [(1, 1), (2, 1)]
+
+
+def test_a_pool_takes_no_more_than_it_has_room_for(two_threads):
+    given, is_open = [], threading.Event()
+
+    def work(value):
+        is_open.wait()
+        return value
+
+    def give(pool):
+        for value in range(12):
+            given.append(pool.submit(work, value))
+
+    with single_threads(2) as threads:
+        pool = BoundedPool(threads, 3)
+        giver = threading.Thread(target=give, args=(pool,))
+        giver.start()
+        giver.join(0.2)
+        assert giver.is_alive() and len(given) == 3, "the fourth piece waits outside"
+        is_open.set()
+        giver.join()
+        assert [each.result() for each in given] == list(range(12))
+    with pytest.raises(RuntimeError):
+        pool.submit(work, 1)

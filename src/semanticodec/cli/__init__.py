@@ -15,8 +15,11 @@ from semanticodec.cli import (
     benchmark,
     convert,
     decode,
+    demo,
     encode,
     evaluate,
+    examples,
+    explain,
     export,
     info,
     mushra,
@@ -44,6 +47,9 @@ COMMANDS = {
     "mushra": mushra,
     "benchmark": benchmark,
     "export": export,
+    "demo": demo,
+    "examples": examples,
+    "explain": explain,
 }
 
 

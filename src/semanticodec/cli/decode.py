@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from semanticodec import Codes, SemantiCodec
+    from semanticodec.container.entropy import EntropyCoder
 
 HELP = "decode .smtc files to sound files"
 DESCRIPTION = """\
@@ -69,6 +70,10 @@ def run(args: argparse.Namespace) -> int:
     def codec_of(token_rate: int, semantic_vocab_size: int) -> SemantiCodec:
         return load_codec(args, token_rate, semantic_vocab_size)
 
+    @cache
+    def coder_of(token_rate: int, semantic_vocab_size: int) -> EntropyCoder:
+        return codec_of(token_rate, semantic_vocab_size).entropy_coder
+
     def decode_batch(codes: Codes) -> Tensor:
         codec = codec_of(codes.token_rate, codes.semantic_vocab_size)
         options = decode_options(args)
@@ -79,13 +84,15 @@ def run(args: argparse.Namespace) -> int:
 
     # Damaged files go alone, each with its warnings.
     waiting = [task for task in tasks if not (args.conceal or is_skipped(task, args))]
-    ahead = decode_ahead(waiting, lambda task: _read_codes(task.item, False), decode_batch)
+    ahead = decode_ahead(
+        waiting, lambda task: _read_codes(task.item, False, coder_of), decode_batch
+    )
 
     def work(task: Task) -> Result:
         started = time.perf_counter()
         kind = sound_format(task.target, args.format)
         done = ahead.take(task)
-        codes, _, num_bytes, wav = done or _read_codes(task.item, args.conceal)
+        codes, _, num_bytes, wav = done or _read_codes(task.item, args.conceal, coder_of)
         codec = codec_of(codes.token_rate, codes.semantic_vocab_size)
         blocks = decoded_blocks(codec, codes, args, task.item.name) if wav is None else [wav]
         length, sample_rate = codes.num_samples[0], codec.sample_rate
@@ -110,13 +117,19 @@ def decoded_blocks(
     return watched_blocks(blocks, codes.num_samples[0], codec.sample_rate, label, shown)
 
 
-def _read_codes(item: Input, conceal: bool) -> Coded:
+def _read_codes(item: Input, conceal: bool, coder_of: Callable[[int, int], EntropyCoder]) -> Coded:
     """Return the codes of one input and its size in bytes; say what had to be concealed."""
     from semanticodec import Codes
+    from semanticodec.container import read_header
 
     with item.opened() as file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        codes = Codes.load(file, conceal=conceal)
+        header = read_header(file)
+        file.seek(0)
+        coder = None
+        if header.tables is not None:
+            coder = coder_of(header.token_rate, header.semantic_vocab_size)
+        codes = Codes.load(file, conceal=conceal, coder=coder)
         num_bytes = file.seek(0, os.SEEK_END)
     for warning in caught:
         print_warning(str(warning.message), item.name)

@@ -30,6 +30,7 @@ Encode sound files (wav, flac, ogg, opus, mp3; any rate, any channels) to .smtc 
   semanticodec encode speech.wav                      writes speech.smtc
   semanticodec encode recordings/ -o codes/           every sound file below a folder
   semanticodec encode "*.flac" -o codes/ --skip-existing
+  semanticodec encode speech.wav --entropy            smaller, the same codes
   cat speech.wav | semanticodec encode - > speech.smtc
   arecord -f S16_LE -r 16000 -t wav | semanticodec encode - --window 0.64 > live.smtc
   ffmpeg -i rtsp://camera -f s16le -ar 48000 -ac 2 - |
@@ -45,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser, "sound file")
     add_output_options(parser, "output file, folder or - for stdout (default: INPUT.smtc)")
     add_live_options(parser)
+    parser.add_argument(
+        "--entropy",
+        action="store_true",
+        help="entropy-code the file, with the tables of the model, which decoding needs too",
+    )
     add_model_options(parser)
 
 
@@ -53,18 +59,19 @@ def run(args: argparse.Namespace) -> int:
     tasks = plan(expand(args.inputs, AUDIO_SUFFIXES), args.output, ".smtc")
     check_live_options(args, [task.item for task in tasks])
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
+    coder = codec.entropy_coder if args.entropy else None
 
     ahead = encode_ahead(codec, [task for task in tasks if not is_skipped(task, args)])
 
     def work(task: Task) -> Result:
         sound, item = live_sound(task.item, args)
         if sound is not None:
-            return encode_live(codec, sound, task.target, args)
+            return encode_live(codec, sound, task.target, args, coder)
         task = replace(task, item=item)
         coded = ahead.take(task) or _encode_alone(codec, task, is_watched(args.quiet))
         with written_whole(task.target, replace=args.overwrite) as partial:
             with partial.open("wb") as file:
-                coded.codes.save(file)
+                coded.codes.save(file, coder=coder)
             num_bytes = partial.stat().st_size
         return outcome(coded.codes, num_bytes, coded.elapsed_s)
 

@@ -7,9 +7,9 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from semanticodec.checkpoints.index import (
     CONFIG_NAME,
@@ -30,6 +30,13 @@ from semanticodec.corpus.description import DESCRIPTION_NAME
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets, qualities
 from semanticodec.errors import CheckpointError, ContainerError, SemantiCodecError
 from semanticodec.token_format import vocab_size_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from semanticodec.container import PayloadCoder
+    from semanticodec.container.framing import Streams
 
 HELP = "show the metadata of .smtc files, corpora or models"
 DESCRIPTION = """\
@@ -115,15 +122,20 @@ def describe_stream(item: Input) -> tuple[Facts, ContainerError | None]:
     Raises:
         ContainerError: not a `.smtc` file, or nothing behind its header.
     """
-    from semanticodec.container import Reader
+    from semanticodec.container import Reader, read_header
+    from semanticodec.container.framing import block_size
 
     with item.opened() as file:
-        problem = _refusal(file)
+        header = read_header(file)
+        coder = None if header.tables is None else _UnreadPayloads(header.tables)
         file.seek(0)
-        with Reader(file, conceal=True) as reader:
-            header = reader.header
+        problem = _refusal(file, coder)
+        file.seek(0)
+        with Reader(file, conceal=True, coder=coder) as reader:
             blocks = [(len(block), block.is_concealed) for block in reader]
         num_bytes = file.seek(0, os.SEEK_END)
+    plain = replace(header, tables=None)
+    plain_bytes = plain.size + sum(block_size(length, plain) for length, _ in blocks)
     num_samples = reader.num_samples_read
     seconds = num_samples / header.sample_rate
     facts = {
@@ -139,17 +151,34 @@ def describe_stream(item: Input) -> tuple[Facts, ContainerError | None]:
         "positions": sum(length for length, _ in blocks),
         "bytes": num_bytes,
         "kbps": round(num_bytes * 8 / seconds / 1000, 4),
+        **({} if coder is None else {"plain_bytes": plain_bytes}),
         "fingerprint": header.fingerprint.hex(),
     }
     return facts, _with_counts(problem, facts)
 
 
-def _refusal(file: BinaryIO) -> ContainerError | None:
+class _UnreadPayloads:
+    """A coder that takes payloads as they are: only their checksums are checked."""
+
+    def __init__(self, tables: int) -> None:
+        self.tables = tables
+
+    def encode(self, semantic: NDArray[np.integer], acoustic: NDArray[np.integer]) -> bytes:
+        raise NotImplementedError
+
+    def decode(self, payload: bytes, num_positions: int) -> Streams:
+        import numpy as np
+
+        codes = np.zeros(num_positions, np.int64)
+        return codes, codes
+
+
+def _refusal(file: BinaryIO, coder: PayloadCoder | None) -> ContainerError | None:
     """Return what `decode` says of a stream that it refuses."""
     from semanticodec.container import Reader
 
     try:
-        with Reader(file) as reader:
+        with Reader(file, coder=coder) as reader:
             for _ in reader:
                 pass
     except ContainerError as error:

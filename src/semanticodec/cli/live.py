@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from semanticodec import SemantiCodec
+    from semanticodec.container.framing import PayloadCoder
 
 
 class LiveSound(NamedTuple):
@@ -102,7 +103,11 @@ def live_sound(item: Input, args: argparse.Namespace) -> tuple[LiveSound | None,
 
 
 def encode_live(
-    codec: SemantiCodec, sound: LiveSound, target: Path | None, args: argparse.Namespace
+    codec: SemantiCodec,
+    sound: LiveSound,
+    target: Path | None,
+    args: argparse.Namespace,
+    coder: PayloadCoder | None,
 ) -> Result:
     """Write the codes of every window as soon as they are complete; return what was written.
 
@@ -111,6 +116,7 @@ def encode_live(
         sound: sound to its end, if it has one.
         target: file or pipe for the codes; None for stdout. A file appears at the end.
         args: options of `add_live_options`, and `overwrite`.
+        coder: what entropy-codes the blocks; None: they stay plain.
     Raises:
         ConfigError: no such window.
         AudioError: shorter than 25 ms.
@@ -121,11 +127,12 @@ def encode_live(
     options = {} if args.window is None else {"window_s": args.window}
     found = codec.encode_stream(sound.blocks, sound.sample_rate, **options)
     found = chain([next(found)], found)  # nothing is written before there are codes
-    header = Header(codec.format, fingerprint=codec.model_fingerprint)
+    tables = None if coder is None else coder.tables
+    header = Header(codec.format, fingerprint=codec.model_fingerprint, tables=tables)
     num_positions = num_samples = 0
     with _opened(target, args.overwrite) as file:
         counted = _Counted(file)
-        with Writer(cast(BinaryIO, counted), header) as writer:
+        with Writer(cast(BinaryIO, counted), header, coder) as writer:
             for codes in found:
                 writer.write_block(codes.semantic[0].cpu().numpy(), codes.acoustic[0].cpu().numpy())
                 num_positions += codes.num_positions[0]

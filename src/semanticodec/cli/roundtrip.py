@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     pictures = _pictures(tasks, args)
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
 
-    from semanticodec.cli.plot import PlottedPart, draw_file
+    from semanticodec.pictures.roundtrip import PlottedPart, draw_file
 
     def work(task: Task) -> Result:
         started = time.perf_counter()
@@ -114,7 +114,7 @@ def _pictures(tasks: Sequence[Task], args: argparse.Namespace) -> dict[str, Path
     """Return the pictures to draw, by the names of their inputs."""
     if not args.plot and args.plot_output is None:
         return {}
-    from semanticodec.cli.plot import require_matplotlib
+    from semanticodec.pictures.figure import require_matplotlib
 
     require_matplotlib()
     pictures = {task.item.name: _picture(args.plot_output, task, len(tasks)) for task in tasks}

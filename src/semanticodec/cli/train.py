@@ -115,6 +115,13 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     renamed(parser, jobs, "--workers")
     parser.add_argument(
+        "--features",
+        type=Path,
+        metavar="FOLDER",
+        help="for codebook: folder on each machine's own disk that keeps features, so that further "
+        "runs on the same data and processes start with them (default: none are kept)",
+    )
+    parser.add_argument(
         "--half",
         action="store_true",
         help="store the exported weights as float16, at half the size",
@@ -130,6 +137,8 @@ def run(args: argparse.Namespace) -> int:
             f"There is no recipe {args.recipe!r} for {args.stage}; "
             f"choose one of {', '.join(recipes)}."
         )
+    if args.features is not None and args.stage != "codebook":
+        raise ConfigError(f"{args.stage} has no use for --features; leave it out.")
     from semanticodec.training.train import RunOptions
 
     export = recipes[args.recipe]().run(
@@ -145,6 +154,7 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             num_threads=args.threads,
             num_jobs=args.jobs,
+            features=args.features,
             minutes=args.minutes,
             is_half=args.half,
             show_progress=not args.quiet,

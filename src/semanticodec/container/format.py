@@ -1,60 +1,66 @@
-"""The layout of a `.smtc` stream: one header, then blocks of at most one 10.24 s window.
+"""The header of a `.smtc` stream, and the layout of the whole; `framing` has its blocks.
 
-All integers are little-endian; every CRC-32 is zlib's.
+All integers are little-endian. Version 2, which is written:
 
-    header, 33 bytes                                  offset
+    header, 29 or 31 bytes                            offset
     +---------------------------+-------+
     | magic "SMTC"              |  4    |   0
-    | version, 1                |  u8   |   4
+    | version, 2                |  u8   |   4
     | flags, see below          |  u8   |   5
     | token_rate, 25 | 50 | 100 |  u8   |   6          tokens/s, both streams together
-    | log2 semantic vocabulary  |  u8   |   7          1 to 16
-    | log2 acoustic vocabulary  |  u8   |   8          1 to 16
-    | sample_rate               |  u32  |   9          Hz, not 0
-    | num_samples               |  u64  |  13          2^64 - 1: unknown (a pipe)
-    | model fingerprint         |  8    |  21          zeros: unknown
-    | CRC-32 of the above       |  u32  |  29
+    | log2 vocabularies         |  u8   |   7          semantic - 1: high 4 bits, acoustic - 1: low
+    | sample_rate               |  u24  |   8          Hz, not 0
+    | num_samples               |  u48  |  11          2^48 - 1: unknown (a pipe)
+    | model fingerprint         |  8    |  17          zeros: unknown
+    | tables                    |  u16  |  25          of entropy-coded streams alone: their name
+    | CRC-32 of the above       |  u32  |  25 or 27    zlib's
     +---------------------------+-------+
     block, repeated to the end of the stream
     +---------------------------+-------+
-    | positions n               |  u16  |   whole columns, at most one window
-    | payload                   |  ...  |   ceil(n * bits / 8) bytes
-    | CRC-32 of the above       |  u32  |
+    | columns                   |  u8   |   1 to 64, at most one 10.24 s window
+    | payload size              |  u16  |   of entropy-coded payloads alone
+    | payload                   |  ...  |   plain: ceil(n * bits / 8) bytes for n positions
+    | CRC-16 of the above       |  u16  |   0x1021, from 0xFFFF (binascii.crc_hqx)
     +---------------------------+-------+
-    payload: semantic 0, acoustic 0, semantic 1, acoustic 1, ... as plain binary numbers of
+    plain payload: semantic 0, acoustic 0, semantic 1, acoustic 1, ... as plain binary numbers of
     log2(vocabulary) bits, most significant bit first, zero-padded to a byte
 
-    flags: bit 0 = entropy-coded payloads, reserved and not read yet; the others must be 0
+    flags: bit 0 = entropy-coded payloads; the others must be 0. Bit 7 of a block's columns then
+    marks a plain payload, taken where coding would not be shorter. `entropy` has the coding.
+
+Version 1, which is read too, has one byte each for the vocabularies (log2), u32 for the sample
+rate, u64 for the samples, and neither flags nor tables: 33 bytes. Its blocks are a u16 of
+positions, a plain payload and a CRC-32.
 
 Positions come in whole columns, all frequency bands of one time step, whose sizes `token_format`
 has; so a known num_samples fixes the number of positions; an unknown one is taken to fill them.
-A header costs 33 bytes and a block 6. At 0.35 kbps the blocks add 1.3 % to the payload, and
-blocks and header together 2.6 % at 60 s, less than 2 % from 127 s on.
+
+A header costs 29 bytes and a block 3: less than 2 % of the payload from 60 s at 0.33 kbps on. What
+damage a block's 16 bits miss, the largest block having 14 360 bits: none of up to 3 bits wherever
+they are, none of an odd number of bits, none within 16 neighboring bits, and 1 in 65 536 of all
+else (32 bits: 1 in 4 billion). A wrong header would spoil everything, so it keeps 32 bits.
 """
 
 import struct
 import zlib
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from semanticodec.container import bitpack
 from semanticodec.errors import ConfigError, ContainerError
-from semanticodec.token_format import SAMPLE_RATE, Formatted, TokenFormat, TokenGrid
+from semanticodec.token_format import SAMPLE_RATE, Formatted, TokenFormat
 
 MAGIC = b"SMTC"
-VERSION = 1
+VERSION = 2
 FLAG_ENTROPY_CODED = 1
-UNKNOWN_NUM_SAMPLES = 2**64 - 1
 FINGERPRINT_SIZE = 8
+TABLES_SIZE = 2
 
-_HEADER = struct.Struct("<4sBBBBBIQ8s")
-_COUNT = struct.Struct("<H")
-_CRC = struct.Struct("<I")
-HEADER_SIZE = _HEADER.size + _CRC.size
-COUNT_SIZE = _COUNT.size
-
+HEADER_START = len(MAGIC) + 2  # version and flags: they tell the header's size
+_FIELDS = struct.Struct("<4sBBBB3s6s8s")
+_FIELDS_1 = struct.Struct("<4sBBBBBIQ8s")
+_CRC_SIZE = 4
+_NUM_SAMPLES_SIZE = {1: 8, 2: 6}  # version: bytes
+_SAMPLE_RATE_SIZE = {1: 4, 2: 3}
 _LOG2 = {1 << bits: bits for bits in range(1, 17)}  # vocabulary size: bits
 
 
@@ -66,11 +72,16 @@ class Header(Formatted):
         format: token rate, vocabularies (powers of two from 2 to 65536) and sample rate.
         num_samples: samples of the decoded audio, at least 1; None: not known yet (a pipe).
         fingerprint: 8 bytes that name the model; zeros: unknown.
+        tables: name of the tables that payloads are entropy-coded with, see `PayloadCoder`;
+            None: plain payloads.
+        version: of the layout: 2, or 1 where an older stream was read.
     """
 
     format: TokenFormat
     num_samples: int | None
     fingerprint: bytes
+    tables: int | None
+    version: int
 
     def __init__(
         self,
@@ -78,6 +89,8 @@ class Header(Formatted):
         *,
         num_samples: int | None = None,
         fingerprint: bytes = bytes(FINGERPRINT_SIZE),
+        tables: int | None = None,
+        version: int = VERSION,
         **settings: int,
     ) -> None:
         """Check that the stream can say this.
@@ -86,6 +99,8 @@ class Header(Formatted):
             format: token rate, vocabularies and sample rate.
             num_samples: length of the audio in samples, see the class.
             fingerprint: name of the model, see the class.
+            tables: name of the tables, see the class.
+            version: of the layout, 1 or 2.
             settings: attributes of `TokenFormat` by name, in place of `format` or to change it.
         Raises:
             ContainerError: a setting that the file format does not offer.
@@ -97,23 +112,29 @@ class Header(Formatted):
         object.__setattr__(self, "format", chosen)
         object.__setattr__(self, "num_samples", num_samples)
         object.__setattr__(self, "fingerprint", fingerprint)
+        object.__setattr__(self, "tables", tables)
+        object.__setattr__(self, "version", version)
         self._check()
 
     def _check(self) -> None:
+        assert self.version in _NUM_SAMPLES_SIZE, self.version
+        assert self.tables is None or self.version == 2, "version 1 holds plain payloads only"
         for name, size in zip(("semantic", "acoustic"), self.format.vocab_sizes, strict=True):
             if size not in _LOG2:
                 raise ContainerError(
                     f"{name} vocabulary of {size}; .smtc offers the powers of two from 2 to 65536 "
                     "(1 to 16 bits): use a codebook of such a size"
                 )
-        if self.sample_rate >= 2**32:
+        highest_rate = (1 << 8 * _SAMPLE_RATE_SIZE[self.version]) - 1
+        if self.sample_rate > highest_rate:
             raise ContainerError(
-                f"sample rate {self.sample_rate} Hz; .smtc offers 1 to {2**32 - 1}: "
+                f"sample rate {self.sample_rate} Hz; .smtc offers 1 to {highest_rate}: "
                 f"give the rate of the decoded audio ({SAMPLE_RATE})"
             )
-        if self.num_samples is not None and not 1 <= self.num_samples < UNKNOWN_NUM_SAMPLES:
+        if self.num_samples is not None and not 1 <= self.num_samples < self._unknown:
             raise ContainerError(
-                f"{self.num_samples} samples; .smtc holds 1 to 2^64 - 2: "
+                f"{self.num_samples} samples; .smtc holds 1 to 2^"
+                f"{8 * _NUM_SAMPLES_SIZE[self.version]} - 2: "
                 "give the length of the audio, or None while it is unknown"
             )
         if len(self.fingerprint) != FINGERPRINT_SIZE:
@@ -121,6 +142,11 @@ class Header(Formatted):
                 f"fingerprint of {len(self.fingerprint)} bytes; .smtc holds "
                 f"{FINGERPRINT_SIZE}: give 8 bytes, zeros where the model is unknown"
             )
+
+    @property
+    def _unknown(self) -> int:
+        """The number of samples that stands for an unknown one."""
+        return (1 << 8 * _NUM_SAMPLES_SIZE[self.version]) - 1
 
     @property
     def semantic_bits(self) -> int:
@@ -147,53 +173,112 @@ class Header(Formatted):
         """Positions of the whole stream; None while the number of samples is unknown."""
         return None if self.num_samples is None else self.format.num_positions(self.num_samples)
 
-    def block_size(self, num_positions: int) -> int:
-        """Return the bytes of one block of `num_positions`, count and CRC included."""
-        payload_size = bitpack.packed_size(num_positions, self.bits_per_position)
-        return COUNT_SIZE + payload_size + _CRC.size
+    @property
+    def size(self) -> int:
+        """Bytes of the header itself: 29, or 31 of entropy-coded streams; 33 of version 1."""
+        fields = _FIELDS_1 if self.version == 1 else _FIELDS
+        return fields.size + (0 if self.tables is None else TABLES_SIZE) + _CRC_SIZE
 
-    def stream_size(self, num_positions: int) -> int:
-        """Return the bytes of a whole stream of `num_positions` in full windows, the least."""
-        window = self.format.positions_per_window
-        num_full, rest = divmod(num_positions, window)
-        rest_size = self.block_size(rest) if rest else 0
-        return HEADER_SIZE + num_full * self.block_size(window) + rest_size
+    def payload_size(self, num_positions: int) -> int:
+        """Return the bytes of a plain payload of `num_positions`."""
+        return bitpack.packed_size(num_positions, self.bits_per_position)
 
     def to_bytes(self) -> bytes:
-        """Return the 33 bytes of the header."""
-        fields = _HEADER.pack(
-            MAGIC,
-            VERSION,
-            0,
-            self.token_rate,
-            self.semantic_bits,
-            self.acoustic_bits,
-            self.sample_rate,
-            UNKNOWN_NUM_SAMPLES if self.num_samples is None else self.num_samples,
-            self.fingerprint,
-        )
-        return fields + _CRC.pack(zlib.crc32(fields))
+        """Return the bytes of the header."""
+        num_samples = self._unknown if self.num_samples is None else self.num_samples
+        flags = 0 if self.tables is None else FLAG_ENTROPY_CODED
+        start = MAGIC, self.version, flags, self.token_rate
+        bits = self.semantic_bits, self.acoustic_bits
+        if self.version == 1:
+            fields = _FIELDS_1.pack(*start, *bits, self.sample_rate, num_samples, self.fingerprint)
+        else:
+            fields = _FIELDS.pack(
+                *start,
+                bits[0] - 1 << 4 | bits[1] - 1,
+                self.sample_rate.to_bytes(_SAMPLE_RATE_SIZE[2], "little"),
+                num_samples.to_bytes(_NUM_SAMPLES_SIZE[2], "little"),
+                self.fingerprint,
+            )
+            if self.tables is not None:
+                fields += self.tables.to_bytes(TABLES_SIZE, "little")
+        return fields + zlib.crc32(fields).to_bytes(_CRC_SIZE, "little")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Header":
-        """Read the first 33 bytes of a stream.
+        """Read the first bytes of a stream.
 
         Args:
-            data: the start of the stream; whatever follows the header is ignored.
+            data: `header_size` of them or more; whatever follows the header is ignored.
         Raises:
             ContainerError: not a `.smtc` stream, a damaged header, or a version, flag or
                 setting that this reader does not know.
         """
-        _check_preamble(data)
-        fields, (crc,) = data[: _HEADER.size], _CRC.unpack_from(data, _HEADER.size)
-        if zlib.crc32(fields) != crc:
+        size = header_size(data)
+        if len(data) < size:
+            raise ContainerError(
+                f"the header is cut off after {len(data)} of {size} bytes: "
+                "fetch or encode the file again"
+            )
+        fields = data[: size - _CRC_SIZE]
+        if zlib.crc32(fields).to_bytes(_CRC_SIZE, "little") != data[size - _CRC_SIZE : size]:
             raise ContainerError(
                 "the header is damaged (its CRC-32 does not match): fetch or encode the file again"
             )
-        _, _, flags, token_rate, *vocab_bits, sample_rate, num_samples, fingerprint = (
-            _HEADER.unpack(fields)
+        return cls._from_fields_1(fields) if fields[4] == 1 else cls._from_fields(fields)
+
+    @classmethod
+    def _from_fields(cls, fields: bytes) -> "Header":
+        _, version, flags, token_rate, bits, sample_rate, num_samples, fingerprint = (
+            _FIELDS.unpack_from(fields)
         )
-        _check_flags(flags)
+        tables = fields[_FIELDS.size :]
+        return cls._checked(
+            version,
+            flags,
+            token_rate=token_rate,
+            vocab_bits=((bits >> 4) + 1, (bits & 15) + 1),
+            sample_rate=int.from_bytes(sample_rate, "little"),
+            num_samples=int.from_bytes(num_samples, "little"),
+            fingerprint=fingerprint,
+            tables=int.from_bytes(tables, "little") if tables else None,
+        )
+
+    @classmethod
+    def _from_fields_1(cls, fields: bytes) -> "Header":
+        _, version, flags, token_rate, *vocab_bits, sample_rate, num_samples, fingerprint = (
+            _FIELDS_1.unpack(fields)
+        )
+        return cls._checked(
+            version,
+            flags,
+            token_rate=token_rate,
+            vocab_bits=(vocab_bits[0], vocab_bits[1]),
+            sample_rate=sample_rate,
+            num_samples=num_samples,
+            fingerprint=fingerprint,
+            tables=None,
+        )
+
+    @classmethod
+    def _checked(
+        cls,
+        version: int,
+        flags: int,
+        *,
+        token_rate: int,
+        vocab_bits: tuple[int, int],
+        sample_rate: int,
+        num_samples: int,
+        fingerprint: bytes,
+        tables: int | None,
+    ) -> "Header":
+        """Return the header that fields of any version describe, or raise a `ContainerError`."""
+        if flags & ~(FLAG_ENTROPY_CODED if version > 1 else 0):
+            raise ContainerError(
+                f"unknown flags {flags:#04x}; this release knows none but "
+                f"{FLAG_ENTROPY_CODED:#04x}, of version {VERSION}: "
+                "a newer release of semanticodec may read the file"
+            )
         for bits in vocab_bits:
             if bits not in _LOG2.values():
                 raise ContainerError(
@@ -202,108 +287,39 @@ class Header(Formatted):
                 )
         if sample_rate == 0:
             raise ContainerError("sample rate 0 Hz in the header: encode the file again")
+        unknown = (1 << 8 * _NUM_SAMPLES_SIZE[version]) - 1
         return cls(
             token_rate=token_rate,
             semantic_vocab_size=1 << vocab_bits[0],
             acoustic_vocab_size=1 << vocab_bits[1],
             sample_rate=sample_rate,
-            num_samples=None if num_samples == UNKNOWN_NUM_SAMPLES else num_samples,
+            num_samples=None if num_samples == unknown else num_samples,
             fingerprint=fingerprint,
+            tables=tables,
+            version=version,
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Block:
-    """The codes of at most one window.
+def header_size(data: bytes) -> int:
+    """Return the bytes of a header that starts with `data`, at least `HEADER_START` of them.
 
-    Args:
-        semantic: int64 [L].
-        acoustic: int64 [L].
-        damage: empty for codes that were read; otherwise what was wrong with the block whose
-            place these made-up codes take.
+    Raises:
+        ContainerError: not a `.smtc` stream, or a version that this reader does not know.
     """
-
-    semantic: NDArray[np.int64]
-    acoustic: NDArray[np.int64]
-    damage: str = ""
-
-    @property
-    def is_concealed(self) -> bool:
-        """Whether the codes replace a damaged block."""
-        return bool(self.damage)
-
-    def __len__(self) -> int:
-        return len(self.semantic)
-
-
-def pack_block(
-    semantic: NDArray[np.integer], acoustic: NDArray[np.integer], header: Header
-) -> bytes:
-    """Return the bytes of one block: count, payload, CRC-32.
-
-    Args:
-        semantic: codes [L] within the vocabulary.
-        acoustic: codes [L] within the vocabulary.
-        header: header of the stream.
-    """
-    payload = bitpack.pack(semantic, acoustic, header.semantic_bits, header.acoustic_bits)
-    body = _COUNT.pack(len(semantic)) + payload
-    return body + _CRC.pack(zlib.crc32(body))
-
-
-def unpack_block(data: bytes, header: Header) -> Block:
-    """Return the codes of the bytes of one whole block whose CRC-32 has been checked."""
-    payload = data[COUNT_SIZE : -_CRC.size]
-    codes = bitpack.unpack(payload, read_count(data), header.semantic_bits, header.acoustic_bits)
-    return Block(*codes)
-
-
-def read_count(data: bytes | bytearray) -> int:
-    """Return the number of positions that the first two bytes of a block state."""
-    return _COUNT.unpack_from(data)[0]
-
-
-def count_problem(num_positions: int, grid: TokenGrid) -> str:
-    """Say why a block cannot hold `num_positions`; empty when it can."""
-    column, window = grid.positions_per_column, grid.positions_per_window
-    if 1 <= num_positions <= window and num_positions % column == 0:
-        return ""
-    return f"{num_positions} positions; a block holds {column} to {window}, a multiple of {column}"
-
-
-def is_crc_right(data: bytes | bytearray) -> bool:
-    """Say whether the bytes of one whole block carry their own CRC-32."""
-    return zlib.crc32(data[: -_CRC.size]) == _CRC.unpack_from(data, len(data) - _CRC.size)[0]
-
-
-def _check_preamble(data: bytes) -> None:
     if not data:
-        raise ContainerError("the stream is empty; .smtc starts with a header of 33 bytes")
+        raise ContainerError("the stream is empty; .smtc starts with a header")
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise ContainerError(
             f"not a .smtc stream: it starts with {data[: len(MAGIC)]!r} instead of {MAGIC!r}; "
             "give a file that `semanticodec encode` wrote"
         )
-    if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
+    version = data[len(MAGIC)] if len(data) > len(MAGIC) else VERSION
+    if version not in _NUM_SAMPLES_SIZE:
         raise ContainerError(
-            f".smtc version {data[len(MAGIC)]}; this release reads version {VERSION}: "
+            f".smtc version {version}; this release reads versions 1 to {VERSION}: "
             "a newer release of semanticodec may read it"
         )
-    if len(data) < HEADER_SIZE:
-        raise ContainerError(
-            f"the header is cut off after {len(data)} of {HEADER_SIZE} bytes: "
-            "fetch or encode the file again"
-        )
-
-
-def _check_flags(flags: int) -> None:
-    if flags & ~FLAG_ENTROPY_CODED:
-        raise ContainerError(
-            f"unknown flags {flags:#04x}; this release knows none but {FLAG_ENTROPY_CODED:#04x}: "
-            "a newer release of semanticodec may read the file"
-        )
-    if flags & FLAG_ENTROPY_CODED:
-        raise ContainerError(
-            "the payloads are entropy-coded; this release reads plain payloads only: "
-            "encode again without entropy coding"
-        )
+    if version == 1:
+        return _FIELDS_1.size + _CRC_SIZE
+    is_coded = len(data) >= HEADER_START and data[len(MAGIC) + 1] & FLAG_ENTROPY_CODED
+    return _FIELDS.size + (TABLES_SIZE if is_coded else 0) + _CRC_SIZE

@@ -9,15 +9,22 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from semanticodec.container.format import (
-    COUNT_SIZE,
-    HEADER_SIZE,
+from semanticodec.container.format import HEADER_START, Header, header_size
+from semanticodec.container.framing import (
+    LEAST_SHARE,
     Block,
-    Header,
-    count_problem,
+    Head,
+    PayloadCoder,
+    block_size,
+    check_coder,
+    crc_name,
+    head_problem,
+    head_size,
     is_crc_right,
-    read_count,
+    read_head,
+    stream_size,
     unpack_block,
+    whole_size,
 )
 from semanticodec.errors import ContainerError
 
@@ -35,20 +42,21 @@ def read_header(source: Source) -> Header:
     """
     file, is_owned = _open(source)
     try:
-        return Header.from_bytes(bytes(_read_up_to(file, HEADER_SIZE)))
+        return _read_header(file)
     finally:
         if is_owned:
             file.close()
 
 
 def read(
-    source: Source, *, conceal: bool = False
+    source: Source, *, conceal: bool = False, coder: PayloadCoder | None = None
 ) -> tuple[Header, NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Return a whole stream.
 
     Args:
         source: a path, the bytes of a stream, or a binary file object or pipe.
         conceal: stand in for damaged blocks (see Reader) instead of raising.
+        coder: what decodes entropy-coded payloads; plain ones need none.
     Returns:
         The header with the number of samples that the positions really hold; semantic codes
         [L]; acoustic codes [L]; and which positions are concealed [L].
@@ -58,7 +66,7 @@ def read(
     # Growing byte strings, not a list of arrays: a file of tiny blocks would cost 50 times
     # its size in array objects.
     streams = bytearray(), bytearray(), bytearray()
-    with Reader(source, conceal=conceal) as reader:
+    with Reader(source, conceal=conceal, coder=coder) as reader:
         for block in reader:
             streams[0].extend(block.semantic.tobytes())
             streams[1].extend(block.acoustic.tobytes())
@@ -71,30 +79,35 @@ def read(
 class Reader:
     """The blocks of a `.smtc` stream in order; a context manager and a one-pass iterator.
 
-    At most two blocks are held at a time, whatever the stream claims. Without `conceal` the
+    At most three blocks are held at a time, whatever the stream claims. Without `conceal` the
     first fault raises. With it, each damaged block is replaced by repeats of the last good
     column (zeros where there is none), flagged by `Block.is_concealed`, and reading goes on at
-    the next block whose CRC-32 is right; what is cut off at the end of a stream is not made up:
+    the next block whose checksum is right; what is cut off at the end of a stream is not made up:
     the audio ends earlier, and `num_samples_read` says where.
 
     Args:
         source: a path, the bytes of a stream, or a binary file object or pipe (left open).
         conceal: whether damaged blocks are replaced.
+        coder: what decodes entropy-coded payloads; plain ones need none.
     Raises:
-        ContainerError: not a header that this release reads, or a file that is shorter than
-            its header says (without `conceal`).
+        ContainerError: not a header that this release reads, a file that is shorter than its
+            header says (without `conceal`), or not the coder that the header names.
     """
 
     header: Header
 
-    def __init__(self, source: Source, *, conceal: bool = False) -> None:
+    def __init__(
+        self, source: Source, *, conceal: bool = False, coder: PayloadCoder | None = None
+    ) -> None:
         self._conceal = conceal
+        self._coder = coder
         self._file, self._is_owned = _open(source)
         self._num_positions = 0
         self._buffer = bytearray()  # read and not yet used; starts at byte _offset of the stream
-        self._offset = HEADER_SIZE
         try:
-            self.header = Header.from_bytes(bytes(_read_up_to(self._file, HEADER_SIZE)))
+            self.header = _read_header(self._file)
+            self._offset = self.header.size
+            check_coder(self.header, coder)
             if not conceal:
                 self._check_size()
         except BaseException:
@@ -150,9 +163,9 @@ class Reader:
         if promised is None or not self._file.seekable():
             return
         here = self._file.tell()
-        size = HEADER_SIZE + self._file.seek(0, os.SEEK_END) - here
+        size = self.header.size + self._file.seek(0, os.SEEK_END) - here
         self._file.seek(here)
-        least = self.header.stream_size(promised)
+        least = stream_size(promised, self.header)
         if size < least:
             raise ContainerError(
                 f"the stream has {size} bytes; the {self.header.num_samples} samples of its "
@@ -173,22 +186,21 @@ class Reader:
                 f"the stream goes on at byte {self._offset} behind its last block: cut the rest "
                 "off, or read it with concealment"
             )
-        problem = self._problem(0)
-        count = 0 if problem else read_count(self._buffer)
-        if not problem and missing is not None and count > missing and not self._conceal:
-            problem = f"{count} positions, where the header leaves {missing}"
+        block, problem = self._sound_block()
+        if block and missing is not None and len(block) > missing and not self._conceal:
+            problem = f"{len(block)} positions, where the header leaves {missing}"
         problem = problem and f"block {number} at byte {self._offset}: {problem}"
         if problem and not self._conceal:
             raise ContainerError(
                 f"{problem}; fetch or encode the file again, or read it with concealment"
             )
-        if problem:
+        if block is None:
             lost = self._skip_damage()
             repeats = lost // len(self._last_column[0])
             codes = [np.tile(column, repeats) for column in self._last_column]
             block = Block(*codes, damage=problem)
         else:
-            block = unpack_block(self._take(self.header.block_size(count)), self.header)
+            self._take(whole_size(self._head(0), self.header))
             column = len(self._last_column[0])
             self._last_column = block.semantic[-column:].copy(), block.acoustic[-column:].copy()
         if missing is not None and len(block) > missing:
@@ -197,50 +209,91 @@ class Reader:
             )
         return block
 
+    def _sound_block(self) -> tuple[Block | None, str]:
+        """Return the block at the start of the buffer, or None and what is wrong with it."""
+        problem = self._problem(0)
+        if problem:
+            return None, problem
+        data = bytes(self._buffer[: whole_size(self._head(0), self.header)])
+        try:
+            return unpack_block(data, self.header, self._coder), ""
+        except ContainerError as error:
+            return None, str(error)
+
+    def _head(self, start: int) -> Head:
+        return read_head(self._buffer[start : start + head_size(self.header)], self.header)
+
     def _problem(self, start: int) -> str:
         """Say what is wrong with a block at byte `start` of the buffer; empty if nothing."""
-        available = self._fill(start + COUNT_SIZE) - start
-        if available < COUNT_SIZE:
-            return "cut off inside its count"
-        count = read_count(self._buffer[start : start + COUNT_SIZE])
-        problem = count_problem(count, self.header.format)
+        least = head_size(self.header)
+        if self._fill(start + least) - start < least:
+            return "cut off inside its head"
+        head = self._head(start)
+        problem = head_problem(head, self.header)
         if problem:
             return problem
-        size = self.header.block_size(count)
+        size = whole_size(head, self.header)
         available = self._fill(start + size) - start
         if available < size:
             return f"cut off after {available} of {size} bytes"
-        is_right = is_crc_right(self._buffer[start : start + size])
-        return "" if is_right else "damaged (its CRC-32 does not match)"
+        is_right = is_crc_right(self._buffer[start : start + size], self.header)
+        return "" if is_right else f"damaged (its {crc_name(self.header)} does not match)"
 
     def _skip_damage(self) -> int:
         """Drop the bytes up to the next sound block and return how many positions they held."""
-        longest = self.header.block_size(self.header.format.positions_per_window)
-        stated = read_count(self._buffer) if self._fill(COUNT_SIZE) >= COUNT_SIZE else 0
-        gap = self._distance_to_sound_block(longest)
+        head = None
+        if self._fill(head_size(self.header)) >= head_size(self.header):
+            head = self._head(0)
+            head = None if head_problem(head, self.header) else head
+        stated_size = whole_size(head, self.header) if head else 0
+        gap = self._distance_to_sound_block(stated_size)
         is_end = self._fill(gap + 1) <= gap
         self._take(gap)
-        if not count_problem(stated, self.header.format):
-            stated_size = self.header.block_size(stated)
-            if gap == stated_size or (is_end and gap < stated_size):
-                return stated
-        # The count itself is damaged: as many whole columns as so many bytes can carry.
-        framing_size = self.header.block_size(0)
+        if head and (gap == stated_size or (is_end and gap < stated_size)):
+            return head.num_positions
+        # The head itself is damaged: as many whole columns as so many bytes can carry, or, where
+        # coding hides their number, one window, which all blocks but the last have.
+        framing_size = block_size(0, self.header)
         carried = max(gap - framing_size, 0) * 8 // self.header.bits_per_position
+        if self.header.tables is not None and carried:
+            carried = min(carried * LEAST_SHARE, self.header.format.positions_per_window)
         return carried - carried % self.header.format.positions_per_column
 
-    def _distance_to_sound_block(self, longest: int) -> int:
-        """Return the bytes to the next sound block or the end of the stream, at most `longest`."""
-        available = self._fill(longest + COUNT_SIZE)
-        octets = np.frombuffer(bytes(self._buffer[: longest + COUNT_SIZE - 1]), np.uint8)
-        counts = octets[:-1] + (octets[1:].astype(np.int64) << 8)  # as if a block began anywhere
+    def _distance_to_sound_block(self, stated_size: int) -> int:
+        """Return the bytes to the next sound block or the end of the stream, at most one block.
+
+        Any place with a right checksum will do for want of a better one, but one in 65 536 is
+        right by chance: first comes the place that the block itself states, then one that is
+        followed by another sound block or the end.
+        """
+        longest = block_size(self.header.format.positions_per_window, self.header)
+        available = self._fill(longest + head_size(self.header))
+        is_last = self._fill(stated_size + 1) == stated_size
+        if stated_size and (is_last or not self._problem(stated_size)):
+            return stated_size
+        found = [place for place in self._likely_places(longest) if not self._problem(place)]
+        for place in found:
+            behind = place + whole_size(self._head(place), self.header)
+            if self._fill(behind + 1) <= behind or not self._problem(behind):
+                return place
+        return found[0] if found else min(longest, available)
+
+    def _likely_places(self, longest: int) -> NDArray[np.int64]:
+        """Return where in the buffer the head of a block may stand, behind its start."""
+        heads = head_size(self.header)
+        octets = np.frombuffer(bytes(self._buffer[: longest + heads - 1]), np.uint8)
         grid = self.header.format
+        if self.header.version == 1:  # positions, u16
+            counts = octets[:-1] + (octets[1:].astype(np.int64) << 8)
+        else:
+            columns = octets[: len(octets) - heads + 1].astype(np.int64)
+            if self.header.tables is not None:
+                columns &= 0x7F
+            counts = columns * grid.positions_per_column
         is_count = (counts > 0) & (counts <= grid.positions_per_window)
         is_count &= counts % grid.positions_per_column == 0
-        for place in np.flatnonzero(is_count):
-            if place > 0 and not self._problem(int(place)):
-                return int(place)
-        return min(longest, available)
+        places = np.flatnonzero(is_count)
+        return places[places > 0]
 
     def _fill(self, size: int) -> int:
         """Read until the buffer holds `size` bytes or the stream ends; return what it holds."""
@@ -270,6 +323,11 @@ def _open(source: Source) -> tuple[BinaryIO, bool]:
             f"{type(source).__name__} is not a .smtc stream; give a path, bytes or a binary file"
         )
     return source, False
+
+
+def _read_header(file: BinaryIO) -> Header:
+    data = bytes(_read_up_to(file, HEADER_START))
+    return Header.from_bytes(data + bytes(_read_up_to(file, header_size(data) - len(data))))
 
 
 def _read_up_to(file: BinaryIO, size: int) -> bytearray:

@@ -9,9 +9,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from semanticodec.container.format import (
+from semanticodec.container.format import Header
+from semanticodec.container.framing import (
     Block,
-    Header,
+    PayloadCoder,
+    check_coder,
     count_problem,
     pack_block,
 )
@@ -26,17 +28,20 @@ except ImportError:  # not a POSIX system
 Target = str | os.PathLike[str] | BinaryIO
 
 
-def write(target: Target, header: Header, blocks: Iterable[Block]) -> None:
+def write(
+    target: Target, header: Header, blocks: Iterable[Block], coder: PayloadCoder | None = None
+) -> None:
     """Write a whole stream; a path appears only when the last block is written.
 
     Args:
         target: a path, or a binary file object or pipe (left open).
         header: header of the stream; with num_samples None the blocks decide.
         blocks: blocks in order, each of at most one window.
+        coder: what entropy-codes the payloads where the header names its tables.
     Raises:
         ContainerError: codes outside the vocabulary, or blocks that do not fit the header.
     """
-    with Writer(target, header) as writer:
+    with Writer(target, header, coder) as writer:
         for block in blocks:
             writer.write_block(block.semantic, block.acoustic)
 
@@ -53,10 +58,15 @@ class Writer:
     Args:
         target: a path, or a binary file object or pipe.
         header: header of the stream.
+        coder: what entropy-codes the payloads where the header names its tables.
+    Raises:
+        ContainerError: not the coder that the header names.
     """
 
-    def __init__(self, target: Target, header: Header) -> None:
+    def __init__(self, target: Target, header: Header, coder: PayloadCoder | None = None) -> None:
+        check_coder(header, coder)
         self._header = header
+        self._coder = None if header.tables is None else coder
         self._num_positions = 0
         self._path: str | os.PathLike[str] | None = None
         self._pending: PendingFile | None = None
@@ -92,7 +102,7 @@ class Writer:
                 f"{total} positions; the header's {self._header.num_samples} samples take "
                 f"{allowed}: write fewer, or give the right num_samples"
             )
-        self._write(pack_block(*arrays, self._header))
+        self._write(pack_block(*arrays, self._header, self._coder))
         self._num_positions = total
 
     def close(self, num_samples: int | None = None) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from semanticodec.corpus.journal import Failure, ShardDone
 from semanticodec.corpus.plan import PLAN_NAME, ShardPlace
+from semanticodec.corpus.threads import model_threads
 from semanticodec.corpus.worker import ModelChoice, ShardMaker
 from semanticodec.device import AUTO
 from semanticodec.errors import ConfigError, MissingDependencyError, OutputError, SemantiCodecError
@@ -52,9 +53,6 @@ class _Actor:
     """A worker's model; Ray makes one in each actor."""
 
     def __init__(self, model: ModelChoice, folder: str, formats: Sequence[str]) -> None:
-        import torch
-
-        torch.set_num_threads(1)
         self._maker = ShardMaker(codec=model.load(), folder=Path(folder), formats=formats)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
@@ -64,7 +62,8 @@ class _Actor:
             place = ShardPlace(*json.loads(text))
             try:
                 _count_try(self._maker.folder, place.shard)
-                done = asdict(self._maker.make(place))
+                with model_threads(1) as models:
+                    done = asdict(self._maker.make(place, models))
             except SemantiCodecError as error:
                 done = {"error": str(error), "is_output": isinstance(error, OutputError)}
             lines.append(json.dumps(done))

@@ -1,14 +1,17 @@
 """Codes of many recordings at once, in whatever order they are finished.
 
 reading thread:  items -> blocks of samples -> windows (or what is wrong with the recording)
-here:            windows of one size, of whatever recordings -> Encoder -> codes by recording
+here:            windows of one size, of whatever recordings; codes by recording
+model's threads: batches of windows -> Encoder -> their codes
 
 Windows wait until a batch of their size is full. Codes never depend on that.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,11 +28,11 @@ from semanticodec.encoding import (
     WINDOWS_AT_ONCE,
     RecordingCodes,
     RecordingEncoder,
-    WindowFbank,
     recording_windows,
 )
+from semanticodec.parallel import BoundedPool
 
-# 10 s of samples are 0.6 MB, and their filter bank as much.
+# 10 s of samples are 0.6 MB.
 WINDOWS_AHEAD = 16
 MOST_WAITING = 64
 
@@ -56,6 +59,7 @@ class _Unfinished:
 def encode_items(
     encoder: RecordingEncoder,
     items: Sequence[WorkItem],
+    models: BoundedPool,
     check: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[int, RecordingCodes | Exception]]:
     """Yield every recording's number with its codes, or with what is wrong with it.
@@ -63,14 +67,19 @@ def encode_items(
     Args:
         encoder: model on any device.
         items: recordings; memory depends neither on their length nor on their number.
+        models: threads in which the model computes; others may use them too.
         check: called before every window; may raise to stop the work.
     """
     unfinished: dict[int, _Unfinished] = {}
     batches = _Batches()
+    running: deque[Future[_Encoded]] = deque()
 
-    def encoded(batch: list[_Waiting]) -> Iterator[tuple[int, RecordingCodes]]:
-        codes = encoder.encode_batch([waiting.window for waiting in batch])
-        for waiting, window_codes in zip(batch, codes, strict=True):
+    def encoded(batch: Sequence[_Waiting]) -> _Encoded:
+        windows = [encoder.fbank_of(waiting.window) for waiting in batch]
+        return batch, encoder.encode_batch(windows)
+
+    def finished(future: Future[_Encoded]) -> Iterator[tuple[int, RecordingCodes]]:
+        for waiting, window_codes in zip(*future.result(), strict=True):
             recording = unfinished.get(waiting.recording)
             if recording is None:
                 continue  # a later part of it could not be read
@@ -85,21 +94,27 @@ def encode_items(
             yield number, event
             continue
         recording = unfinished.setdefault(number, _Unfinished())
-        waiting = _Waiting(number, recording.num_read, encoder.fbank_of(event))
+        waiting = _Waiting(number, recording.num_read, event)
         recording.num_read += 1
         if event.is_last:
             recording.num_windows = recording.num_read
         for batch in batches.add(waiting):
-            yield from encoded(batch)
-    for batch in batches.rest():
-        yield from encoded(batch)
+            running.append(models.submit(encoded, batch))
+        while running and running[0].done():
+            yield from finished(running.popleft())
+    running.extend(models.submit(encoded, batch) for batch in batches.rest())
+    for future in running:
+        yield from finished(future)
 
 
 @dataclass(frozen=True)
 class _Waiting:
     recording: int
     number: int
-    window: WindowFbank
+    window: Window
+
+
+_Encoded = tuple[Sequence[_Waiting], list[RecordingCodes]]
 
 
 class _Batches:
@@ -111,7 +126,7 @@ class _Batches:
 
     def add(self, waiting: _Waiting) -> Iterator[list[_Waiting]]:
         """Yield the batch that is full now; of too many windows those that have waited longest."""
-        size = waiting.window.fbank.shape[1]
+        size = waiting.window.wav.shape[1]
         batch = self._by_size.setdefault(size, [])
         batch.append(waiting)
         self._num_waiting += 1

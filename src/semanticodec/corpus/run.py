@@ -126,10 +126,12 @@ def tokenize(
         places = _unfinished(choice, journal)
         progress = Progress(num_planned=sum(place.num_items for place in places))
         watch(progress)
+        num_failed = 0  # of finished shards, whose reasons are on disk
         if places:
             for done in _shards(choice, codec, places, progress, watch):
                 journal.append(done)
-                _check_errors(choice, progress)
+                num_failed += len(done.failures)
+                _check_errors(choice, num_failed)
         journal.tidy()
         write_description(
             choice.folder,
@@ -220,11 +222,7 @@ def _shards(
             watch(progress)
 
     maker = ShardMaker(codec=codec, folder=choice.folder, formats=choice.formats, told=told)
-
-    def make(place: ShardPlace, check: Callable[[], None]) -> ShardDone:
-        return replace(maker, check=check).make(place)
-
-    yield from run_in_threads(make, places, choice.jobs or _num_workers(codec))
+    yield from run_in_threads(maker.make, places, choice.jobs or _num_workers(codec))
 
 
 def _num_workers(codec: SemantiCodec) -> int:
@@ -236,9 +234,9 @@ def _num_workers(codec: SemantiCodec) -> int:
     return os.cpu_count() or 1
 
 
-def _check_errors(choice: CorpusChoice, progress: Progress) -> None:
-    if choice.max_errors is not None and progress.num_failed > choice.max_errors:
+def _check_errors(choice: CorpusChoice, num_failed: int) -> None:
+    if choice.max_errors is not None and num_failed > choice.max_errors:
         raise DataError(
-            f"{progress.num_failed} recordings failed, more than the {choice.max_errors} allowed; "
+            f"{num_failed} recordings failed, more than the {choice.max_errors} allowed; "
             f"{choice.folder / 'errors.jsonl'} has the reasons. The same command goes on"
         )

@@ -18,6 +18,7 @@ from semanticodec.corpus.record import TokenRecord
 from semanticodec.encoding import RecordingCodes
 from semanticodec.errors import SemantiCodecError
 from semanticodec.files import file_digest, output_errors
+from semanticodec.parallel import BoundedPool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +56,25 @@ class ShardMaker:
         folder: output folder of the corpus, which holds the plan.
         formats: names of the formats to write.
         told: called after every recording with its samples at 16 kHz, 0 for one that failed.
-        check: called before every window; may raise to stop the work.
     """
 
     codec: SemantiCodec
     folder: Path
     formats: Sequence[str]
     told: Callable[[int], object] = lambda num_samples: None
-    check: Callable[[], object] = lambda: None
 
-    def make(self, place: ShardPlace) -> ShardDone:
+    def make(
+        self,
+        place: ShardPlace,
+        models: BoundedPool,
+        check: Callable[[], object] = lambda: None,
+    ) -> ShardDone:
         """Encode a shard's recordings and write its files.
 
+        Args:
+            place: which shard.
+            models: threads in which the model computes.
+            check: called before every window; may raise to stop the work.
         Raises:
             OutputError: a file cannot be written.
             DataError: the plan is damaged.
@@ -74,7 +82,7 @@ class ShardMaker:
         items = read_shard(self.folder, place)
         found: dict[int, RecordingCodes | Exception] = {}
         encoder = self.codec.recording_encoder()
-        for number, codes in encode_items(encoder, items, self.check):
+        for number, codes in encode_items(encoder, items, models, check):
             found[number] = codes
             self.told(0 if isinstance(codes, Exception) else codes.num_samples)
         records, failures = [], []

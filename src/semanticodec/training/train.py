@@ -45,6 +45,7 @@ class RunOptions:
         device: torch's name of the device, or `auto`.
         num_threads: number of CPU threads of the model.
         num_jobs: number of threads that load audio.
+        features: folder on this machine that keeps the features of codebook runs.
         minutes: time after which the run stops, to be resumed by the next one.
         is_half: whether to export floats in 16 bits.
         show_progress: whether to draw a progress bar.
@@ -63,6 +64,7 @@ class RunOptions:
     device: str = "cpu"
     num_threads: int | None = None
     num_jobs: int = 2
+    features: Path | None = None
     minutes: float | None = None
     is_half: bool = False
     show_progress: bool = True

@@ -35,9 +35,9 @@ def told(capfd, path):
 
 def with_header(stream, place, value):
     """Return a stream with another byte in its header, whose checksum is right."""
-    fields = bytearray(stream[:29])
+    fields = bytearray(stream[:25])
     fields[place] = value
-    return bytes(fields) + zlib.crc32(fields).to_bytes(4, "little") + stream[33:]
+    return bytes(fields) + zlib.crc32(fields).to_bytes(4, "little") + stream[29:]
 
 
 def broken_streams(stream):
@@ -46,15 +46,15 @@ def broken_streams(stream):
     yield "twice", stream + stream
     yield "a byte more", stream + b"\0"
     yield "empty", b""
-    yield "header only", stream[:33]
-    for length in (1, 20, 34, 40, len(stream) // 2, len(stream) - 1):
+    yield "header only", stream[:29]
+    for length in (1, 20, 30, 40, len(stream) // 2, len(stream) - 1):
         yield f"first {length} bytes", stream[:length]
-    for place in (0, 5, 12, 32, 33, 35, 60, len(stream) - 1):
+    for place in (0, 5, 12, 28, 29, 31, 60, len(stream) - 1):
         yield (
             f"byte {place} changed",
             stream[:place] + bytes([stream[place] ^ 1]) + stream[place + 1 :],
         )
-    for place in range(29):
+    for place in range(25):
         yield f"header {place} changed", with_header(stream, place, stream[place] ^ 1)
 
 

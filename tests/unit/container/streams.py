@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from semanticodec.container import Block, Header, write
-from semanticodec.container.format import HEADER_SIZE
+from semanticodec.container.framing import block_size
 
 HEADER = Header(
     token_rate=25,
@@ -41,4 +41,4 @@ def stream(header: Header = HEADER, seed: int = 0) -> tuple[bytes, list[Block]]:
 
 def block_start(header: Header, number: int) -> int:
     """Return the byte at which block `number` starts when all before it are full."""
-    return HEADER_SIZE + number * header.block_size(header.format.positions_per_window)
+    return header.size + number * block_size(header.format.positions_per_window, header)

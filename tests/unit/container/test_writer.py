@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from semanticodec.container import Block, Reader, Writer, read, read_header, write
-from semanticodec.container.format import HEADER_SIZE
+from semanticodec.container.framing import block_size
 from semanticodec.errors import ContainerError
 
 from .streams import HEADER, random_blocks, stream
@@ -109,7 +109,7 @@ def test_pipe_gets_every_block_at_once_and_its_reader_derives_the_length() -> No
         for block in blocks:
             writer.write_block(block.semantic, block.acoustic)
             sizes.append(len(pipe.data))
-    expected = np.cumsum([UNKNOWN.block_size(len(block)) for block in blocks]) + HEADER_SIZE
+    expected = np.cumsum([block_size(len(block), UNKNOWN) for block in blocks]) + UNKNOWN.size
     assert sizes == expected.tolist()
     header, semantic, _, is_concealed = read(bytes(pipe.data))
     assert header.num_samples == 300 * 1280
@@ -150,7 +150,7 @@ def test_codes_that_do_not_fit_are_refused_and_nothing_is_written(
     writer = Writer(file, UNKNOWN)
     with pytest.raises(ContainerError, match=text):
         writer.write_block(semantic, acoustic)
-    assert len(file.getvalue()) == HEADER_SIZE
+    assert len(file.getvalue()) == UNKNOWN.size
 
 
 def test_number_of_samples_must_fit_the_positions(tmp_path: Path) -> None:

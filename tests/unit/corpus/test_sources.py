@@ -12,6 +12,7 @@ from semanticodec.audio.io import load_audio
 from semanticodec.corpus.encode_items import encode_items
 from semanticodec.corpus.plan import with_ids
 from semanticodec.corpus.sources import list_items
+from semanticodec.corpus.threads import model_threads
 from semanticodec.errors import AudioError, DataError
 
 RATE = 16_000
@@ -37,8 +38,9 @@ def ids(*sources):
 
 def encoded(codec, items):
     """Return what each recording gives, codes or an error, by id."""
-    found = encode_items(codec.recording_encoder(), items)
-    return {items[number].id: result for number, result in found}
+    with model_threads(1) as models:
+        found = encode_items(codec.recording_encoder(), items, models)
+        return {items[number].id: result for number, result in found}
 
 
 def check(codec, items, expected):

@@ -4,7 +4,8 @@ recordings of a domain -> windows -> AudioMAE, stacked -> features on disk
     -> k-means with the domain's share of the entries -> all domains' centroids, one codebook,
        rounded to 8 bits
 
-Of several processes each computes and keeps the features of its share of the windows.
+Of several processes each computes and keeps the features of its share of the windows; with a
+cache (`feature_cache.py`) for further runs too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import logging
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,14 +24,21 @@ from torch import Tensor
 from tqdm import tqdm
 
 from semanticodec.checkpoints.codebook_grid import round_to_grid
-from semanticodec.checkpoints.trained_module import CODEBOOK, export_module, load_audiomae
+from semanticodec.checkpoints.trained_module import (
+    CODEBOOK,
+    export_module,
+    load_audiomae,
+    module_digest,
+)
 from semanticodec.encoder.encoder import valid_mask
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
 from semanticodec.errors import AudioError, ConfigError, DataError
+from semanticodec.files import json_digest
 from semanticodec.layers.processes import rank, sum_over_processes, world_size
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 from semanticodec.training import distributed
 from semanticodec.training.entry import AudioEntry
+from semanticodec.training.feature_cache import kept_features
 from semanticodec.training.features import FeatureExtractor, stacked_features
 from semanticodec.training.kmeans import kmeans
 from semanticodec.training.point_sums import load_faiss
@@ -117,15 +126,18 @@ class CodebookRecipe:
         started = time.monotonic()
         seed = self.seed if options.seed is None else options.seed
         show_progress = options.show_progress and distributed.is_main()
-        folder = options.out / f"features_{rank()}"
-        features = self._features(entries, extractor, folder, seed, show_progress)
+        own = options.out / f"features_{rank()}"
+        features = {
+            domain: self._kept(options, extractor, seed, domain, found, own / f"{number}.npy")
+            for number, (domain, found) in enumerate(self._by_domain(entries).items())
+        }
         device = extractor.audiomae.positions.device
         num_features = {
             domain: int(sum_over_processes(torch.tensor(len(rows), device=device)))
             for domain, rows in features.items()
         }
         weights, inertia = self._cluster(features, seed, show_progress, device)
-        shutil.rmtree(folder)
+        shutil.rmtree(own, ignore_errors=True)
         if not distributed.is_main():
             return None
         export = options.out / "export"
@@ -172,30 +184,38 @@ class CodebookRecipe:
                     f"Clustering has no use for --{name.replace('_', '-')}; leave it out."
                 )
 
-    def _features(
+    def _kept(
         self,
-        entries: list[AudioEntry],
+        options: RunOptions,
         extractor: FeatureExtractor,
-        folder: Path,
         seed: int,
-        show_progress: bool,
-    ) -> dict[str, Float[np.ndarray, "N D"]]:
-        """Write this process's features of every domain and return them as memory maps."""
-        by_domain = self._by_domain(entries)
-        largest = self.entries_of(max(self.vocab_sizes))
-        folder.mkdir(parents=True, exist_ok=True)
-        return {
-            domain: collect_features(
-                extractor,
-                own,
-                folder / f"domain_{index}.npy",
-                stack_factor=self.stack_factor,
-                capacity=self.features_per_centroid * largest[domain],
-                seed=seed,
-                show_progress=show_progress,
-            )
-            for index, (domain, own) in enumerate(by_domain.items())
+        domain: str,
+        entries: list[AudioEntry],
+        path: Path,
+    ) -> Float[np.ndarray, "N D"]:
+        """Return this process's features of a domain as a memory map: of `path`, or of a cache."""
+        choice = {
+            "stack_factor": self.stack_factor,
+            "capacity": self.features_per_centroid * self.entries_of(max(self.vocab_sizes))[domain],
+            "seed": seed,
         }
+
+        def compute(target: Path) -> Float[np.ndarray, "N D"]:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            show_progress = options.show_progress and distributed.is_main()
+            return collect_features(
+                extractor, entries, target, **choice, show_progress=show_progress
+            )
+
+        if options.features is None:
+            return compute(path)
+        origin = {
+            "audiomae": module_digest(options.modules["audiomae"]),
+            "recordings": json_digest(list(map(_place, entries))),
+            "share": [rank(), world_size()],
+            **choice,
+        }
+        return kept_features(options.features, origin, compute)
 
     def _by_domain(self, entries: list[AudioEntry]) -> dict[str, list[AudioEntry]]:
         names = [name for name, _ in self.shares] or [POOLED]
@@ -246,6 +266,11 @@ class CodebookRecipe:
                     inertia.setdefault(str(size), {})[domain] = round(clusters.inertia, 6)
                 weights[f"{BUFFER_PREFIX}{size}"] = round_to_grid(torch.cat(parts))
         return weights, inertia
+
+
+def _place(entry: AudioEntry) -> list[Any]:
+    """Return what names a recording wherever its data lies."""
+    return [Path(entry.path).name, entry.domain, round(entry.duration_s, 3), entry.offset]
 
 
 def window_starts(entry: AudioEntry) -> list[int]:

@@ -7,14 +7,9 @@ import pytest
 import torch
 
 from semanticodec import Codes
-from semanticodec.cli.plot import (
-    MAX_SAMPLES,
-    NUM_ROWS,
-    draw_roundtrip,
-    hz_to_mel,
-    mel_spectrogram_db,
-)
 from semanticodec.errors import MissingDependencyError
+from semanticodec.pictures.roundtrip import draw_roundtrip
+from semanticodec.pictures.spectrogram import MAX_SAMPLES, NUM_ROWS, hz_to_mel, mel_spectrogram_db
 from semanticodec.token_format import SAMPLE_RATE
 
 

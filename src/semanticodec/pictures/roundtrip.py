@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,7 +19,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from jaxtyping import Float, Integer
 
-from semanticodec.errors import MissingDependencyError
+from semanticodec.pictures.figure import printable, require_matplotlib, write_picture
+from semanticodec.pictures.spectrogram import (
+    MAX_SAMPLES,
+    draw_spectrogram,
+    mel_spectrogram_db,
+)
 from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -29,12 +33,6 @@ if TYPE_CHECKING:
 
     from semanticodec import Codes
 
-MAX_SAMPLES = 30 * SAMPLE_RATE  # more would be too fine to see
-FFT_SIZE = 1024
-HOP_LENGTH = 160
-NUM_ROWS = 256
-RANGE_DB = 80.0
-TICKS_HZ = (0, 250, 500, 1000, 2000, 4000, 8000)
 SEMANTIC_COLORS, ACOUSTIC_COLORS = "viridis", "magma"
 # Multiplying by an odd number near 2**16 / golden ratio and keeping 16 bits sends neighboring
 # codes, which have nothing in common, to distant colors.
@@ -90,8 +88,8 @@ def draw_file(
 
 
 def draw_roundtrip(
-    path: Path,
-    original: Float[np.ndarray, " S"],
+    target: Path | BinaryIO,
+    original: Float[np.ndarray, " S"] | None,
     codes: Codes,
     reconstruction: Float[np.ndarray, " S"],
     title: str,
@@ -99,8 +97,8 @@ def draw_roundtrip(
     """Write the picture of one round trip as PNG; at most the first 30 s are drawn.
 
     Args:
-        path: file to write, whatever its suffix.
-        original: waveform at 16 kHz.
+        target: file to write, whatever its suffix.
+        original: waveform at 16 kHz; None where only its codes are known.
         codes: codes of one recording, made from `original`.
         reconstruction: waveform decoded from `codes`.
         title: name of what was coded, such as a file name.
@@ -110,91 +108,48 @@ def draw_roundtrip(
     require_matplotlib()
     from matplotlib.figure import Figure
 
-    seconds = min(len(original), len(reconstruction), MAX_SAMPLES) / SAMPLE_RATE
-    figure = Figure(figsize=(min(16.0, 7.0 + seconds * 0.5), 9.5), layout="constrained")
-    panels: Any = figure.subplots(4, 1, sharex=True, height_ratios=[3, 1.3, 1.3, 3])
+    shown = {} if original is None else {"Original": mel_spectrogram_db(original)}
+    shown["Reconstruction"] = mel_spectrogram_db(reconstruction)
+    first, last = next(iter(shown)), "Reconstruction"
+    loudest = shown[first].max()
+    lengths = [len(wav) for wav in (original, reconstruction) if wav is not None]
+    seconds = min(*lengths, MAX_SAMPLES) / SAMPLE_RATE
+    rows = [*([first] if original is not None else []), "semantic", "acoustic", last]
+    figure = Figure(
+        figsize=(min(16.0, 7.0 + seconds * 0.5), 2.75 * len(rows) - 1.5), layout="constrained"
+    )
+    heights = [3 if row in shown else 1.3 for row in rows]
+    panels: Any = figure.subplots(len(rows), 1, sharex=True, height_ratios=heights)
+    places = dict(zip(rows, panels))
     figure.suptitle(
-        f"{_printable(title)}: {codes.duration_s[0]:.2f} s as {2 * codes.num_positions[0]} "
+        f"{printable(title)}: {codes.duration_s[0]:.2f} s as {2 * codes.num_positions[0]} "
         f"tokens, {codes.bitrate / 1000:.2f} kbps",
         parse_math=False,  # a file name may hold dollar signs
     )
-    levels = mel_spectrogram_db(original)
-    loudest = levels.max()
-    image = _draw_spectrogram(panels[0], levels - loudest, "Original")
-    _draw_codes(panels[1], codes.semantic[0].numpy(), codes, "Semantic", SEMANTIC_COLORS)
-    _draw_codes(panels[2], codes.acoustic[0].numpy(), codes, "Acoustic", ACOUSTIC_COLORS)
-    decoded_levels = mel_spectrogram_db(reconstruction)
-    _draw_spectrogram(panels[3], decoded_levels - loudest, "Reconstruction")
-    label = "dB, 0 is the loudest of the original"
-    figure.colorbar(image, ax=[panels[0], panels[3]], label=label, pad=0.01)
+    images = [
+        draw_spectrogram(places[name], levels - loudest, name) for name, levels in shown.items()
+    ]
+    draw_codes(places["semantic"], codes.semantic[0].numpy(), codes, "Semantic", SEMANTIC_COLORS)
+    draw_codes(places["acoustic"], codes.acoustic[0].numpy(), codes, "Acoustic", ACOUSTIC_COLORS)
+    label = f"dB, 0 is the loudest of the {first.lower()}"
+    figure.colorbar(images[0], ax=[places[name] for name in shown], label=label, pad=0.01)
     panels[0].set_xlim(0, seconds)
-    panels[3].set_xlabel("Time (s)")
-    with warnings.catch_warnings():
-        # An empty rectangle stands for the letter.
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure.savefig(path, format="png", dpi=110)
+    panels[-1].set_xlabel("Time (s)")
+    write_picture(figure, target)
 
 
-def require_matplotlib() -> None:
-    """Raise MissingDependencyError where matplotlib is not installed."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(
-            'drawing needs matplotlib; install it with pip install "semanticodec[plot]"'
-        ) from error
-
-
-def _printable(name: str) -> str:
-    r"""Return a file name with bytes that are no letters as `\udcff`."""
-    return name.encode(errors="backslashreplace").decode()
-
-
-def hz_to_mel(frequency: np.ndarray | float) -> np.ndarray:
-    """Return the place of a frequency in Hz on the mel scale."""
-    return 2595.0 * np.log10(1.0 + np.asarray(frequency) / 700.0)
-
-
-def mel_spectrogram_db(wav: Float[np.ndarray, " S"]) -> Float[np.ndarray, "rows T"]:
-    """Return levels in dB, rows evenly spaced in mel from 0 to 8 kHz.
-
-    Args:
-        wav: waveform at 16 kHz, at most `MAX_SAMPLES` of it are used.
-    Returns:
-        One column every 10 ms.
-    """
-    padded = np.pad(wav[:MAX_SAMPLES], (FFT_SIZE // 2, FFT_SIZE // 2))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_SIZE)[::HOP_LENGTH]
-    power = np.abs(np.fft.rfft(frames * np.hanning(FFT_SIZE), axis=1)) ** 2  # T bins
-    mels = np.linspace(0.0, float(hz_to_mel(SAMPLE_RATE / 2)), NUM_ROWS)
-    frequencies = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
-    bins = np.minimum(np.round(frequencies * FFT_SIZE / SAMPLE_RATE).astype(int), FFT_SIZE // 2)
-    return 10.0 * np.log10(power[:, bins].T + 1e-10)  # T bins -> rows T
-
-
-def _draw_spectrogram(panel: Axes, levels: Float[np.ndarray, "rows T"], title: str) -> Any:
-    top = float(hz_to_mel(SAMPLE_RATE / 2))
-    image = panel.imshow(
-        levels,
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
-        extent=(0, levels.shape[1] * HOP_LENGTH / SAMPLE_RATE, 0, top),
-        vmin=-RANGE_DB,
-        vmax=0,
-        cmap="inferno",
-    )
-    panel.set_yticks(
-        [float(hz_to_mel(tick)) for tick in TICKS_HZ], [str(tick) for tick in TICKS_HZ]
-    )
-    panel.set_ylabel("Frequency (Hz)")
-    panel.set_title(title, loc="left")
-    return image
-
-
-def _draw_codes(
+def draw_codes(
     panel: Axes, stream: Integer[np.ndarray, " L"], codes: Codes, name: str, colors: str
 ) -> None:
+    """Draw one stream of codes, a cell per position: bands over seconds.
+
+    Args:
+        panel: where to draw.
+        stream: semantic or acoustic codes of one recording.
+        codes: what they are from.
+        name: name of the stream.
+        colors: color map; equal codes get equal colors of it.
+    """
     bands = codes.format.positions_per_column
     grid = stream.reshape(-1, bands).T  # L -> bands T; positions are time-major
     seconds = grid.shape[1] * codes.format.samples_per_column / SAMPLE_RATE

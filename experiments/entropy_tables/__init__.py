@@ -1,0 +1,1 @@
+"""Tables for entropy coding, from files of codes."""

@@ -1,0 +1,65 @@
+"""Versions of one sound at one loudness: the louder of two is otherwise taken for the better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from semanticodec.errors import MissingDependencyError
+
+MEASURED_S = 0.4  # a block of ITU-R BS.1770
+LOUDEST_PEAK = 0.99
+
+
+def equally_loud(
+    wavs: Sequence[Float[np.ndarray, " S"]], sample_rate: int
+) -> list[Float[np.ndarray, " S"]]:
+    """Return waveforms scaled to the integrated loudness of the first; none is clipped.
+
+    Args:
+        wavs: versions of one sound, the original first.
+        sample_rate: Hz of all of them.
+    Returns:
+        float32. Silence stays as it is; where a peak would pass 1, all are made softer alike.
+    Raises:
+        MissingDependencyError: pyloudnorm is not installed.
+    Source: ITU-R BS.1770-4, by pyloudnorm.
+    """
+    levels = [loudness(wav, sample_rate) for wav in wavs]
+    gains = [
+        10 ** ((levels[0] - level) / 20) if math.isfinite(levels[0] - level) else 1.0
+        for level in levels
+    ]
+    peaks = [gain * float(np.abs(wav).max(initial=0.0)) for wav, gain in zip(wavs, gains)]
+    common = min(1.0, LOUDEST_PEAK / max(*peaks, 1e-9))
+    return [(common * gain * wav).astype(np.float32) for wav, gain in zip(wavs, gains)]
+
+
+def loudness(wav: Float[np.ndarray, " S"], sample_rate: int) -> float:
+    """Return the integrated loudness in LUFS, of a short sound with silence behind it.
+
+    Args:
+        wav: mono waveform.
+        sample_rate: Hz.
+    Raises:
+        MissingDependencyError: pyloudnorm is not installed.
+    """
+    require_loudness()
+    import pyloudnorm
+
+    shortest = math.ceil(MEASURED_S * sample_rate) + 1
+    padded = np.pad(wav, (0, max(0, shortest - len(wav))))
+    return float(pyloudnorm.Meter(sample_rate).integrated_loudness(padded))
+
+
+def require_loudness() -> None:
+    """Raise MissingDependencyError where pyloudnorm is not installed."""
+    try:
+        import pyloudnorm  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            "equal loudness needs pyloudnorm; install it with pip install 'semanticodec[demo]'"
+        ) from error

@@ -1,0 +1,1 @@
+"""Pictures of sounds and their codes; needs matplotlib (extra `plot`)."""
