@@ -38,6 +38,7 @@ def export_codebook(folder, *, stack_factor=1, vocab_sizes=(8, 16)):
     torch.manual_seed(4)
     width = stack_factor * WIDTH
     config = {"vocab_sizes": list(vocab_sizes), "stack_factor": stack_factor, "width": width}
+    config["entries"] = {str(size): {"general": size - 2, "speech": 2} for size in vocab_sizes}
     weights = {f"codebook_{size}": round_to_grid(torch.randn(size, width)) for size in vocab_sizes}
     export_module(folder, name="codebook", config=config, weights=weights)
     return folder

@@ -10,6 +10,7 @@ PAGES = [
     "docs/benchmarks_of_others.md",
     "docs/language_models.md",
     "docs/streaming.md",
+    "docs/features.md",
 ]
 
 
@@ -24,3 +25,6 @@ def test_python_runs(document, quick_codec, tmp_path, monkeypatch):
         if snippet.language == "python" and not snippet.skip:
             run(snippet, document, namespace)
     assert namespace["codec"] is not None
+    if document == "docs/features.md":
+        assert namespace["accuracy"] == 1  # the page's probe has learned
+        assert namespace["frames"].shape[1] >= max(namespace["lengths"])

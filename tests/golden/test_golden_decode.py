@@ -119,7 +119,10 @@ def test_the_unet_block_by_block(decoding_codec: SemantiCodec) -> None:
     assert max_error(positions, golden("unet_100_4096")["pos_embed_512x192"]) < 1e-5
 
 
-@pytest.mark.parametrize(("num_steps", "eta"), [(7, 0.0), (10, 1.0), (50, 0.0)])
+@pytest.mark.parametrize(
+    ("num_steps", "eta"),
+    [(7, 0.0), (10, 1.0), pytest.param(50, 0.0, marks=pytest.mark.slow)],
+)
 def test_short_windows_step_by_step(
     decoding_codec: SemantiCodec, num_steps: int, eta: float
 ) -> None:
@@ -178,6 +181,7 @@ def test_tokens_of_a_short_clip_to_its_waveform(decoding_codec: SemantiCodec) ->
     assert max_error(wav, arrays["a_wave"]) < WAVE_TOLERANCE
 
 
+@pytest.mark.slow
 def test_tokens_of_a_long_clip_to_its_waveform(decoding_codec: SemantiCodec) -> None:
     arrays = golden("decode_100_4096")
     wav = decode_clip(decoding_codec, 100, "c", eta=0.0)

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from experiments.results.reader import read_result
-from probe_tasks import write_colors, write_pitches
+from probe_tasks import tone, write_colors, write_pitches
 from semanticodec.cli import main
 from semanticodec.evaluation.semantics import run as semantics_run
+from semanticodec.evaluation.semantics.embeddings import group_features, open_embedder
 from semanticodec.evaluation.semantics.probe import ProbeSettings
 from semanticodec.evaluation.semantics.run import SemanticsSettings, evaluate_semantics
+from semanticodec.evaluation.tables import number
 
+STREAMS = ("semantic", "acoustic")
 QUICK = SemanticsSettings(
     probe=ProbeSettings(hidden_sizes=(64,), learning_rates=(3e-3,), num_seeds=2)
 )
@@ -95,6 +99,39 @@ def test_the_command_writes_and_prints_what_it_measured(
     assert score(again, "tiny:all", "pitches")["runs"] == [
         score(result.content, "tiny:all", "pitches")["runs"][2]
     ]
+
+
+def test_clusters_of_codes_need_no_probe(
+    tasks: Path, tiny_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    features = [f"codes:path={tiny_folder},name=codes,layers={name}" for name in STREAMS]
+    words = ["--tasks", tasks / "pitches", "--features", *features, "log-mel", "-o", tmp_path]
+    words += ["--measures", "clusters", "--test-folds", "pitches=0,1", "--threads", 1]
+    status, printed, errors = run(capfd, *words)
+    assert (status, errors) == (0, "")
+    result = read_result(tmp_path / "results.json").content
+    assert result["scores"] == []
+    by_name = {found["features"]: found for found in result["clusters"]}
+    assert list(by_name) == ["codes:semantic", "codes:acoustic", "log-mel"]
+    for found in by_name.values():
+        assert (found["num_clips"], found["num_classes"]) == (48, 4)
+        assert -1 <= found["silhouette"] <= 1 and 0.25 <= found["purity"] <= 1
+    assert by_name["log-mel"]["purity"] > 0.5 > by_name["log-mel"]["chance"]
+    shown = number(by_name["codes:semantic"]["silhouette"], 3)
+    assert f"| codes:semantic | 0.35 | {shown} / " in printed
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "| Clusters | kbps | pitches |" in report and "most frequent class" not in report
+
+
+def test_a_histogram_has_the_share_of_every_code(tiny_folder: Path) -> None:
+    specs = [f"codes:path={tiny_folder},layers={name}" for name in STREAMS]
+    embedder = open_embedder(group_features(specs)[0])
+    wav = torch.from_numpy(tone(440, seed=0))
+    codes = embedder.codec.encode(wav)
+    for found, stream in zip(embedder.embed(wav), codes.stacked()[0]):
+        used, counts = stream.unique(return_counts=True)
+        assert torch.equal(found.nonzero()[:, 0], used)
+        assert torch.allclose(found[used], counts / len(stream))
 
 
 def test_a_part_without_labels_is_a_failure_and_no_score(tmp_path: Path) -> None:

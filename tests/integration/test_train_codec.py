@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from semanticodec import Codes, SemantiCodec
 from semanticodec.cli import main
 from semanticodec.errors import CodesError
+from semanticodec.lm import SemanticDomains
 from semanticodec.recipes import codec as recipes
 from semanticodec.token_format import WINDOW_SAMPLES
 from semanticodec.training.data import Batch, Rank, draw_batch
@@ -85,6 +86,7 @@ def test_a_run_records_losses_and_code_use(whole_run):
 def test_the_export_is_a_codec_with_the_frozen_modules_as_they_were(whole_run, modules):
     codec = SemantiCodec.from_pretrained(whole_run / "export", semantic_vocab_size=8)
     assert codec.token_rate == 100
+    assert SemanticDomains.from_config(codec.config).ranges["speech"] == range(6, 8)
     assert SemantiCodec.from_pretrained(whole_run / "export").semantic_vocab_size == 16
     state = codec.state_dict()
     for module, prefix in (

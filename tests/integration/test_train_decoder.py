@@ -62,8 +62,8 @@ def test_the_waveform_and_its_judges_join_in_when_the_recipe_says(trained):
     }
     assert has == {
         "frame": [True] * 8,
-        "mel": [False] + [True] * 7,
-        "loss_discriminator": [False] * 2 + [True] * 6,
+        "mel": [False] * 2 + [True] * 6,
+        "loss_discriminator": [False] * 3 + [True] * 5,
     }
     values = [value for line in lines for value in line.values() if isinstance(value, float)]
     assert np.isfinite(values).all()
@@ -94,7 +94,7 @@ def test_a_run_goes_on_from_an_export_with_another_vocoder(trained, data, tmp_pa
     vocoder = tmp_path / "vocoder"
     VocoderStage(vocoder_recipes.tiny_harmonic().stage_config).export(vocoder)
     modules = {"codec": trained / "export", "vocoder": vocoder}
-    config = replace(recipes.tiny().stage_config, adds_detail=False)
+    config = replace(recipes.tiny().stage_config, renews_acoustic=False, context_transformer=None)
     stage = DecoderStage.build(config, modules)
     stage.export(tmp_path / "export")
     before = SemantiCodec.from_pretrained(trained / "export")
@@ -129,7 +129,9 @@ def test_gradients_reach_everything_that_is_to_learn_and_nothing_else(codec, dat
 
 
 def test_codes_that_are_kept_do_not_move(codec, data, tmp_path):
-    stage, batch = stage_and_batch(codec, data, tmp_path, trains_acoustic=False, adds_detail=False)
+    stage, batch = stage_and_batch(
+        codec, data, tmp_path, trains_acoustic=False, renews_acoustic=False
+    )
     state = [rate.encoder.state_dict() for rate in stage.rates]
     before = [{name: value.clone() for name, value in part.items()} for part in state]
     stage.training_step(batch, "generator").loss.backward()
@@ -157,4 +159,4 @@ def test_what_cannot_be_trained_is_refused(codec, data, tmp_path):
     with pytest.raises(ConfigError, match="cannot see 999 frames"):
         DecoderStage.Config(vocoder_frames=999)
     with pytest.raises(ConfigError, match="trains_acoustic=True"):
-        DecoderStage.Config(adds_detail=True)
+        DecoderStage.Config(renews_acoustic=True)

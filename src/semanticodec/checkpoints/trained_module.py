@@ -193,3 +193,16 @@ def load_codebooks(path: Path, *, width: int, stack_factor: int) -> dict[int, Fl
         )
     sizes = sorted(int(name.removeprefix(BUFFER_PREFIX)) for name in weights)
     return {size: weights[f"{BUFFER_PREFIX}{size}"] for size in sizes}
+
+
+def load_domain_entries(path: Path) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
+    """Return which entries of exported codebooks came from which domain, for a codec's config.
+
+    Args:
+        path: folder of the export.
+    Raises:
+        CheckpointError: no such export.
+    """
+    config, _ = read_module(path, CODEBOOK)
+    entries: dict[str, dict[str, int]] = config.get("entries", {})
+    return tuple((int(size), tuple(domains.items())) for size, domains in entries.items())

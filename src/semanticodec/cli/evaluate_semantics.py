@@ -31,6 +31,8 @@ Features are written as systems are, KIND or KIND:key=value,key=value:
   model                   this codec; layers=all|semantic|acoustic|continuous, path=FOLDER|HUB_ID,
                           rate=N, vocab=N
   encodec:kbps=X, dac     models of transformers; layers=all|first, books=N, path=FOLDER
+  codes                   how often each of its codes occurs, for clusters;
+                          layers=semantic|acoustic, and the other options of model
   log-mel, log-mel-stats  statistics over time of a filter bank
 
 A task is a folder in the format of HEAR (task_metadata.json), or one with a labels.csv of the
@@ -56,6 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model, and both of log-mel)",
     )
     add_output(parser)
+    parser.add_argument(
+        "--measures",
+        nargs="+",
+        choices=("probe", "clusters"),
+        default=["probe"],
+        help="what to measure: the accuracy of the classifier, or, without training, silhouette "
+        "and purity of clusters, as --features codes:layers=semantic shows them (default: probe)",
+    )
     parser.add_argument(
         "--test-folds",
         nargs="+",
@@ -100,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from semanticodec.evaluation.semantics.probe import ProbeSettings
-    from semanticodec.evaluation.semantics.report import problems, score_table
+    from semanticodec.evaluation.semantics.report import cluster_table, problems, score_table
     from semanticodec.evaluation.semantics.run import (
         DEFAULT_FEATURES,
         SemanticsSettings,
@@ -118,6 +128,7 @@ def run(args: argparse.Namespace) -> int:
             test_folds=test_folds,
             limit=args.limit,
             device=checked_device(args.device),
+            measures=tuple(args.measures),
         ),
         show_progress=is_watched(args.quiet),
     )
@@ -126,6 +137,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(results))
     elif not args.quiet:
-        print("\n".join(score_table(results)))
+        shown = {"probe": score_table, "clusters": cluster_table}
+        print("\n\n".join("\n".join(shown[name](results)) for name in args.measures))
         print(f"\n{args.output / 'report.md'}")
     return SOME_FAILED if results["failures"] else DONE

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from semanticodec.decoder.condition import AlignedProjection
+from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.errors import CodesError, ConfigError
 from semanticodec.layers.attention import KeysValues, SpatialTransformer
 from semanticodec.layers.embeddings import timestep_embedding
@@ -39,7 +40,8 @@ class PreparedContext:
 
     Attributes:
         keys_values: keys and values of every cross-attention, in order of execution.
-        aligned: feature map to add at the entrance of every level; empty without the option.
+        aligned: feature map to add at the entrance of every level, and with a context transformer
+            one to add to the velocity; empty without the option.
     """
 
     keys_values: tuple[KeysValues, ...]
@@ -92,6 +94,10 @@ class TUNet(nn.Module):
                 at 100, 50, 25 tokens per second.
             aligned_cells: let every position predict each latent cell of its patch on its own
                 at the levels that are finer than the grid, instead of repeating one vector.
+            context_transformer: size of a transformer over the context whose features join it
+                (not official, see `ContextTransformer`); None does without. With an aligned
+                condition a linear map of both is added to the velocity, too: what the
+                transformer knows already need not pass through the network.
         """
 
         in_channels: int = 8
@@ -108,6 +114,13 @@ class TUNet(nn.Module):
         aligned_condition: bool = False
         aligned_grid: tuple[int, int] = (64, 8)
         aligned_cells: bool = False
+        context_transformer: ContextTransformer.Config | None = None
+
+        @property
+        def extended_width(self) -> int:
+            """Width of the context with the features of its transformer."""
+            added = self.context_transformer
+            return self.context_width + (0 if added is None else added.width)
 
         @property
         def level_channels(self) -> tuple[int, ...]:
@@ -131,7 +144,18 @@ class TUNet(nn.Module):
         if config.frequency_positions:
             shape = (1, config.level_channels[0], 1, config.latent_bins)
             self.frequency_positions = nn.Parameter(0.02 * torch.randn(shape))
+        self.context_transformer = None
+        if config.context_transformer is not None:
+            self.context_transformer = ContextTransformer(
+                config.context_transformer, config.context_width
+            )
         self.aligned = nn.ModuleList(_aligned_projections(config))
+        self.output_from_context = None
+        if self.context_transformer is not None and config.aligned_condition:
+            (_, num_bands), cells = config.aligned_grid, _cells(config, level=0)
+            self.output_from_context = zero_init(
+                AlignedProjection(config.extended_width, config.in_channels, num_bands, cells)
+            )
         self.down_levels = nn.ModuleList(_down_levels(config))
         self.middle = Middle(config)
         self.up_levels = nn.ModuleList(_up_levels(config))
@@ -156,17 +180,22 @@ class TUNet(nn.Module):
                 f"{self.config.context_width}: use the condition of the same model."
             )
         context = context.to(self.input_conv.weight.dtype)
+        if self.context_transformer is not None:
+            context = torch.cat([context, self.context_transformer(context)], dim=2)
         transformers = [
             module
             for part in (self.down_levels, self.middle, self.up_levels)
             for module in part.modules()
             if isinstance(module, SpatialTransformer) and module.has_context
         ]
-        aligned = tuple(
+        aligned = [
             projection(context, self._level_size(num_positions, level))
             for level, projection in enumerate(self.aligned)
-        )
-        return PreparedContext(tuple(layer.keys_values(context) for layer in transformers), aligned)
+        ]
+        if self.output_from_context is not None:
+            aligned.append(self.output_from_context(context, self._level_size(num_positions, 0)))
+        keys_values = (layer.keys_values(context) for layer in transformers)
+        return PreparedContext(tuple(keys_values), tuple(aligned))
 
     def forward(
         self,
@@ -207,7 +236,8 @@ class TUNet(nn.Module):
         features = self.middle(features, embedding, keys_values)
         for up_level in self.up_levels:
             features = up_level(features, embedding, keys_values, skips)
-        return self.output_conv(self.silu(self.output_norm(features)))
+        velocity = self.output_conv(self.silu(self.output_norm(features)))
+        return velocity if self.output_from_context is None else velocity + prepared.aligned[-1]
 
     def _level_size(self, num_positions: int, level: int) -> tuple[int, int]:
         """Return frames and bins of a level for an aligned context of that many rows."""
@@ -263,7 +293,7 @@ class TUNetBlock(nn.Module):
                 out_channels, config.head_width, num_groups=groups
             )
             self.cross_transformer = SpatialTransformer(
-                out_channels, config.head_width, config.context_width, groups
+                out_channels, config.head_width, config.extended_width, groups
             )
 
     def forward(
@@ -400,7 +430,12 @@ def _aligned_projections(config: TUNet.Config) -> Iterator[AlignedProjection]:
         )
     for level in range(len(config.level_channels)):
         channels = config.level_channels[max(level - 1, 0)]
-        cells = (1, 1)
-        if config.aligned_cells:
-            cells = max(size[0] // grid_time >> level, 1), max(size[1] // num_bands >> level, 1)
-        yield AlignedProjection(config.context_width, channels, num_bands, cells)
+        cells = _cells(config, level) if config.aligned_cells else (1, 1)
+        yield AlignedProjection(config.extended_width, channels, num_bands, cells)
+
+
+def _cells(config: TUNet.Config, level: int) -> tuple[int, int]:
+    """Return frames and bins of a position on a level, at least 1."""
+    grid_time, num_bands = config.aligned_grid
+    frames, bins = config.latent_frames // grid_time, config.latent_bins // num_bands
+    return max(frames >> level, 1), max(bins >> level, 1)

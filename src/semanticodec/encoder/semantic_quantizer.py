@@ -30,10 +30,15 @@ class SemanticQuantizer(nn.Module):
         Attributes:
             width: D of the stacked features, and of every centroid.
             vocab_sizes: number of centroids K of every codebook that the model holds.
+            domain_entries: for a vocabulary size, the domains whose sounds its centroids came
+                from and the number of centroids of each, in the codebook's order: (4096,
+                (("general", 2048), ("music", 1024), ("speech", 1024))). Nothing is computed with
+                it; empty where it is not known.
         """
 
         width: int = 768
         vocab_sizes: tuple[int, ...] = (4096,)
+        domain_entries: tuple[tuple[int, tuple[tuple[str, int], ...]], ...] = ()
 
     def __init__(self, config: Config) -> None:
         super().__init__()

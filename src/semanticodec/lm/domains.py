@@ -1,8 +1,8 @@
 """Which semantic ids came from which domain: speech, music, general sound.
 
 A semantic codebook is clustered domain by domain and the parts stand one behind the other (paper
-Sec. III-B), so every domain has a range of ids. The export of `semanticodec train codebook` names
-them in its `config.json` as `entries`; the configuration of a codec does not.
+Sec. III-B), so every domain has a range of ids. The configuration of a codec names them, and so
+does the export of `semanticodec train codebook` (as `entries` in its `config.json`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from semanticodec.config import CodecConfig
 from semanticodec.errors import CheckpointError, CodesError, ConfigError
 from semanticodec.files import read_json
 
@@ -41,6 +42,24 @@ class SemanticDomains:
         for domain, number in entries.items():
             self.ranges[domain] = range(start, start + number)
             start += number
+
+    @classmethod
+    def from_config(cls, config: CodecConfig) -> SemanticDomains:
+        """Return the ranges of a codec's semantic codebook.
+
+        Args:
+            config: a codec's `config`.
+        Raises:
+            ConfigError: it does not say which entries came from where.
+        """
+        size = config.format.semantic_vocab_size
+        entries = dict(config.encoder.semantic.domain_entries).get(size)
+        if entries is None:
+            raise ConfigError(
+                f"this model does not say where its {size} semantic codes came from; if you have "
+                "the export of its codebook, use SemanticDomains.from_export"
+            )
+        return cls(dict(entries))
 
     @classmethod
     def from_export(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.recipes.loops import tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.discriminators import (
@@ -19,7 +20,7 @@ from semanticodec.training.windows import WindowSource
 
 
 def small() -> Recipe:
-    """All of the built-in model's decoder with its vocoder, and discriminators that listen."""
+    """Last: all of the decoder with its vocoder, and discriminators that listen."""
     return Recipe(
         name="decoder/small",
         stage=DecoderStage,
@@ -65,21 +66,70 @@ def large() -> Recipe:
     )
 
 
+def small_context() -> Recipe:
+    """First: new acoustic codes and a context transformer, the shortest way from codes to mel."""
+    recipe = small()
+    return replace(
+        recipe,
+        name="decoder/small_context",
+        stage_config=replace(
+            recipe.stage_config,
+            renews_acoustic=True,
+            # A transformer that cannot read yet would pull the codes apart.
+            acoustic_start=600,
+            code_weight=1500.0,
+            context_transformer=ContextTransformer.Config(width=320, num_layers=6),
+            unet_start=NEVER,
+        ),
+        train=replace(
+            recipe.train,
+            batch_size=12,
+            optimizers={"default": OptimizerConfig(lr=5e-4, betas=(0.9, 0.98), warmup_steps=100)},
+        ),
+    )
+
+
 def small_mel() -> Recipe:
-    """Up to the mel alone, which is cheap: acoustic codes begin to carry detail here."""
+    """Then: up to the mel, on the export of `small_context`, whose codes the T-UNet learns here."""
     recipe = small()
     return replace(
         recipe,
         name="decoder/small_mel",
-        stage_config=replace(
-            recipe.stage_config,
-            adds_detail=True,
-            acoustic_start=500,
-            vocoder_start=NEVER,
-        ),
+        stage_config=replace(recipe.stage_config, vocoder_start=NEVER),
         train=replace(
             recipe.train,
             optimizers={"default": OptimizerConfig(lr=6e-4, betas=(0.9, 0.99), warmup_steps=100)},
+        ),
+    )
+
+
+def fine_tune() -> Recipe:
+    """A finished decoder for sounds of one's own: codes stay as they are, steps are small."""
+    recipe = small()
+    return replace(
+        recipe,
+        name="decoder/fine_tune",
+        stage_config=replace(recipe.stage_config, trains_acoustic=False, discriminator_start=100),
+        train=replace(
+            recipe.train,
+            steps=600,
+            optimizers={
+                name: replace(optimizer, lr=optimizer.lr / 2)
+                for name, optimizer in recipe.train.optimizers.items()
+            },
+            sample_every=100,
+        ),
+    )
+
+
+def fine_tune_alone() -> Recipe:
+    """`fine_tune` without discriminators: less time for a step, smoother sound."""
+    recipe = fine_tune()
+    return replace(
+        recipe,
+        name="decoder/fine_tune_alone",
+        stage_config=replace(
+            recipe.stage_config, adversarial_weight=0.0, feature_matching_weight=0.0
         ),
     )
 
@@ -91,10 +141,12 @@ def tiny() -> Recipe:
         stage=DecoderStage,
         stage_config=DecoderStage.Config(
             trains_acoustic=True,
-            adds_detail=True,
+            renews_acoustic=True,
             acoustic_start=1,
             piece_columns=4,
-            vocoder_start=1,
+            context_transformer=ContextTransformer.Config(width=8, num_layers=1, head_width=8),
+            unet_start=1,
+            vocoder_start=2,
             vocoder_frames=40,
             cached_windows=3,
             periods=MultiPeriodDiscriminator.Config(periods=(2, 3), channels=(4, 4)),
@@ -104,7 +156,7 @@ def tiny() -> Recipe:
             mel=MultiResolutionMelLoss.Config(window_lengths=(256, 512), num_mel_bins=(20, 40)),
             stft=MultiResolutionStftLoss.Config(window_lengths=(256, 512)),
             stft_weight=1.0,
-            discriminator_start=2,
+            discriminator_start=3,
         ),
         crops=CropConfig(gain_db=(-6.0, 6.0)),
         open_source=WindowSource.find,
@@ -112,4 +164,12 @@ def tiny() -> Recipe:
     )
 
 
-RECIPES = {"small": small, "large": large, "small_mel": small_mel, "tiny": tiny}
+RECIPES = {
+    "small": small,
+    "large": large,
+    "small_context": small_context,
+    "small_mel": small_mel,
+    "fine_tune": fine_tune,
+    "fine_tune_alone": fine_tune_alone,
+    "tiny": tiny,
+}

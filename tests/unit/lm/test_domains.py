@@ -3,7 +3,10 @@
 import pytest
 import torch
 
+from semanticodec.checkpoints.index import DEFAULT_MODEL
+from semanticodec.checkpoints.pretrained import choose_vocabulary, read_setting
 from semanticodec.checkpoints.trained_module import CODEBOOK, export_module
+from semanticodec.config import tiny
 from semanticodec.errors import CheckpointError, CodesError, ConfigError
 from semanticodec.lm import SemanticDomains
 from semanticodec.training.stages.codebook import CodebookRecipe
@@ -37,3 +40,21 @@ def test_codes_and_entries_that_do_not_fit():
         SemanticDomains({})
     with pytest.raises(CodesError, match="codes from 0 to 4; these domains have 4"):
         SemanticDomains({"speech": 4}).of(torch.tensor([0, 4]))
+
+
+@pytest.mark.parametrize("token_rate", [100, 50, 25])
+def test_the_built_in_model_says_where_its_codes_came_from(token_rate):
+    config, _ = read_setting(DEFAULT_MODEL, token_rate)
+    for size in config.encoder.semantic.vocab_sizes:
+        ranges = SemanticDomains.from_config(choose_vocabulary(config, size)).ranges
+        assert {name: len(codes) for name, codes in ranges.items()} == {
+            "general": size // 2,
+            "music": size // 4,
+            "speech": size // 4,
+        }
+        assert list(ranges) == ["general", "music", "speech"]
+
+
+def test_a_model_that_does_not_say_it():
+    with pytest.raises(ConfigError, match="does not say where its 64 semantic codes came from"):
+        SemanticDomains.from_config(choose_vocabulary(tiny(), 64))

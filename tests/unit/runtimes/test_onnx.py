@@ -171,6 +171,7 @@ def test_other_precisions_are_refused(tmp_path, tiny_folder):
         export_decoder(codec, tmp_path)
 
 
+@pytest.mark.slow  # the command is tested with it, in test_cli.py
 def test_steps_in_onnxruntime_give_the_same_sound(tiny_codec, tiny_folder):
     pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
     codec = SemantiCodec.from_pretrained(tiny_folder)

@@ -1,6 +1,8 @@
 """Specifications of features, and what computes them: a system's, with `layers` as one option.
 
     model:layers=all|semantic|acoustic|continuous       and the other options of `model`
+    codes:layers=semantic|acoustic                      how often every code occurs; options
+                        as of `model`
     encodec:kbps=KBPS,layers=all|first                  dac:layers=all|first
     log-mel             mean over time of 128 log filter bank energies
     log-mel-stats       their mean and standard deviation
@@ -14,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semanticodec.errors import ConfigError
+from semanticodec.evaluation.semantics.code_histograms import CodeHistogramEmbedder
 from semanticodec.evaluation.semantics.features import (
     Embedder,
     FeatureSpec,
@@ -29,6 +32,7 @@ LAYERS_KEY = "layers"
 
 KINDS: dict[str, type[Embedder]] = {
     "model": ModelEmbedder,
+    "codes": CodeHistogramEmbedder,
     "encodec": EncodecEmbedder,
     "dac": DacEmbedder,
     "log-mel": LogMelEmbedder,

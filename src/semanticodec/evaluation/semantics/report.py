@@ -31,11 +31,23 @@ def results_csv(results: Json) -> str:
 
 def markdown(results: Json) -> str:
     """Return the report: a table of features against tasks, the tasks, and what failed."""
-    lines = ["# Semantic information", "", *score_table(results), ""]
+    lines = ["# Semantic information", ""]
+    if results["scores"] or not results.get("clusters"):
+        lines += [*score_table(results), ""]
+        lines += [
+            "Percent, mean ± standard deviation over the rounds and seeds of a two-layer "
+            "perceptron on features averaged over time. The average is over tasks.",
+            "",
+        ]
+    if results.get("clusters"):
+        lines += [*cluster_table(results), ""]
+        lines += [
+            "Silhouette of the classes, and purity of as many k-means clusters (the same clusters "
+            "with classes dealt out at random in parentheses), of vectors of unit length; the "
+            "clips that are tested, nothing is trained.",
+            "",
+        ]
     lines += [
-        "Percent, mean ± standard deviation over the rounds and seeds of a two-layer perceptron on "
-        "features averaged over time. The average is over tasks.",
-        "",
         "## Tasks",
         "",
         *(_task_line(task) for task in results["tasks"]),
@@ -70,6 +82,29 @@ def score_table(results: Json) -> list[str]:
         ]
     )
     return table(["Features", "kbps", "tokens/s", *titles, "Average"], rows)
+
+
+def cluster_table(results: Json) -> list[str]:
+    """Return the lines of the table of features against tasks, of clusters."""
+    names = [task["name"] for task in results["tasks"]]
+    cells: dict[str, dict[str, Json]] = {}
+    for found in results["clusters"]:
+        cells.setdefault(found["features"], {})[found["task"]] = found
+    rows = []
+    for features, by_task in cells.items():
+        bits_per_second = next(iter(by_task.values()))["bits_per_second"]
+        kbps = NOTHING if bits_per_second is None else number(bits_per_second / 1000, 2)
+        rows.append([features, kbps, *(_cluster_cell(by_task.get(name)) for name in names)])
+    return table(["Clusters", "kbps", *names], rows)
+
+
+def _cluster_cell(found: Json | None) -> str:
+    if found is None:
+        return NOTHING
+    silhouette, purity, chance = (
+        number(found[key], 3) for key in ("silhouette", "purity", "chance")
+    )
+    return f"{silhouette} / {purity} ({chance})"
 
 
 def _title(task: Json) -> str:

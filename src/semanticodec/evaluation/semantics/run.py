@@ -22,6 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from semanticodec.errors import ConfigError, DataError, SemantiCodecError
+from semanticodec.evaluation.semantics.clustering import cluster
 from semanticodec.evaluation.semantics.embedding_cache import embed_task
 from semanticodec.evaluation.semantics.embeddings import group_features, open_embedder
 from semanticodec.evaluation.semantics.features import Features, FeatureSpec
@@ -52,6 +53,7 @@ DEFAULT_FEATURES = (
 )
 
 SEMANTICS = "semantics"  # kind of the results file
+PROBE, CLUSTERS = "probe", "clusters"
 
 Json = dict[str, Any]
 
@@ -65,12 +67,14 @@ class SemanticsSettings:
         test_folds: folds to test on by the task's name, where not the task's own choice.
         limit: largest number of clips of each class in each fold or split.
         device: device of the models, such as `cpu` or `cuda`.
+        measures: what is measured: the probe, how clusters agree with classes, or both.
     """
 
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     test_folds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limit: int | None = None
     device: str = "cpu"
+    measures: tuple[str, ...] = (PROBE,)
 
 
 def evaluate_semantics(
@@ -114,6 +118,7 @@ class _Evaluation:
         self.settings = settings
         self.show_progress = show_progress
         self.scores: list[Json] = []
+        self.clusters: list[Json] = []
         self.failures: list[Json] = []
 
     def run(self, folders: Sequence[Path], groups: Sequence[Sequence[FeatureSpec]]) -> Json:
@@ -127,6 +132,7 @@ class _Evaluation:
             "settings": {"probe": asdict(self.settings.probe), "limit": self.settings.limit},
             "tasks": [_describe_task(task) for task in tasks],
             "scores": self.scores,
+            "clusters": self.clusters,
             "failures": self.failures,
         }
 
@@ -173,15 +179,41 @@ class _Evaluation:
                 disable=not self.show_progress,
             ):
                 try:
-                    self._score(remaining, features, embedded.vectors.get(features.name))
+                    self._measure(remaining, features, embedded.vectors.get(features.name))
                 except DataError as error:
                     self.failures.append(
                         {"features": features.name, "task": task.name, "error": str(error)}
                     )
 
-    def _score(self, task: Task, features: Features, vectors: Float[Tensor, "N D"] | None) -> None:
+    def _measure(
+        self, task: Task, features: Features, vectors: Float[Tensor, "N D"] | None
+    ) -> None:
         if vectors is None:
             raise DataError("no clip could be embedded")
+        if CLUSTERS in self.settings.measures:
+            self._cluster(task, features, vectors)
+        if PROBE in self.settings.measures:
+            self._score(task, features, vectors)
+
+    def _cluster(self, task: Task, features: Features, vectors: Float[Tensor, "N D"]) -> None:
+        """Cluster the clips that are tested: of those that a model may know, none."""
+        if task.is_multilabel:
+            raise DataError("clips with several labels belong to no single cluster")
+        tested = sorted({clip for one in rounds(task) for clip in one.test})
+        classes = torch.tensor([task.clips[clip].labels[0] for clip in tested])
+        self.clusters.append(
+            {
+                "features": features.name,
+                "details": dict(features.details),
+                "bits_per_second": features.bits_per_second,
+                "task": task.name,
+                "num_clips": len(tested),
+                "num_classes": len(classes.unique()),
+                **asdict(cluster(vectors[tested], classes)),
+            }
+        )
+
+    def _score(self, task: Task, features: Features, vectors: Float[Tensor, "N D"]) -> None:
         runs = self._runs(task, vectors)
         scores = [run.score for run in runs]
         self.scores.append(

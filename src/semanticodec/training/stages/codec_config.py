@@ -144,7 +144,11 @@ def complete_config(
     encoder = Encoder.Config(
         audiomae=modules.audiomae.config,
         stack_factor=stack_factor,
-        semantic=SemanticQuantizer.Config(width=width, vocab_sizes=vocab_sizes),
+        semantic=SemanticQuantizer.Config(
+            width=width,
+            vocab_sizes=vocab_sizes,
+            domain_entries=modules.domain_entries[stack_factor],
+        ),
         acoustic=AcousticEncoder.Config(
             width=width,
             hidden=config.acoustic_hidden or 2 * width,

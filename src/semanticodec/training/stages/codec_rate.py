@@ -19,11 +19,9 @@ from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
 from semanticodec.encoder.encoder import Encoder, EncoderOutput, valid_mask
 from semanticodec.encoder.quantizer import count_codes, perplexity
-from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.token_format import TokenGrid
 from semanticodec.training.acoustic_start import (
     Positions,
-    extend_with_detail,
     start_from_patches,
     weighted_energies,
 )
@@ -144,29 +142,18 @@ class CodecRate(nn.Module):
         )
 
     @torch.no_grad()
-    def extend_codes(
-        self,
-        earlier: VectorQuantizer,
-        examples: Iterable[tuple[int, Mapping[str, Tensor]]],
-        seed: int,
-    ) -> None:
-        """Add the detail of the patches to trained codes; see `extend_with_detail`.
+    def context_rows(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N E"]:
+        """Return the rows of a window's condition as its codes give it, without padding.
 
         Args:
-            earlier: the quantizer that the decoder was trained with.
-            examples: numbered results of the frozen modules for K = 1.
-            seed: random seed of the codebook's start.
+            inputs: results of the frozen modules for K = 1.
         """
-        encoder = self.encoder
-        assert isinstance(encoder.quantizer, VectorQuantizer)
-        known = dict(examples)
-        windows = {number: self._window(self.stacked(inputs)) for number, inputs in known.items()}
-        positions = [self._positions(windows[number], known[number]) for number in known]
-        vectors = torch.cat([encoder.acoustic_vectors(*w)[w.valid] for w in windows.values()])
-        extend_with_detail(encoder.acoustic, encoder.quantizer, earlier, positions, vectors)
-        del positions
-        vectors = torch.cat([encoder.acoustic_vectors(*w)[w.valid] for w in windows.values()])
-        encoder.quantizer.start_codebook(vectors, torch.Generator().manual_seed(seed))
+        window = self._window(self.stacked(inputs))
+        quantizer = self.encoder.quantizer
+        codes = quantizer.encode(self.encoder.acoustic_vectors(*window))
+        num_rows = int(window.valid.sum()) * self.condition.config.unstacks
+        context = self.condition(quantizer.decode(codes), window.centroids, codes.shape[1])
+        return context[0, :num_rows]
 
     def _window(self, inputs: Mapping[str, Tensor]) -> _Window:
         vocab_size = self.vocab_sizes[-1]

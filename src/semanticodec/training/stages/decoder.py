@@ -1,7 +1,7 @@
 """Training of the decoder as a whole, end to end, in one evaluation of the T-UNet.
 
 window -> AudioMAE features, patches -> codes -> condition -> T-UNet, once -> VAE decoder -> mel
-    -> vocoder -> generated
+    -> vocoder -> generated              (before `unet_start`: condition -> its transformer -> mel)
 loss = distance of the mels, level and detail + spectral and adversarial losses of the waveform
 
 Latent diffusion trains every module on its own, toward what a perfect neighbor would need. Here
@@ -23,29 +23,31 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from semanticodec.audio.detail import split_detail
-from semanticodec.audio.mel import HOP_LENGTH, Mel
+from semanticodec.audio.mel import HOP_LENGTH, NUM_MEL_BINS, Mel
 from semanticodec.checkpoints.fingerprint import fingerprint
-from semanticodec.checkpoints.index import read_index
 from semanticodec.checkpoints.pretrained import read_setting, read_weights
-from semanticodec.checkpoints.trained_module import load_vocoder
-from semanticodec.config import CodecConfig
-from semanticodec.decoder.decoder import Decoder
+from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
-from semanticodec.decoder.vocoder import Vocoder
-from semanticodec.decoder.vocoders import make_vocoder
-from semanticodec.encoder.encoder import Encoder
-from semanticodec.encoder.vector_quantizer import VectorQuantizer
-from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.errors import ConfigError
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
+from semanticodec.training.mel_distance import mel_distance
+from semanticodec.training.mel_reader import MelReader
 from semanticodec.training.monitor import Sample
 from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.codec_rate import CodecRate, RateConfig
 from semanticodec.training.stages.codec_rates import rate_of_step, rate_suffix, write_codec
+from semanticodec.training.stages.finished_codec import (
+    FinishedCodec,
+    load_part,
+    read_codecs,
+    trainable_vocoder,
+    with_context_transformer,
+    with_sight_of_patches,
+)
 from semanticodec.training.stages.waveform import WaveformStage
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
@@ -54,7 +56,7 @@ COLUMNS_TOGETHER = 2
 COLUMNS_PER_WINDOW = 64
 CACHE_BATCH = 8
 CODE_WINDOWS = 256
-DETAIL_WIDTH = 16
+READER_WINDOWS = 64
 INT16_SCALE = 32767.0
 CACHED = [*WindowFeatures._fields, "samples"]
 NEVER = 1 << 62
@@ -87,18 +89,24 @@ class DecoderStage(WaveformStage):
 
         Attributes:
             trains_acoustic: whether the acoustic encoder and its codebook are trained, too.
-            adds_detail: whether the acoustic encoder is given sight of the patches, and its codes
-                carry their detail, too, see `extend_with_detail`; files of the model that it came
+            renews_acoustic: whether the acoustic encoder is given sight of the patches and starts
+                anew with its codebook, see `start_from_patches`; files of the model that it came
                 from are then not decodable.
             acoustic_start: first step in which the acoustic encoder is trained. Until then the
                 decoder learns to read its codes.
             is_code_space_fixed: whether the quantizer's projections stay as they start.
             unquantized_share: share of the items whose condition is not quantized.
             piece_columns: length of a piece in steps of 0.16 s.
+            context_transformer: sizes of a transformer that the T-UNet's condition is given, in
+                addition; None where it has one, or is to have none.
+            unet_start: first step with T-UNet and VAE. Until then a mel is read from the
+                context transformer, which with the acoustic encoder is all that is trained.
             vocoder_start: first step with the vocoder and the losses of the waveform.
             vocoder_frames: length of the vocoder's excerpt of a piece, in frames of 10 ms.
             frame_weight: weight of the mean absolute difference of the log mels (64 bins).
             detail_weight: weight of that of their detail (bins minus smoothing over five).
+            level_range_db: dB below the loudest sound around it at which a cell of the mel counts
+                least, see `level_weights`.
             code_weight: factor of the quantizer's own losses. Its commitment is weighted for the
                 codec stage, whose loss is smaller by as much; without it the acoustic encoder
                 runs away from its codebook.
@@ -110,15 +118,18 @@ class DecoderStage(WaveformStage):
         """
 
         trains_acoustic: bool = False
-        adds_detail: bool = False
+        renews_acoustic: bool = False
         acoustic_start: int = 0
         is_code_space_fixed: bool = True
         unquantized_share: float = 0.0
         piece_columns: int = 16
+        context_transformer: ContextTransformer.Config | None = None
+        unet_start: int = 0
         vocoder_start: int = 0
         vocoder_frames: int = 80
         frame_weight: float = 15.0
         detail_weight: float = 30.0
+        level_range_db: float = 60.0
         code_weight: float = 100.0
         cached_windows: int = 3000
         cache_seed: int = 0
@@ -139,10 +150,9 @@ class DecoderStage(WaveformStage):
                     f"The vocoder cannot see {self.vocoder_frames} frames of a piece of {frames}; "
                     f"choose 1 to {frames}."
                 )
-            if self.adds_detail and not self.trains_acoustic:
+            if self.renews_acoustic and not self.trains_acoustic:
                 raise ConfigError(
-                    "Acoustic codes that are to carry detail have to be trained: set "
-                    "trains_acoustic=True."
+                    "Acoustic codes that start anew have to be trained: set trains_acoustic=True."
                 )
 
     @classmethod
@@ -162,47 +172,59 @@ class DecoderStage(WaveformStage):
                 f"{', '.join(modules) or 'no module'}; give --module codec=MODEL, and --module "
                 "vocoder=RUN/export if it is not to be the codec's own."
             )
-        folder = modules["codec"]
-        codecs = [_read_codec(folder, int(rate)) for rate in read_index(folder)["token_rates"]]
-        return cls(config, codecs, modules.get("vocoder"))
+        return cls(config, read_codecs(modules["codec"]), modules.get("vocoder"))
 
     def __init__(
         self,
         config: Config,
-        codecs: Sequence[tuple[CodecConfig, Encoder, Decoder]],
+        codecs: Sequence[FinishedCodec],
         vocoder: Path | None = None,
     ) -> None:
         super().__init__(config)
-        _check_decoders([decoder for _, _, decoder in codecs])
-        _, encoder, self.decoder = codecs[0]
-        self.features = FeatureExtractor(encoder.audiomae)
+        self.decoder = codecs[0].decoder
+        self.features = FeatureExtractor(codecs[0].encoder.audiomae)
         self.mel = Mel()
         changes: dict[str, object] = {"sampling": ONE_STEP, "sampling_presets": SamplingPresets()}
         if vocoder is not None:
-            self.decoder.vocoder = _trainable_vocoder(vocoder)
+            self.decoder.vocoder = trainable_vocoder(vocoder)
             changes["vocoder"] = self.decoder.vocoder.config
+        if config.context_transformer is not None:
+            self.decoder.unet = with_context_transformer(
+                self.decoder.unet, config.context_transformer
+            )
+            changes["unet"] = self.decoder.unet.config
         settings = RateConfig(
             acoustic_start=config.acoustic_start if config.trains_acoustic else NEVER,
             is_code_space_fixed=config.is_code_space_fixed,
             unquantized_share=config.unquantized_share,
         )
         rates = []
-        self._earlier: list[VectorQuantizer] = []  # until `prepare` has extended their codes
         for codec, encoder, decoder in codecs:
             encoder_config = codec.encoder
-            if config.adds_detail:
-                self._earlier.append(_extensible(encoder))
-                encoder_config = _with_patches(encoder_config)
-                encoder = _with_sight_of_patches(encoder, encoder_config)
+            if config.renews_acoustic:
+                encoder = with_sight_of_patches(encoder)
+                encoder_config = encoder.config
             own = dataclasses.replace(codec.decoder, **changes)
             rate = dataclasses.replace(codec, encoder=encoder_config, decoder=own)
             rates.append(CodecRate(settings, rate, encoder, decoder.condition))
+        self.reader = self._reader() if config.unet_start else None
         modules = nn.ModuleList(rates)
         self.rates = cast("Sequence[CodecRate]", modules)
         self.is_started = False  # from an export, with codes of its own
         self.features.requires_grad_(False)
         if not config.trains_acoustic:
             modules.requires_grad_(False)
+
+    def _reader(self) -> MelReader:
+        transformer = self.decoder.unet.context_transformer
+        if transformer is None:
+            raise ConfigError(
+                "A T-UNet without a context transformer has to take part from the first step: set "
+                "unet_start=0, or context_transformer to sizes of one."
+            )
+        sizes = transformer.config
+        width = self.decoder.unet.config.context_width
+        return MelReader(width, sizes.width, sizes.num_bands, NUM_MEL_BINS)
 
     def train(self, mode: bool = True) -> DecoderStage:
         """Leave a codebook alone that is not trained: in training it would follow its vectors."""
@@ -219,15 +241,15 @@ class DecoderStage(WaveformStage):
         for rate in self.rates:
             setting, files = read_setting(folder, rate.config.token_rate)
             weights = read_weights(files, setting)
-            _load(rate.encoder, weights, "encoder.", folder)
+            load_part(rate.encoder, weights, "encoder.", folder)
             decoder_weights = weights
-        _load(self.decoder, decoder_weights, "decoder.", folder)
+        load_part(self.decoder, decoder_weights, "decoder.", folder)
         self.is_started = True
 
     def prepare(
         self, source: Source, *, folder: Path, is_resumed: bool, show_progress: bool = True
     ) -> Source:
-        """Put the cache before the source, and extend codes that are to carry detail."""
+        """Put the cache before the source, and start codes anew where they are to be."""
         config = self.config
         assert isinstance(source, WindowSource), type(source)
         self.eval()
@@ -243,14 +265,15 @@ class DecoderStage(WaveformStage):
             origin={"audiomae": self._audiomae_digest(), "contents": CACHED},
             show_progress=show_progress,
         )
-        if config.adds_detail and not (is_resumed or self.is_started):
-            self._extend_codes(cache, show_progress)
-        self._earlier.clear()
+        if config.renews_acoustic and not (is_resumed or self.is_started):
+            self._start_codes(cache, show_progress)
+        if self.reader is not None and not is_resumed:
+            self._start_reader(self.reader, cache)
         return cache
 
-    def _extend_codes(self, cache: CachedSource, show_progress: bool) -> None:
+    def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
         seed, device = self.config.cache_seed, self.decoder.latent_scale.device
-        for rate, earlier in zip(self.rates, self._earlier, strict=True):
+        for rate in self.rates:
             with tqdm(
                 _examples(cache, seed, CODE_WINDOWS, device),
                 desc=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
@@ -258,7 +281,21 @@ class DecoderStage(WaveformStage):
                 # None: no bar where stderr is no terminal.
                 disable=None if show_progress and distributed.is_main() else True,
             ) as bar:
-                rate.extend_codes(earlier.to(device), bar, seed)
+                rate.start_codes(bar, seed)
+
+    @torch.no_grad()
+    def _start_reader(self, reader: MelReader, cache: CachedSource) -> None:
+        """Let the reader know what codes mean by themselves."""
+        device = self.decoder.latent_scale.device
+        contexts, patches, bands = [], [], []
+        for rate in self.rates:
+            for _, inputs in _examples(cache, self.config.cache_seed, READER_WINDOWS, device):
+                rows = rate.context_rows(inputs)
+                mel = self.mel(inputs["samples"].float() / INT16_SCALE)
+                contexts.append(rows)
+                patches.append(reader.patches(mel)[0, : len(rows)])
+                bands.append(torch.arange(len(rows), device=device) % reader.num_bands)
+        reader.start(torch.cat(contexts), torch.cat(patches), torch.cat(bands))
 
     @torch.no_grad()
     def _frozen(
@@ -278,6 +315,8 @@ class DecoderStage(WaveformStage):
     def generators(self) -> Sequence[nn.Module]:
         """Return the decoder's modules, and the acoustic encoders if they are trained."""
         modules: list[nn.Module] = [self.decoder.unet, self.decoder.vae, self.decoder.vocoder]
+        if self.reader is not None:
+            modules.append(self.reader)
         if self.config.trains_acoustic:
             for rate in self.rates:
                 modules.append(rate.encoder.acoustic)
@@ -291,7 +330,7 @@ class DecoderStage(WaveformStage):
 
     def hears(self, step: int) -> bool:
         """Say whether a step goes on to the waveform."""
-        return step >= self.config.vocoder_start
+        return step >= max(self.config.vocoder_start, self.config.unet_start)
 
     def generator_step(self, batch: Batch) -> StepOutput:
         """Return the loss of the decoded pieces; of several rates, values name theirs."""
@@ -301,7 +340,7 @@ class DecoderStage(WaveformStage):
         mel, codes = self._decoded(rate, piece, batch)
         with torch.autocast(mel.device.type, enabled=False):
             target = self.mel(piece.wav)
-            frame, detail = _distances(mel.float(), target)
+            frame, detail = mel_distance(mel.float(), target, config.level_range_db)
         loss = config.frame_weight * frame + config.detail_weight * detail
         own = sum(codes.losses.values(), start=torch.zeros_like(loss))
         loss = loss + config.code_weight * own
@@ -351,11 +390,15 @@ class DecoderStage(WaveformStage):
         rows_per_column = rate.condition.config.max_positions // COLUMNS_PER_WINDOW
         first_rows = piece.first_columns * rows_per_column
         context = rate.context(encoded, inputs["num_positions"], batch, first_rows)
+        use = _Codes(encoded.losses, rate.follow_use(encoded))
+        if batch.step < self.config.unet_start:
+            assert self.reader is not None and self.decoder.unet.context_transformer is not None
+            return self.reader(context, self.decoder.unet.context_transformer(context)), use
         channels, frames, bins = self.decoder.config.latent_shape
         shape = (channels, frames * self.config.piece_columns // COLUMNS_PER_WINDOW, bins)
         noise = randn_per_item(batch.generators, shape, context.device)
         latent = self.decoder.sample(context, lambda draw: noise, ONE_STEP)
-        return self.decoder.mel(latent), _Codes(encoded.losses, rate.follow_use(encoded))
+        return self.decoder.mel(latent), use
 
     def _heard(
         self, batch: Batch, piece: Piece, mel: Float[Tensor, "B T M"]
@@ -395,14 +438,6 @@ class _Codes(NamedTuple):
     use: Mapping[str, Tensor]
 
 
-def _distances(
-    mel: Float[Tensor, "B T M"], target: Float[Tensor, "B T M"]
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Return the mean absolute differences of log mels, and of their detail."""
-    detail = split_detail(mel).detail - split_detail(target).detail
-    return (mel - target).abs().mean(), detail.abs().mean()
-
-
 def _cut(
     rows: Float[Tensor, "B L ..."] | Int[Tensor, "B L ..."], first: Int[Tensor, " B"], length: int
 ) -> Tensor:
@@ -425,91 +460,3 @@ def _examples(
             number,
             {name: torch.from_numpy(value)[None].to(device) for name, value in item.items()},
         )
-
-
-def _read_codec(folder: Path, token_rate: int) -> tuple[CodecConfig, Encoder, Decoder]:
-    config, files = read_setting(folder, token_rate)
-    weights = read_weights(files, config)
-    encoder, decoder = Encoder(config.encoder), Decoder(config.decoder)
-    _load(encoder, weights, "encoder.", folder)
-    _load(decoder, weights, "decoder.", folder)
-    return config, encoder, decoder
-
-
-def _load(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:
-    """Copy the weights under a prefix into a module that needs all of its own."""
-    own = module.state_dict()
-    unfit = [
-        name
-        for name, tensor in own.items()
-        if prefix + name not in weights or weights[prefix + name].shape != tensor.shape
-    ]
-    if unfit:
-        raise CheckpointError(
-            f"{folder} holds a codec of other sizes: {len(unfit)} tensors are missing or differ, "
-            f"first {', '.join(unfit[:3])}. Use the recipe that it was trained with."
-        )
-    module.load_state_dict({name: weights[prefix + name] for name in own})
-
-
-def _check_decoders(decoders: Sequence[Decoder]) -> None:
-    """Refuse rates that have decoders of their own: one is trained for all."""
-    first = decoders[0].unet.state_dict()
-    for other in decoders[1:]:
-        weights = other.unet.state_dict()
-        if weights.keys() != first.keys() or any(
-            not torch.equal(first[name], weights[name]) for name in first
-        ):
-            raise ConfigError(
-                "The token rates of this codec have T-UNets of their own; the decoder stage "
-                "trains one for all. Give a model of one rate, or one trained by small_rates."
-            )
-
-
-def _with_patches(config: Encoder.Config) -> Encoder.Config:
-    """Return the sizes of an encoder whose acoustic encoder sees the patches."""
-    sizes = config.quantizer
-    assert isinstance(sizes, VectorQuantizer.Config) and sizes.code_width is not None
-    width = config.stack_factor * config.audiomae.patch_size**2
-    acoustic = dataclasses.replace(config.acoustic, is_residual=True, patch_width=width)
-    quantizer = dataclasses.replace(sizes, code_width=sizes.code_width + DETAIL_WIDTH)
-    return dataclasses.replace(config, acoustic=acoustic, quantizer=quantizer)
-
-
-def _trainable_vocoder(path: Path) -> Vocoder:
-    """Return an exported vocoder as training needs it: not frozen, nor prepared for speed."""
-    frozen = load_vocoder(path)
-    vocoder = make_vocoder(frozen.config)
-    vocoder.load_state_dict(frozen.state_dict())
-    return vocoder
-
-
-def _extensible(encoder: Encoder) -> VectorQuantizer:
-    """Return the quantizer of an encoder whose codes can carry more than they do."""
-    quantizer = encoder.quantizer
-    if (
-        encoder.config.acoustic.patch_width
-        or not isinstance(quantizer, VectorQuantizer)
-        or quantizer.config.code_width is None
-        or quantizer.config.l2_normalize
-    ):
-        raise ConfigError(
-            "adds_detail=True extends acoustic codes that do not see the patches yet, of a vector "
-            "quantizer with a code_width and without l2_normalize; this model has others. Leave "
-            "adds_detail out, or start from a codec trained by small_rates."
-        )
-    return quantizer
-
-
-@torch.no_grad()
-def _with_sight_of_patches(encoder: Encoder, config: Encoder.Config) -> Encoder:
-    """Return the same encoder with wider inputs, which have no weight yet."""
-    new = Encoder(config)
-    new.semantic.load_state_dict(encoder.semantic.state_dict())
-    old = encoder.acoustic.state_dict()
-    for name, weight in new.acoustic.named_parameters():
-        weight.zero_()
-        if name in old:
-            rows = old[name]
-            weight[tuple(slice(size) for size in rows.shape)] = rows
-    return new

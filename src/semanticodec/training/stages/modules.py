@@ -13,6 +13,7 @@ from semanticodec.checkpoints.trained_module import (
     CODEBOOK,
     load_audiomae,
     load_codebooks,
+    load_domain_entries,
     load_vae,
     load_vocoder,
     module_digest,
@@ -31,11 +32,14 @@ class FrozenModules(NamedTuple):
 
     Attributes:
         codebooks: semantic centroids by stack factor and vocabulary size, ascending.
+        domain_entries: by stack factor, which of them came from which domain, see
+            `SemanticQuantizer.Config`.
         digests: short names of the weights of AudioMAE and VAE, whose results are cached.
     """
 
     audiomae: AudioMAE
     codebooks: Mapping[int, Mapping[int, Float[Tensor, "K D"]]]
+    domain_entries: Mapping[int, tuple[tuple[int, tuple[tuple[str, int], ...]], ...]]
     vae: VAE
     vocoder: Vocoder
     digests: Mapping[str, str]
@@ -71,6 +75,9 @@ def load_modules(
         codebooks={
             factor: load_codebooks(folders[name], width=factor * width, stack_factor=factor)
             for factor, name in names.items()
+        },
+        domain_entries={
+            factor: load_domain_entries(folders[name]) for factor, name in names.items()
         },
         vae=load_vae(folders["vae"]),
         vocoder=load_vocoder(folders["vocoder"]),

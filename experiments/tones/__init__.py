@@ -1,0 +1,1 @@
+"""Training audio that recordings hardly have: the signals of measuring desks."""

@@ -1,0 +1,144 @@
+"""A finished codec as the decoder stage takes it: read, and given more to learn with.
+
+model folder -> settings, encoder and decoder of every token rate
+acoustic encoder that sees the patches and starts anew, T-UNet with a context transformer
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from semanticodec.checkpoints.index import read_index
+from semanticodec.checkpoints.pretrained import read_setting, read_weights
+from semanticodec.checkpoints.trained_module import load_vocoder
+from semanticodec.config import CodecConfig
+from semanticodec.decoder.context_transformer import ContextTransformer
+from semanticodec.decoder.decoder import Decoder
+from semanticodec.decoder.unet import TUNet
+from semanticodec.decoder.vocoder import Vocoder
+from semanticodec.decoder.vocoders import make_vocoder
+from semanticodec.encoder.encoder import Encoder
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
+from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.training.acoustic_start import NUM_AXES
+
+
+class FinishedCodec(NamedTuple):
+    """A codec of one token rate with its weights."""
+
+    config: CodecConfig
+    encoder: Encoder
+    decoder: Decoder
+
+
+def read_codecs(folder: Path) -> list[FinishedCodec]:
+    """Return the codec at every token rate of a model folder.
+
+    Raises:
+        CheckpointError: it cannot be read.
+        ConfigError: the token rates have T-UNets of their own.
+    """
+    codecs = [_read_codec(folder, int(rate)) for rate in read_index(folder)["token_rates"]]
+    _check_decoders([codec.decoder for codec in codecs])
+    return codecs
+
+
+def _read_codec(folder: Path, token_rate: int) -> FinishedCodec:
+    config, files = read_setting(folder, token_rate)
+    weights = read_weights(files, config)
+    encoder, decoder = Encoder(config.encoder), Decoder(config.decoder)
+    load_part(encoder, weights, "encoder.", folder)
+    load_part(decoder, weights, "decoder.", folder)
+    return FinishedCodec(config, encoder, decoder)
+
+
+def load_part(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:
+    """Copy the weights under a prefix into a module that needs all of its own."""
+    own = module.state_dict()
+    unfit = [
+        name
+        for name, tensor in own.items()
+        if prefix + name not in weights or weights[prefix + name].shape != tensor.shape
+    ]
+    if unfit:
+        raise CheckpointError(
+            f"{folder} holds a codec of other sizes: {len(unfit)} tensors are missing or differ, "
+            f"first {', '.join(unfit[:3])}. Use the recipe that it was trained with."
+        )
+    module.load_state_dict({name: weights[prefix + name] for name in own})
+
+
+def _check_decoders(decoders: Sequence[Decoder]) -> None:
+    """Refuse rates that have decoders of their own: one is trained for all."""
+    first = decoders[0].unet.state_dict()
+    for other in decoders[1:]:
+        weights = other.unet.state_dict()
+        if weights.keys() != first.keys() or any(
+            not torch.equal(first[name], weights[name]) for name in first
+        ):
+            raise ConfigError(
+                "The token rates of this codec have T-UNets of their own; the decoder stage "
+                "trains one for all. Give a model of one rate, or one trained by small_rates."
+            )
+
+
+def trainable_vocoder(path: Path) -> Vocoder:
+    """Return an exported vocoder as training needs it: not frozen, nor prepared for speed."""
+    frozen = load_vocoder(path)
+    vocoder = make_vocoder(frozen.config)
+    vocoder.load_state_dict(frozen.state_dict())
+    return vocoder
+
+
+@torch.no_grad()
+def with_sight_of_patches(encoder: Encoder) -> Encoder:
+    """Return an encoder with the same semantic codes, whose acoustic part sees the patches.
+
+    It is untrained, codebook included.
+    """
+    config = encoder.config
+    width = config.stack_factor * config.audiomae.patch_size**2
+    acoustic = dataclasses.replace(config.acoustic, is_residual=True, patch_width=width)
+    quantizer = config.quantizer
+    if isinstance(quantizer, VectorQuantizer.Config) and quantizer.code_width is not None:
+        code_width = min(NUM_AXES, config.acoustic.width)
+        quantizer = dataclasses.replace(quantizer, code_width=code_width)
+    new = Encoder(dataclasses.replace(config, acoustic=acoustic, quantizer=quantizer))
+    new.semantic.load_state_dict(encoder.semantic.state_dict())
+    return new
+
+
+@torch.no_grad()
+def with_context_transformer(unet: TUNet, added: ContextTransformer.Config) -> TUNet:
+    """Return the same T-UNet with a context transformer, whose features have no weight yet.
+
+    Raises:
+        ConfigError: it has one.
+    """
+    if unet.config.context_transformer is not None:
+        raise ConfigError(
+            "The T-UNet of this model has a context transformer. Leave context_transformer out of "
+            "the settings of the training."
+        )
+    new = TUNet(dataclasses.replace(unet.config, context_transformer=added))
+    assert new.context_transformer is not None
+    started = {name: value.clone() for name, value in new.context_transformer.state_dict().items()}
+    _widen(new, unet)
+    new.context_transformer.load_state_dict(started)
+    return new
+
+
+def _widen(new: nn.Module, old: nn.Module) -> None:
+    """Copy the weights of a module into the first rows and columns of a wider one's."""
+    weights = old.state_dict()
+    for name, weight in new.named_parameters():
+        weight.zero_()
+        if name in weights:
+            rows = weights[name]
+            weight[tuple(slice(size) for size in rows.shape)] = rows
