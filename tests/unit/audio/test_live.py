@@ -10,14 +10,18 @@ import soundfile
 from semanticodec.audio.live import RawFormat, raw_blocks, read_endless_wav_header
 
 
-class Dribble(io.RawIOBase):
+class Dribble(io.BytesIO):
     """A pipe that gives a few bytes at a time."""
 
     def __init__(self, data: bytes, size: int = 7) -> None:
-        self._file, self._size = io.BytesIO(data), size
+        super().__init__(data)
+        self._size = size
 
     def read(self, size: int = -1) -> bytes:
-        return self._file.read(min(size, self._size) if size >= 0 else self._size)
+        return super().read(min(size, self._size) if size >= 0 else self._size)
+
+    def read1(self, size: int = -1) -> bytes:
+        return self.read(size)
 
 
 def sound(channels: int = 1, frames: int = 500) -> np.ndarray:
