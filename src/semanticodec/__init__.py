@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from semanticodec.codec import SemantiCodec
     from semanticodec.codes import Codes
     from semanticodec.decoder.sampling import SamplingConfig
+    from semanticodec.streaming import StreamDecoder
     from semanticodec.token_format import TokenFormat
 
 __version__ = "0.1.0"
-__all__ = ["Codes", "SamplingConfig", "SemantiCodec", "TokenFormat", "__version__"]
+__all__ = ["Codes", "SamplingConfig", "SemantiCodec", "StreamDecoder", "TokenFormat", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -35,6 +36,10 @@ def __getattr__(name: str) -> Any:
         from semanticodec.decoder.sampling import SamplingConfig
 
         return SamplingConfig
+    if name == "StreamDecoder":
+        from semanticodec.streaming import StreamDecoder
+
+        return StreamDecoder
     if name == "TokenFormat":
         from semanticodec.token_format import TokenFormat
 

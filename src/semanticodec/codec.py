@@ -1,6 +1,7 @@
 """The codec: wav -> tokens -> wav, the two chains of the paper's Figure 2 joined.
 
 encode: recordings -> RecordingEncoder (windows -> fbank -> Encoder) -> Codes
+        (live: `encode_stream`, and `streaming.StreamDecoder` at the other end)
 decode: Codes -> WindowsDecoder (overlapping windows -> Decoder -> overlap-add) -> wav
 
     audio -> encode_latent -> quantize -> Codes -> dequantize -> features -> decode_features -> wav
@@ -11,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.audio.waveforms import Audio, recordings
+from semanticodec.audio.waveforms import Audio, live_recording, recordings
+from semanticodec.audio.windows import steps_of
 from semanticodec.checkpoints.fingerprint import tensors_of
 from semanticodec.codec_base import CodecBase
 from semanticodec.codes import UNKNOWN_FINGERPRINT, Codes
@@ -26,7 +29,10 @@ from semanticodec.encoder.encoder import FEATURE_LAYERS
 from semanticodec.encoding import Latents, RecordingCodes, RecordingEncoder
 from semanticodec.errors import CodesError, ConfigError
 from semanticodec.layers.surroundings import padded, trainable, undisturbed
+from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
 from semanticodec.token_layouts import Ids
+
+WINDOW_S = WINDOW_SAMPLES / SAMPLE_RATE
 
 
 class SemantiCodec(CodecBase):
@@ -72,6 +78,36 @@ class SemantiCodec(CodecBase):
         """
         encoder = self.recording_encoder()
         return self._codes(encoder.encode(recordings(audio, sample_rate)))
+
+    def encode_stream(
+        self,
+        blocks: Iterable[np.ndarray | Tensor],
+        sample_rate: int | None = None,
+        *,
+        window_s: float = WINDOW_S,
+    ) -> Iterator[Codes]:
+        """Yield the codes of a live recording window by window, in bounded memory.
+
+        The codes of a window come with the sample 15 ms behind its end (look-ahead); nothing
+        depends on how the samples are split into blocks. Windows of 10.24 s have the codes of
+        `encode`.
+
+        Args:
+            blocks: consecutive samples [S] or [1 or 2 channels, S], of any lengths, endless ones
+                too; floats, or integers as `encode` takes them.
+            sample_rate: their Hz (default 16 000).
+            window_s: length of a window in seconds, a multiple of 0.32 up to 10.24: short ones
+                come sooner and sound worse, see docs/streaming.md.
+        Returns:
+            One item per window; the last may be shorter.
+        Raises:
+            ConfigError: another length, or an encoder that is not in float32.
+            AudioError: not samples, NaN, or shorter than 25 ms in all.
+        """
+        window_samples = steps_of("window_s", window_s)
+        encoder = self.recording_encoder()
+        found = encoder.stream(live_recording(blocks, sample_rate), window_samples)
+        return (self._codes([window]) for window in found)
 
     def features(
         self, audio: Audio, layers: str = "all", sample_rate: int | None = None
@@ -230,8 +266,8 @@ class SemantiCodec(CodecBase):
             CodesError: codes of another setting or model.
             ConfigError: no such setting, or one out of its range.
         """
-        codes = self._own_codes(codes, layout)
-        decoder = self._windows_decoder(
+        codes = self.own_codes(codes, layout)
+        decoder = self.windows_decoder(
             sampling,
             quality=quality,
             seed=seed,
@@ -239,7 +275,7 @@ class SemantiCodec(CodecBase):
             batch_size=batch_size,
             **settings,
         )
-        return decoder.decode([self._coded_recording(item) for item in codes])
+        return decoder.decode([self.coded_recording(item) for item in codes])
 
     def decode_stream(
         self, codes: Codes | Ids, *, layout: str = "stacked", **options: Any
@@ -251,18 +287,18 @@ class SemantiCodec(CodecBase):
             layout: layout of ids: "stacked", "paired" or "interleaved".
             options: `sampling`, `seed` and all other options of `decode`.
         """
-        codes = self._own_codes(codes, layout)
+        codes = self.own_codes(codes, layout)
         if len(codes) != 1:
             raise CodesError(f"decode_stream takes one item, not {len(codes)}; pass codes[i]")
-        blocks = self._windows_decoder(**options).stream(self._coded_recording(codes[0]))
+        blocks = self.windows_decoder(**options).stream(self.coded_recording(codes[0]))
         return (trainable(block).view(1, 1, -1) for block in blocks)
 
     def dequantize(self, codes: Codes) -> Float[Tensor, "B L D"]:
         """Return the features that codes stand for: `features(audio, "all")` of encoded audio."""
         found = []
-        for item in self._own_codes(codes, "stacked"):
+        for item in self.own_codes(codes, "stacked"):
             with undisturbed(self.device):
-                streams = self._coded_recording(item).features(0, item.semantic.shape[1])
+                streams = self.coded_recording(item).features(0, item.semantic.shape[1])
                 features = torch.cat(streams, dim=-1)[0].float().cpu()
             found.append(trainable(features))
         return padded(found)
@@ -293,7 +329,7 @@ class SemantiCodec(CodecBase):
             CodedRecording.of_features(one, other, self.format.num_positions(length), length)
             for one, other, length in zip(acoustic, semantic, lengths, strict=True)
         ]
-        return self._windows_decoder(sampling, **options).decode(items)
+        return self.windows_decoder(sampling, **options).decode(items)
 
     def decode_latent(self, latents: Latents, **options: Any) -> Float[Tensor, "B 1 S"]:
         """Return the waveforms of latents that no quantizer has rounded, the codec's upper bound.
@@ -306,7 +342,9 @@ class SemantiCodec(CodecBase):
             acoustic = self.encoder.quantizer.bypass(latents.acoustic.to(self.device)).cpu()
         return self.decode_features(acoustic, latents.semantic, latents.num_samples, **options)
 
-    def _coded_recording(self, codes: Codes) -> CodedRecording:
+    def coded_recording(self, codes: Codes) -> CodedRecording:
+        """Return the one item of `codes` as `windows_decoder` takes it."""
+
         def features(start: int, end: int) -> tuple[Tensor, Tensor]:
             semantic = codes.semantic[:, start:end].to(self.device)
             acoustic = codes.acoustic[:, start:end].to(self.device)
@@ -318,7 +356,7 @@ class SemantiCodec(CodecBase):
             num_samples=codes.num_samples[0],
         )
 
-    def _windows_decoder(
+    def windows_decoder(
         self,
         sampling: SamplingConfig | str | None = None,
         *,
@@ -340,7 +378,7 @@ class SemantiCodec(CodecBase):
             batch_size=batch_size,
         )
 
-    def _own_codes(self, codes: Codes | Ids, layout: str) -> Codes:
+    def own_codes(self, codes: Codes | Ids, layout: str) -> Codes:
         """Return codes, or ids as codes, that this model can decode.
 
         Raises:

@@ -111,6 +111,18 @@ class WindowsDecoder:
         decoded = self._decoded([item], list(self._windows([item])))
         yield from overlap_add((samples for _, samples in decoded), item.num_samples)
 
+    def window(self, item: CodedRecording, index: int, start: int, end: int) -> Float[Tensor, " S"]:
+        """Return the samples of one window, those of its padding included.
+
+        Args:
+            item: what is decoded.
+            index: number of the window, which its noise depends on.
+            start: its first position.
+            end: the position behind its last.
+        """
+        ((_, samples),) = self._decoded([item], [self._window(0, index, start, end)])
+        return samples
+
     def _wavs(self, items: Sequence[CodedRecording]) -> list[Float[Tensor, " S"]]:
         """Return the waveforms of items whose windows may be joined."""
         windows: list[list[Tensor]] = [[] for _ in items]
@@ -168,11 +180,15 @@ class WindowsDecoder:
 
     def _windows(self, items: Sequence[CodedRecording]) -> Iterator[Window]:
         whole = self.grid.positions_per_window
-        step = STEP_SAMPLES // self.grid.samples_per_position
         for number, item in enumerate(items):
             for index, (start, end) in enumerate(decode_ranges(item.num_positions, whole)):
-                needed = -(-(end - start) // step) * step
-                yield Window(number, index, start, end, whole if self.pads_windows else needed)
+                yield self._window(number, index, start, end)
+
+    def _window(self, item: int, index: int, start: int, end: int) -> Window:
+        step = STEP_SAMPLES // self.grid.samples_per_position
+        needed = -(-(end - start) // step) * step
+        whole = self.grid.positions_per_window
+        return Window(item, index, start, end, whole if self.pads_windows else needed)
 
     def _noise_of(self, batch: list[Window]) -> Noise:
         """Return the noise of the windows; a shorter window takes the start of a whole one's."""

@@ -24,7 +24,7 @@ from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import AudioError
 from semanticodec.layers.surroundings import undisturbed
 from semanticodec.parallel import in_order
-from semanticodec.token_format import SAMPLE_RATE, TokenFormat
+from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenFormat
 
 # More bring nothing: the recurrence, which gains most, advances as many at once
 # (`runtimes.onednn.lstm`).
@@ -113,6 +113,18 @@ class RecordingEncoder:
                         torch.cat(semantic, dim=1), torch.cat(acoustic, dim=1), num_samples
                     )
                     semantic, acoustic, num_samples = [], [], 0
+
+    def stream(self, recording: Recording, window_samples: int) -> Iterator[RecordingCodes]:
+        """Yield the codes of every window as soon as its samples and the look-ahead are there.
+
+        Args:
+            recording: name and mono samples at 16 kHz.
+            window_samples: length of a window, a multiple of 0.32 s.
+        Raises:
+            AudioError: shorter than a frame (25 ms).
+        """
+        for window in recording_windows(recording, self.pads_windows, window_samples):
+            yield from self.encode_batch([self.fbank_of(window)])
 
     def _encoded(
         self, windows: Iterator[WindowFbank]
@@ -244,17 +256,20 @@ class RecordingEncoder:
         )
 
 
-def recording_windows(recording: Recording, pads_windows: bool) -> Iterator[Window]:
+def recording_windows(
+    recording: Recording, pads_windows: bool, window_samples: int = WINDOW_SAMPLES
+) -> Iterator[Window]:
     """Yield the windows of a recording as samples; holds one at a time.
 
     Args:
         recording: name and mono samples at 16 kHz.
         pads_windows: whether windows are padded to 10.24 s; see `CodecConfig`.
+        window_samples: length of a window, a multiple of 0.32 s.
     Raises:
         AudioError: shorter than a frame (25 ms).
     """
     total = 0
-    for window in encode_windows(recording.blocks, pads_windows):
+    for window in encode_windows(recording.blocks, pads_windows, window_samples):
         total += window.num_samples
         if total < FRAME_LENGTH:
             break

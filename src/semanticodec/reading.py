@@ -17,19 +17,21 @@ from typing import BinaryIO, NamedTuple, cast
 SPOOLED_BYTES = 1 << 25  # a larger copy of a pipe goes to disk
 
 
-def seekable(stream: BinaryIO) -> BinaryIO:
+def seekable(stream: BinaryIO, start: bytes = b"") -> BinaryIO:
     """Return `stream` itself if it can be read from any byte, else a copy of what it still gives.
 
     The copy stands in memory while it is small, then in a temporary file that has no name.
 
     Args:
         stream: what `open` gives, or anything with `read`.
+        start: what was read of it already, and belongs to the copy.
     """
     try:
         stream.seek(stream.tell())
         return stream
     except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError
         copy = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115  # the caller's to close
+        copy.write(start)
         shutil.copyfileobj(stream, copy)
         copy.seek(0)
         return cast(BinaryIO, copy)

@@ -9,6 +9,7 @@ PAGES = [
     "docs/transformers.md",
     "docs/benchmarks_of_others.md",
     "docs/language_models.md",
+    "docs/streaming.md",
     "docs/features.md",
 ]
 

@@ -10,8 +10,9 @@ import time
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from semanticodec.checkpoints.trained_module import read_module
+from semanticodec.checkpoints.trained_module import load_audiomae, read_module
 from semanticodec.cli import main
 from semanticodec.encoder.audiomae import AudioMAE
 
@@ -144,3 +145,25 @@ def test_user_errors_are_one_line_and_status_2(data, tmp_path, capsys, more, mes
 def test_another_recipe_cannot_resume_a_run(whole_run, data, capsys):
     assert main(arguments(data, whole_run, "--recipe", "small")) == 2
     assert "holds a run of audiomae/tiny" in capsys.readouterr().err
+
+
+def test_centered_features_are_those_less_their_positions_means(data, whole_run, tmp_path, capsys):
+    def center(source, out):
+        return main(
+            [
+                *("train", "audiomae", "--recipe", "tiny_centered", "--quiet"),
+                *("--data", str(data), "--output", str(out)),
+                *("--module", f"audiomae={source / 'export'}"),
+            ]
+        )
+
+    assert center(whole_run, tmp_path) == 0
+    before = load_audiomae(whole_run / "export")
+    after = load_audiomae(tmp_path / "export")
+    assert after.config.centers_positions and after.position_means.abs().max() > 0
+    fbank = torch.randn(2, 512, 128)
+    with torch.no_grad():
+        difference = before(fbank) - after(fbank)
+    torch.testing.assert_close(difference, after.position_means[:256].expand(2, -1, -1))
+    assert center(tmp_path, tmp_path / "again") == 2
+    assert "are centered already" in capsys.readouterr().err

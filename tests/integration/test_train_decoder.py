@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from semanticodec import SemantiCodec
+from semanticodec.checkpoints.trained_module import load_codebooks
 from semanticodec.cli import main
 from semanticodec.errors import ConfigError
 from semanticodec.recipes import decoder as recipes
@@ -160,3 +161,26 @@ def test_what_cannot_be_trained_is_refused(codec, data, tmp_path):
         DecoderStage.Config(vocoder_frames=999)
     with pytest.raises(ConfigError, match="trains_acoustic=True"):
         DecoderStage.Config(renews_acoustic=True)
+
+
+def test_semantic_codes_of_another_audiomae_come_with_new_acoustic_ones(codec, data, tmp_path):
+    books = {
+        f"codebook_{rate}": export_codebook(
+            tmp_path / f"{rate}", stack_factor=100 // rate, vocab_sizes=(8, 24)
+        )
+        for rate in RATES
+    }
+    modules = {**codec, "audiomae": export_audiomae(tmp_path / "audiomae"), **books}
+    config = recipes.tiny().stage_config
+    stage = DecoderStage.build(config, modules)
+    stage.export(tmp_path / "export")
+    ours = SemantiCodec.from_pretrained(tmp_path / "export", token_rate=50)
+    assert ours.format.semantic_vocab_size == 24
+    width = ours.config.encoder.semantic.width
+    expected = load_codebooks(books["codebook_50"], width=width, stack_factor=2)
+    assert torch.equal(ours.encoder.semantic.codebook(24), expected[24])
+    with pytest.raises(ConfigError, match="have to start anew, too"):
+        DecoderStage.build(replace(config, renews_acoustic=False), modules)
+    del modules["codebook_25"]
+    with pytest.raises(ConfigError, match="a codebook for every token rate"):
+        DecoderStage.build(config, modules)

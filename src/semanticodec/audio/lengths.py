@@ -73,7 +73,7 @@ def _riff(file: BinaryIO, size: int) -> list[Piece]:
         return [range(size)]
     told = long_length if body > RIFF_START and told == UNKNOWN else told
     file.seek(start)
-    true = _true_length(told, size - start, is_empty=not told and _is_chunk(file.read(8)))
+    true = _true_length(told, size - start, is_empty=not told and is_chunk(file.read(8)))
     if true == told or (told == UNKNOWN and true < WRAP):  # libsndfile knows that one
         return [range(size)]
     return [
@@ -105,7 +105,8 @@ def _riff_start(data_bytes: int, size: int) -> list[bytes]:
     return [b"RF64" + struct.pack("<I", UNKNOWN) + b"WAVE", sizes]
 
 
-def _is_chunk(head: bytes) -> bool:
+def is_chunk(head: bytes) -> bool:
+    """Return whether eight bytes look like the head of a RIFF chunk."""
     return len(head) == 8 and head[:4].isalnum() and head[:4].isascii()
 
 

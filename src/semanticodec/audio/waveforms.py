@@ -84,6 +84,38 @@ def recordings(
             yield from recordings(item, sample_rate, f"{name}[{index}]")
 
 
+def live_recording(
+    blocks: Iterable[np.ndarray | Tensor], sample_rate: int | None = None
+) -> Recording:
+    """Return a recording that is made while it is encoded, block by block.
+
+    Args:
+        blocks: consecutive samples [S] or [1 or 2 channels, S], of any lengths.
+        sample_rate: their Hz (default 16 000).
+    Raises:
+        AudioError: not a rate; while blocks are read, also a wrong shape or type, or NaN.
+    """
+    rate = _checked_rate(sample_rate)
+    mono = (_mono_block(block, f"blocks[{index}]") for index, block in enumerate(blocks))
+    return Recording("the stream", resample_blocks(mono, rate))
+
+
+def _mono_block(block: np.ndarray | Tensor, name: str) -> np.ndarray:
+    if not isinstance(block, (np.ndarray, Tensor)):
+        raise AudioError(
+            f"{name} is of type {type(block).__name__}; give arrays of samples, [S] or "
+            "[channels, S]"
+        )
+    samples = _to_numpy(block, name)
+    _check_shape(samples.shape, name)
+    if samples.ndim == 3:
+        raise AudioError(
+            f"{name} has the shape {samples.shape}; a stream is one recording: give [S] or "
+            "[channels, S]"
+        )
+    return _mono(samples, name)
+
+
 def is_file(audio: object) -> bool:
     """Return whether `audio` names or holds a sound file rather than samples."""
     return isinstance(audio, (str, os.PathLike, bytes)) or hasattr(audio, "read")
@@ -173,9 +205,13 @@ def _check_shape(shape: tuple[int, ...], name: str) -> None:
 
 def _blocks(samples: np.ndarray, source_rate: int, name: str) -> Iterator[np.ndarray]:
     """Yield the mono mix of [S] or [C, S] at 16 kHz."""
+    yield from resample_blocks([_mono(samples, name)], source_rate)
+
+
+def _mono(samples: np.ndarray, name: str) -> np.ndarray:
+    """Return the float32 mono mix of [S] or [C, S]."""
     scaled = _to_float(samples, name)
-    mono = scaled if scaled.ndim == 1 else scaled.mean(axis=0)
-    yield from resample_blocks([np.ascontiguousarray(mono)], source_rate)
+    return np.ascontiguousarray(scaled if scaled.ndim == 1 else scaled.mean(axis=0))
 
 
 def _to_float(samples: np.ndarray, name: str) -> np.ndarray:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from semanticodec.cli.ahead import Coded, encode_ahead
 from semanticodec.cli.inputs import AUDIO_SUFFIXES, expand
+from semanticodec.cli.live import add_live_options, check_live_options, encode_live, live_sound
 from semanticodec.cli.options import (
     add_inputs,
     add_model_options,
@@ -30,6 +32,12 @@ Encode sound files (wav, flac, ogg, opus, mp3; any rate, any channels) to .smtc 
   semanticodec encode "*.flac" -o codes/ --skip-existing
   semanticodec encode speech.wav --entropy            smaller, the same codes
   cat speech.wav | semanticodec encode - > speech.smtc
+  arecord -f S16_LE -r 16000 -t wav | semanticodec encode - --window 0.64 > live.smtc
+  ffmpeg -i rtsp://camera -f s16le -ar 48000 -ac 2 - |
+    semanticodec encode - --raw-rate 48000 --raw-channels 2 | ...
+
+WAV of unknown length and raw PCM on stdin are encoded while they come: every window of codes is
+written as soon as it is complete.
 """
 
 
@@ -37,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_inputs(parser, "sound file")
     add_output_options(parser, "output file, folder or - for stdout (default: INPUT.smtc)")
+    add_live_options(parser)
     parser.add_argument(
         "--entropy",
         action="store_true",
@@ -48,12 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Encode every input and return the exit status."""
     tasks = plan(expand(args.inputs, AUDIO_SUFFIXES), args.output, ".smtc")
+    check_live_options(args, [task.item for task in tasks])
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
     coder = codec.entropy_coder if args.entropy else None
 
     ahead = encode_ahead(codec, [task for task in tasks if not is_skipped(task, args)])
 
     def work(task: Task) -> Result:
+        sound, item = live_sound(task.item, args)
+        if sound is not None:
+            return encode_live(codec, sound, task.target, args, coder)
+        task = replace(task, item=item)
         coded = ahead.take(task) or _encode_alone(codec, task, is_watched(args.quiet))
         with written_whole(task.target, replace=args.overwrite) as partial:
             with partial.open("wb") as file:

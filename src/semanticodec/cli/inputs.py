@@ -32,11 +32,13 @@ class Input:
         name: name in messages.
         path: the file; None for stdin.
         relative: its place below the folder or pattern that it was found through.
+        start: what was read of stdin already.
     """
 
     name: str
     path: Path | None
     relative: Path
+    start: bytes = b""
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
@@ -49,7 +51,7 @@ class Input:
             stream = sys.stdin.buffer if self.path is None else _open(self.path)
             if self.path is not None:
                 stack.enter_context(stream)
-            file = seekable(stream)
+            file = seekable(stream, self.start)
             if file is not stream:
                 stack.enter_context(file)
             yield file

@@ -171,10 +171,21 @@ def outcome(codes: Codes, num_bytes: int, elapsed_s: float) -> Result:
     Returns:
         Seconds, tokens, bytes, the kilobits per second that they make, and `elapsed_s`.
     """
-    seconds = codes.duration_s[0]
+    return sizes(codes.duration_s[0], codes.num_positions[0], num_bytes, elapsed_s)
+
+
+def sizes(seconds: float, num_positions: int, num_bytes: int, elapsed_s: float) -> Result:
+    """Return what `outcome` does, of a recording whose codes are gone.
+
+    Args:
+        seconds: length of the recording.
+        num_positions: positions of its codes.
+        num_bytes: size of its `.smtc` file or stream.
+        elapsed_s: time of the work, in seconds.
+    """
     return {
         "seconds": round(seconds, 6),
-        "tokens": codes.num_positions[0] * NUM_STREAMS,
+        "tokens": num_positions * NUM_STREAMS,
         "bytes": num_bytes,
         "kbps": round(num_bytes * 8 / seconds / 1000, 4),
         "elapsed_s": round(elapsed_s, 3),

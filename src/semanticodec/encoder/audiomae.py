@@ -2,6 +2,7 @@
 
 fbank [B, T, M] -> patches, time-major [B, L, D], L = T/16 * M/16 -> + positions, CLS token
     -> blocks -> mean of the normalized outputs of the last three blocks -> features [B, L, D]
+    (-> less what features at that position have on average)
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Block(nn.Module):
 class AudioMAE(nn.Module):
     """The encoder of the audio masked autoencoder (paper Sec. III-B)."""
 
+    position_means: Tensor
+
     @dataclass(frozen=True, kw_only=True)
     class Config:
         """Sizes; the defaults are the official ones.
@@ -68,6 +71,9 @@ class AudioMAE(nn.Module):
             depth: transformer blocks.
             num_heads: heads of every attention.
             num_averaged_blocks: last blocks whose outputs are averaged into the features.
+            centers_positions: subtract each position's mean from its features (not official):
+                codes then need not tell where in the window they stand. `train audiomae --recipe
+                centered` measures the means of a trained network.
         """
 
         num_frames: int = 1024
@@ -77,6 +83,7 @@ class AudioMAE(nn.Module):
         depth: int = 12
         num_heads: int = 12
         num_averaged_blocks: int = 3
+        centers_positions: bool = False
 
         @property
         def num_bands(self) -> int:
@@ -100,6 +107,8 @@ class AudioMAE(nn.Module):
         self.positions = nn.Parameter(F.pad(grid, (0, 0, 1, 0)), requires_grad=False)
         self.blocks = nn.ModuleList([Block(width, config.num_heads) for _ in range(config.depth)])
         self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        if config.centers_positions:
+            self.register_buffer("position_means", torch.zeros(config.num_patches, width))
 
     def embed(self, fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B L D"]:
         """Return patch embeddings with their positions, without the CLS token.
@@ -139,4 +148,7 @@ class AudioMAE(nn.Module):
             features = block(features)
             if index >= first_averaged:
                 outputs.append(self.norm(features))
-        return torch.stack(outputs).mean(dim=0)[:, 1:]
+        averaged = torch.stack(outputs).mean(dim=0)[:, 1:]
+        if not self.config.centers_positions:
+            return averaged
+        return averaged - self.position_means[: averaged.shape[1]]

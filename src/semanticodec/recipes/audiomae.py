@@ -9,6 +9,7 @@ from semanticodec.training.data import CropConfig
 from semanticodec.training.detail_loss import DetailLoss
 from semanticodec.training.optimizer import OptimizerConfig
 from semanticodec.training.stages.audiomae import AudioMAEStage
+from semanticodec.training.stages.centering import CenteringRecipe
 from semanticodec.training.train import Recipe
 from semanticodec.training.trainer import TrainConfig
 
@@ -123,6 +124,16 @@ def paper() -> Recipe:
     )
 
 
+def centered() -> CenteringRecipe:
+    """A trained AudioMAE whose features lack the mean of their position: a minute."""
+    return CenteringRecipe(name="audiomae/centered")
+
+
+def tiny_centered() -> CenteringRecipe:
+    """`centered` of a few windows, for tests."""
+    return CenteringRecipe(name="audiomae/tiny_centered", num_windows=4)
+
+
 def tiny() -> Recipe:
     """Seconds on one core, for tests: every part is there, nothing is learned."""
     return Recipe(
@@ -141,5 +152,7 @@ RECIPES = {
     "large": large,
     "small_detail": small_detail,
     "paper": paper,
+    "centered": centered,
     "tiny": tiny,
+    "tiny_centered": tiny_centered,
 }

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from semanticodec.audio.mel import HOP_LENGTH, NUM_MEL_BINS, Mel
 from semanticodec.checkpoints.fingerprint import fingerprint
 from semanticodec.checkpoints.pretrained import read_setting, read_weights
+from semanticodec.checkpoints.trained_module import load_audiomae
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
 from semanticodec.errors import ConfigError
@@ -46,8 +47,10 @@ from semanticodec.training.stages.finished_codec import (
     read_codecs,
     trainable_vocoder,
     with_context_transformer,
+    with_semantics,
     with_sight_of_patches,
 )
+from semanticodec.training.stages.modules import codebook_names
 from semanticodec.training.stages.waveform import WaveformStage
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
@@ -157,22 +160,45 @@ class DecoderStage(WaveformStage):
 
     @classmethod
     def build(cls, config: Config, modules: Mapping[str, Path]) -> DecoderStage:
-        """Make the stage on a complete codec, on request with another vocoder.
+        """Make the stage on a complete codec, on request with other modules.
 
         Args:
             config: settings of the training.
-            modules: `codec`, a model folder, and `vocoder`, the export of one, if wanted.
+            modules: `codec`, a model folder; if wanted `vocoder`, the export of one; if wanted
+                `audiomae` with a codebook of its features for every token rate (`codebook`, or
+                `codebook_100` and so on).
         Raises:
-            ConfigError: the codec is missing, or another module was given.
+            ConfigError: the codec is missing, another module was given, or new semantic codes
+                without new acoustic ones.
             CheckpointError: one cannot be read.
         """
-        if "codec" not in modules or set(modules) - {"codec", "vocoder"}:
+        if "codec" not in modules:
             raise ConfigError(
-                "The decoder stage starts from a codec and, on request, another vocoder, but got "
-                f"{', '.join(modules) or 'no module'}; give --module codec=MODEL, and --module "
-                "vocoder=RUN/export if it is not to be the codec's own."
+                f"The decoder stage starts from a codec, but got {', '.join(modules) or 'nothing'}"
+                "; give --module codec=MODEL."
             )
-        return cls(config, read_codecs(modules["codec"]), modules.get("vocoder"))
+        codecs = read_codecs(modules["codec"])
+        factors = tuple(codec.config.encoder.stack_factor for codec in codecs)
+        books = codebook_names(modules, factors) if "audiomae" in modules else {}
+        unknown = set(modules) - {"codec", "vocoder", *(["audiomae"] if books else [])}
+        if unknown != set(books.values()):
+            raise ConfigError(
+                f"The decoder stage got the modules {', '.join(modules)}. Give codec, vocoder if "
+                "it is not to be the codec's own, and audiomae with a codebook for every token "
+                "rate if semantic codes are to start anew."
+            )
+        if books and not config.renews_acoustic:
+            raise ConfigError(
+                "Acoustic codes carry what semantic codes leave out: with other codebooks they "
+                "have to start anew, too. Use a recipe with renews_acoustic=True."
+            )
+        if books:
+            audiomae = load_audiomae(modules["audiomae"])
+            codecs = [
+                with_semantics(codec, audiomae, modules[books[factor]])
+                for codec, factor in zip(codecs, factors, strict=True)
+            ]
+        return cls(config, codecs, modules.get("vocoder"))
 
     def __init__(
         self,

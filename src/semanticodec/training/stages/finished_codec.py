@@ -16,13 +16,18 @@ from torch import Tensor, nn
 
 from semanticodec.checkpoints.index import read_index
 from semanticodec.checkpoints.pretrained import read_setting, read_weights
-from semanticodec.checkpoints.trained_module import load_vocoder
+from semanticodec.checkpoints.trained_module import (
+    load_codebooks,
+    load_domain_entries,
+    load_vocoder,
+)
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.unet import TUNet
 from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.decoder.vocoders import make_vocoder
+from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CheckpointError, ConfigError
@@ -86,6 +91,41 @@ def _check_decoders(decoders: Sequence[Decoder]) -> None:
                 "The token rates of this codec have T-UNets of their own; the decoder stage "
                 "trains one for all. Give a model of one rate, or one trained by small_rates."
             )
+
+
+def with_semantics(codec: FinishedCodec, audiomae: AudioMAE, codebook: Path) -> FinishedCodec:
+    """Return the codec with another AudioMAE and semantic codebooks of its features.
+
+    Args:
+        codec: the codec; its acoustic codes have no meaning afterwards.
+        audiomae: the network, with features of the same width.
+        codebook: export of the codebooks.
+    Raises:
+        CheckpointError: they do not fit each other.
+    """
+    config = codec.config.encoder
+    codebooks = load_codebooks(
+        codebook,
+        width=config.stack_factor * audiomae.config.width,
+        stack_factor=config.stack_factor,
+    )
+    if config.semantic.width != config.stack_factor * audiomae.config.width:
+        raise CheckpointError(
+            f"The codec is built for features {config.semantic.width // config.stack_factor} wide, "
+            f"this AudioMAE has {audiomae.config.width}. Train a codec on it instead."
+        )
+    semantic = dataclasses.replace(
+        config.semantic,
+        vocab_sizes=tuple(codebooks),
+        domain_entries=load_domain_entries(codebook),
+    )
+    encoder = Encoder(dataclasses.replace(config, audiomae=audiomae.config, semantic=semantic))
+    encoder.audiomae.load_state_dict(audiomae.state_dict())
+    for size, centroids in codebooks.items():
+        encoder.semantic.codebook(size).copy_(centroids)
+    return codec._replace(
+        config=dataclasses.replace(codec.config, encoder=encoder.config), encoder=encoder
+    )
 
 
 def trainable_vocoder(path: Path) -> Vocoder:

@@ -58,7 +58,7 @@ def load_modules(
         ConfigError: one of them is missing, or another was given.
         CheckpointError: one cannot be read, or does not fit the others.
     """
-    names = _codebook_names(folders, stack_factors)
+    names = codebook_names(folders, stack_factors)
     needed = [*SHARED_MODULES, *names.values()]
     if set(folders) != set(needed):
         missing = [name for name in needed if name not in folders]
@@ -85,7 +85,7 @@ def load_modules(
     )
 
 
-def _codebook_names(folders: Mapping[str, Path], stack_factors: tuple[int, ...]) -> dict[int, str]:
+def codebook_names(folders: Mapping[str, Path], stack_factors: tuple[int, ...]) -> dict[int, str]:
     """Return the name of the codebook of every stack factor."""
     if len(stack_factors) == 1:
         return {stack_factors[0]: CODEBOOK}
