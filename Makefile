@@ -46,7 +46,7 @@ $(VENV)/.stamp-demo: $(INPUTS_OF_SETUP) $(VENV)/.stamp-torch
 	@touch $@
 
 $(VENV)/.stamp-dev: $(INPUTS_OF_SETUP) $(VENV)/.stamp-torch
-	$(PIP) install -c constraints.txt -e ".[plot,train,peers,hf,onnx,corpus,listening,demo,dev]"
+	$(PIP) install -c constraints.txt -e ".[plot,train,peers,hf,onnx,corpus,listening,demo,serve,dev]"
 	@$(PIP) install -c constraints.txt -e ".[eval]" || \
 	    echo "no C++ compiler, which visqol-python and pesq need: tests that measure with them are skipped"
 	@touch $@ $(VENV)/.stamp-demo

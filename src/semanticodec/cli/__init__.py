@@ -24,6 +24,7 @@ from semanticodec.cli import (
     info,
     mushra,
     roundtrip,
+    serve,
     tokenize,
     train,
 )
@@ -44,6 +45,7 @@ COMMANDS = {
     "convert": convert,
     "train": train,
     "evaluate": evaluate,
+    "serve": serve,
     "mushra": mushra,
     "benchmark": benchmark,
     "export": export,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import io
-import wave
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +11,9 @@ from semanticodec.cli.outputs import write_as_it_comes, written_whole
 from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 FORMATS = ("wav", "flac")
-PEAK = 32767
-SAMPLE_BYTES = 2
-# A wav's header has 32 bits for its size; players read on regardless.
-LARGEST_NUM_SAMPLES = 0xFFFF_FF00 // SAMPLE_BYTES
 
 
 def add_format_option(parser: argparse.ArgumentParser) -> None:
@@ -69,33 +62,15 @@ def write_sound(
         OutputExistsError: there is such a file, and `replace` is false.
         OutputError: the sound cannot be written.
     """
-    if sound_format == "wav":
-        write_as_it_comes(target, _wav_bytes(blocks, num_samples, sample_rate), replace=replace)
-        return
     from semanticodec.audio.sound_file import open_sound_file
+    from semanticodec.audio.streamed import to_int16, wav_bytes
 
+    if sound_format == "wav":
+        write_as_it_comes(target, wav_bytes(blocks, num_samples, sample_rate), replace=replace)
+        return
     with (
         written_whole(target, replace=replace) as partial,
         open_sound_file(partial, sample_rate, 1, sound_format.upper()) as sound,
     ):
         for block in blocks:
-            sound.write(_to_int16(block))
-
-
-def _wav_bytes(blocks: Iterable[Tensor], num_samples: int, sample_rate: int) -> Iterator[bytes]:
-    """Yield a wav file piece by piece; nothing is corrected later, as a pipe could not be."""
-    memory = io.BytesIO()
-    with wave.open(memory, "wb") as sound:
-        sound.setparams((1, SAMPLE_BYTES, sample_rate, 0, "NONE", "not compressed"))
-        sound.setnframes(min(num_samples, LARGEST_NUM_SAMPLES))
-        sound.writeframesraw(b"")
-        yield memory.getvalue()
-    for block in blocks:
-        yield _to_int16(block).astype("<i2").tobytes()
-
-
-def _to_int16(block: Tensor) -> np.ndarray:
-    import numpy as np
-
-    samples = block.detach().cpu().numpy().reshape(-1)
-    return np.round(np.clip(samples, -1, 1) * PEAK).astype(np.int16)
+            sound.write(to_int16(block))
