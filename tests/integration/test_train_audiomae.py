@@ -87,6 +87,7 @@ def test_seed_and_init_change_the_start(whole_run, data, tmp_path):
     assert len(first) == 3
 
 
+@pytest.mark.slow  # the same law as in test_train_codec.py
 def test_two_processes_are_one_process_at_twice_the_batch(data, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     assert main(arguments(data, one, "--batch-size", "4")) == 0

@@ -71,6 +71,7 @@ def test_half_precision_exports_load(whole_run, data, tmp_path):
     assert all(parameter.dtype.itemsize == 4 for parameter in vae.parameters())
 
 
+@pytest.mark.slow  # the same law as in test_train_codec.py
 def test_two_processes_are_one_process_at_twice_the_batch(data, tmp_path):
     """The adaptive weight and the latent's standard deviation are measured over all processes."""
     one, two = tmp_path / "one", tmp_path / "two"

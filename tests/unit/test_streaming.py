@@ -192,7 +192,10 @@ def test_integers_and_channels_are_taken(quick_codec: SemantiCodec) -> None:
 # --- codes -> wav ---
 
 
-@pytest.mark.parametrize(("columns", "sizes"), [(20, [3]), (64, [1, 62]), (130, [64, 64])])
+@pytest.mark.parametrize(
+    ("columns", "sizes"),
+    [(20, [3]), (64, [1, 62]), pytest.param(130, [64, 64], marks=pytest.mark.slow)],
+)
 def test_samples_are_those_of_decode_stream(
     quick_codec: SemantiCodec, columns: int, sizes: list[int]
 ) -> None:

@@ -58,7 +58,7 @@ class EntropyRecipe:
 
 def train_tables(
     codes: Sequence[Codes],
-    vectors: tuple[Float[Tensor, "V W"], Float[Tensor, "V2 W2"]],
+    vectors: tuple[Float[Tensor, "K W"], Float[Tensor, "K2 W2"]],
     recipe: EntropyRecipe | None = None,
     report: Callable[[str, float], None] = lambda stream, bits: None,
 ) -> Tables:
@@ -97,7 +97,7 @@ def train_tables(
     return tables
 
 
-def code_vectors(codec: SemantiCodec) -> tuple[Float[Tensor, "V W"], Float[Tensor, "V2 W2"]]:
+def code_vectors(codec: SemantiCodec) -> tuple[Float[Tensor, "K W"], Float[Tensor, "K2 W2"]]:
     """Return the vectors of a codec's semantic and acoustic codes, one row per code."""
     sizes = codec.semantic_vocab_size, codec.config.encoder.quantizer.codebook_size
     ids = torch.arange(max(sizes), device=codec.device)[None]
@@ -156,7 +156,7 @@ def _blocks(codes: Codes, tables: Tables) -> list[list[NDArray[np.int64]]]:
 class _Examples:
     """All positions: inputs, place in the block, ranks met around them, and their own rank."""
 
-    inputs: Int[Tensor, "N I"]
+    inputs: Int[Tensor, "N inputs"]
     place: Int[Tensor, " N"]  # column kind times bands plus band
     met: Int[Tensor, "N P"]
     rank: Int[Tensor, " N"]
@@ -186,7 +186,7 @@ class _Net(nn.Module):
     members: Tensor  # C M D+1
 
     def __init__(
-        self, points: Float[Tensor, "V D"], num_inputs: int, num_bands: int, recipe: EntropyRecipe
+        self, points: Float[Tensor, "K D"], num_inputs: int, num_bands: int, recipe: EntropyRecipe
     ) -> None:
         super().__init__()
         num_classes, num_members = class_counts(len(points))

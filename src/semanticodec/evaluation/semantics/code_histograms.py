@@ -41,5 +41,5 @@ class CodeHistogramEmbedder(Embedder):
         return [_shares(*streams[features.key]) for features in self.features]
 
 
-def _shares(codes: Tensor, vocab_size: int) -> Float[Tensor, " V"]:
+def _shares(codes: Tensor, vocab_size: int) -> Float[Tensor, " K"]:
     return torch.bincount(codes, minlength=vocab_size).float() / codes.numel()

@@ -37,7 +37,7 @@ def test_an_embedding_that_copies_pixels_keeps_them(tmp_path, capsys):
     assert (tmp_path / "found.json").is_file()
 
 
-@pytest.mark.parametrize("token_rate", [100, 25])
+@pytest.mark.parametrize("token_rate", [100, pytest.param(25, marks=pytest.mark.slow)])
 def test_codes_of_the_built_in_model_keep_less_than_its_features(token_rate, tmp_path):
     from semanticodec.evaluation.features.run import FeatureSettings, evaluate_features
     from semanticodec.evaluation.suites import open_suite

@@ -41,7 +41,10 @@ def test_layers_follow_the_last_colon() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mfcc", "there are no features 'mfcc'; choose from model, encodec, dac, log-mel"),
+        (
+            "mfcc",
+            "there are no features 'mfcc'; choose from model, codes, encodec, dac, log-mel",
+        ),
         ("model:layers=first", "'model' has no layers 'first'; it has all, semantic, acoustic"),
         ("log-mel:layers=all", "'log-mel' has no layers 'all'; it has none, so leave layers out"),
         ("log-mel:path=x", "the system 'log-mel' has no option 'path'; choose from name"),
