@@ -126,7 +126,7 @@ def test_sigterm_stops_with_a_checkpoint_and_an_export(data, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--recipe", "huge"), "choose one of small, large, small_detail, paper, tiny"),
+        (("--recipe", "huge"), "choose one of small, large, small_detail, paper, centered, tiny"),
         (("--module", "vae"), "write NAME=FOLDER"),
         (("--module", "vae=folder"), "builds on no other module"),
         (("--init", "nowhere"), "not an exported module"),

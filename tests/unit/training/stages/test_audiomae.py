@@ -108,7 +108,7 @@ def test_no_other_module_is_needed(tmp_path):
         AudioMAEStage.build(tiny().stage_config, {"vae": tmp_path})
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
+@pytest.mark.parametrize("name", sorted(name for name in RECIPES if "centered" not in name))
 def test_recipes_fit_together(name):
     config = RECIPES[name]().stage_config
     assert config.decoder.encoder_width == config.audiomae.width
