@@ -6,10 +6,11 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from semanticodec.cli.address import add_address_options, listen, url
 from semanticodec.cli.options import add_model_options, positive_int
 from semanticodec.cli.report import DONE
 from semanticodec.device import checked_device
-from semanticodec.errors import ConfigError, MissingDependencyError
+from semanticodec.errors import MissingDependencyError
 from semanticodec.service.settings import ServiceSettings
 
 HELP = "answer HTTP requests: encode, decode, roundtrip"
@@ -23,24 +24,11 @@ when the requests inside are answered.
   semanticodec serve --host 0.0.0.0 --token-file tokens  for the network, behind a TLS proxy
   curl --data-binary @speech.wav localhost:8000/v1/encode -o speech.smtc
 """
-MAX_PORT = 65535
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        metavar="ADDRESS",
-        help="address to listen on (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=8000,
-        metavar="N",
-        help="port to listen on; 0 for any that is free (default: %(default)s)",
-    )
+    add_address_options(parser)
     parser.add_argument(
         "--workers",
         type=positive_int,
@@ -68,13 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes, and return the exit status."""
-    if not 0 <= args.port <= MAX_PORT:
-        raise ConfigError(f"--port is {args.port}; give a number from 0 to {MAX_PORT}")
     settings = ServiceSettings(
         **{setting.name: getattr(args, setting.name) for setting in fields(ServiceSettings)}
     )
     try:
-        from semanticodec.service.server import ServedModel, listen, serve, serve_workers
+        from semanticodec.service.server import BACKLOG, ServedModel, serve, serve_workers
         from semanticodec.service.tokens import read_tokens
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
@@ -93,17 +79,8 @@ def run(args: argparse.Namespace) -> int:
         },
         threads=_num_threads(args, device),
     )
-    try:
-        listening = listen(args.host, args.port)
-    except OSError as error:
-        raise ConfigError(
-            f"{args.host}:{args.port} cannot be used ({error.strerror or error}); give another "
-            "--port or --host"
-        ) from error
-    with listening:
-        port = listening.getsockname()[1]
-        host = f"[{args.host}]" if ":" in args.host else args.host
-        print(f"http://{host}:{port}/ (Ctrl-C stops)", flush=True)
+    with listen(args, BACKLOG) as listening:
+        print(f"{url(listening, args)} (Ctrl-C stops)", flush=True)
         if args.workers == 1:
             serve(listening, model, settings, tokens)
         else:

@@ -106,25 +106,12 @@ def _answer(body: bytes) -> Answer:
         ) from error
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Args:
-        host: address of this machine; 0.0.0.0 for all.
-        port: 0 for any that is free.
-    Raises:
-        OSError: the port is taken, or the address is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
-
-
 def serve(test: Test, listening: socket.socket) -> None:
     """Answer requests until a signal ends the process.
 
     Args:
         test: the test to hold.
-        listening: result of `listen`.
+        listening: socket to take connections from.
     """
     config = uvicorn.Config(
         make_app(test), log_level="warning", lifespan="off", timeout_graceful_shutdown=SHUTDOWN_S

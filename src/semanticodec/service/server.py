@@ -32,6 +32,7 @@ from semanticodec.service.metrics import SHARED_FOLDER
 from semanticodec.service.service import Service
 from semanticodec.service.settings import ServiceSettings
 
+# Connections that may wait for a worker.
 BACKLOG = 2048
 # Seconds that workers have beyond the time that requests have.
 STOP_MARGIN_S = 10
@@ -59,19 +60,6 @@ class ServedModel:
         return SemantiCodec.from_pretrained(**self.options)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Args:
-        host: address of this machine; 0.0.0.0 for all.
-        port: 0 for any that is free.
-    Raises:
-        OSError: the port is taken, or the address is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
-
-
 def serve(
     listening: socket.socket,
     model: ServedModel,
@@ -81,7 +69,7 @@ def serve(
     """Answer requests until a signal ends the process; those inside are answered before.
 
     Args:
-        listening: result of `listen`.
+        listening: socket to take connections from.
         model: what to serve.
         settings: limits.
         tokens: bearer tokens; none: everybody may ask.
