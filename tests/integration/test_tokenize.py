@@ -30,7 +30,7 @@ def run(capfd, *words):
 def test_a_folder_becomes_a_corpus(recordings, tiny_folder, tiny_codec, tmp_path, capfd):
     out = tmp_path / "out"
     words = ["tokenize", recordings, "--out", out, "--model", tiny_folder, "--jobs", "1"]
-    words += ["--format", "webdataset", "jsonl"]
+    words += ["--format", "webdataset", "--format", "jsonl"]
     status, text, err = run(capfd, *words, "--json")
     assert (status, err) == (0, "")
     summary = json.loads(text)

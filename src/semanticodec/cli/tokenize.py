@@ -60,8 +60,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--format",
         nargs="+",
+        action="extend",  # a second --format adds to the first
         choices=FORMAT_NAMES,
-        default=[DEFAULT_FORMAT],
         help=f"formats to write, each in a folder of its name (default: {DEFAULT_FORMAT})",
     )
     group.add_argument(
@@ -153,7 +153,7 @@ def _choice(args: argparse.Namespace) -> CorpusChoice:
     return CorpusChoice(
         sources=args.sources,
         folder=args.output,
-        formats=tuple(dict.fromkeys(args.format)),
+        formats=tuple(dict.fromkeys(args.format or [DEFAULT_FORMAT])),
         model=ModelChoice(
             source=args.model,
             token_rate=args.token_rate,
