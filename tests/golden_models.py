@@ -72,7 +72,7 @@ def build(token_rate: int, vocab_size: int = 4096, *, zeros: tuple[str, ...] = (
     centroids = torch.from_numpy(rule_codebook(SALT, token_rate, vocab_size))
     state[f"encoder.semantic.codebook_{vocab_size}"] = centroids
     config = official_config(token_rate, vocab_size)
-    return SemantiCodec._from_state(config, state, "cpu", torch.float32)
+    return SemantiCodec._from_state(config, lambda: state, "cpu", torch.float32)
 
 
 @dataclass
