@@ -82,6 +82,17 @@ def test_the_export_is_a_model_of_all_rates_that_decodes_in_one_step(trained, co
         assert ours.model_fingerprint != before.model_fingerprint
 
 
+def test_discriminators_of_a_run_judge_the_next(trained, codec):
+    modules = {**codec, "discriminators": trained / "discriminators"}
+    stage = DecoderStage.build(
+        replace(recipes.tiny().stage_config, trains_discriminators=False), modules
+    )
+    assert stage.active_groups(7) == ["generator"]
+    fresh = DecoderStage.build(recipes.tiny().stage_config, codec)
+    weights = [next(stage.periods.parameters()) for stage in (stage, fresh)]
+    assert not torch.equal(*weights)
+
+
 def test_a_run_stopped_and_resumed_is_the_same_run(trained, data, codec, tmp_path):
     for more in (["--minutes", "0"], ["--minutes", "0"], []):
         assert run(data, tmp_path, codec, *more) == 0

@@ -122,6 +122,21 @@ def fine_tune() -> Recipe:
     )
 
 
+def fine_tune_frozen() -> Recipe:
+    """`fine_tune` with the discriminators of an earlier run, which judge from the first step.
+
+    They are given as the module `discriminators` and learn nothing more.
+    """
+    recipe = fine_tune()
+    return replace(
+        recipe,
+        name="decoder/fine_tune_frozen",
+        stage_config=replace(
+            recipe.stage_config, discriminator_start=0, trains_discriminators=False
+        ),
+    )
+
+
 def fine_tune_alone() -> Recipe:
     """`fine_tune` without discriminators: less time for a step, smoother sound."""
     recipe = fine_tune()
@@ -170,6 +185,7 @@ RECIPES = {
     "small_context": small_context,
     "small_mel": small_mel,
     "fine_tune": fine_tune,
+    "fine_tune_frozen": fine_tune_frozen,
     "fine_tune_alone": fine_tune_alone,
     "tiny": tiny,
 }

@@ -51,7 +51,7 @@ from semanticodec.training.stages.finished_codec import (
     with_sight_of_patches,
 )
 from semanticodec.training.stages.modules import codebook_names
-from semanticodec.training.stages.waveform import WaveformStage
+from semanticodec.training.stages.waveform import DISCRIMINATORS, WaveformStage
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
 # Pieces start and end where stacked patches of every rate do.
@@ -164,9 +164,9 @@ class DecoderStage(WaveformStage):
 
         Args:
             config: settings of the training.
-            modules: `codec`, a model folder; if wanted `vocoder`, the export of one; if wanted
-                `audiomae` with a codebook of its features for every token rate (`codebook`, or
-                `codebook_100` and so on).
+            modules: `codec`, a model folder; if wanted `vocoder`, the export of one,
+                `discriminators` of another run, `audiomae` with a codebook of its features for
+                every token rate (`codebook`, or `codebook_100` and so on).
         Raises:
             ConfigError: the codec is missing, another module was given, or new semantic codes
                 without new acoustic ones.
@@ -180,12 +180,14 @@ class DecoderStage(WaveformStage):
         codecs = read_codecs(modules["codec"])
         factors = tuple(codec.config.encoder.stack_factor for codec in codecs)
         books = codebook_names(modules, factors) if "audiomae" in modules else {}
-        unknown = set(modules) - {"codec", "vocoder", *(["audiomae"] if books else [])}
+        unknown = set(modules) - {"codec", "vocoder", DISCRIMINATORS}
+        unknown -= {"audiomae"} if books else set()
         if unknown != set(books.values()):
             raise ConfigError(
                 f"The decoder stage got the modules {', '.join(modules)}. Give codec, vocoder if "
-                "it is not to be the codec's own, and audiomae with a codebook for every token "
-                "rate if semantic codes are to start anew."
+                "it is not to be the codec's own, discriminators if they are not to start fresh, "
+                "and audiomae with a codebook for every token rate if semantic codes are to start "
+                "anew."
             )
         if books and not config.renews_acoustic:
             raise ConfigError(
@@ -198,7 +200,9 @@ class DecoderStage(WaveformStage):
                 with_semantics(codec, audiomae, modules[books[factor]])
                 for codec, factor in zip(codecs, factors, strict=True)
             ]
-        return cls(config, codecs, modules.get("vocoder"))
+        stage = cls(config, codecs, modules.get("vocoder"))
+        stage.restore_discriminators(modules.get(DISCRIMINATORS))
+        return stage
 
     def __init__(
         self,
