@@ -127,6 +127,15 @@ def stage_and_batch(codec, data, folder, **changes):
     return stage.train(), batch
 
 
+def test_what_cannot_be_read_from_a_condition_is_refused(trained, codec):
+    config = replace(recipes.tiny().stage_config, unet_start=0, starts_output=True)
+    config = replace(config, context_transformer=None, renews_acoustic=False)
+    with pytest.raises(ConfigError, match="train decoder/small_context first"):
+        DecoderStage.build(config, codec)
+    with pytest.raises(ConfigError, match="needs a VAE with a linear shortcut"):
+        DecoderStage.build(config, {"codec": trained / "export"})
+
+
 def test_gradients_reach_everything_that_is_to_learn_and_nothing_else(codec, data, tmp_path):
     stage, batch = stage_and_batch(codec, data, tmp_path)
     stage.training_step(batch, "generator").loss.backward()

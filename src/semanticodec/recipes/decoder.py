@@ -90,15 +90,18 @@ def small_context() -> Recipe:
 
 
 def small_mel() -> Recipe:
-    """Then: up to the mel, on the export of `small_context`, whose codes the T-UNet learns here."""
+    """Then: up to the mel, on the export of `small_context`, whose codes the T-UNet learns here.
+
+    It starts at what the codes mean by themselves.
+    """
     recipe = small()
     return replace(
         recipe,
         name="decoder/small_mel",
-        stage_config=replace(recipe.stage_config, vocoder_start=NEVER),
+        stage_config=replace(recipe.stage_config, starts_output=True, vocoder_start=NEVER),
         train=replace(
             recipe.train,
-            optimizers={"default": OptimizerConfig(lr=6e-4, betas=(0.9, 0.99), warmup_steps=100)},
+            optimizers={"default": OptimizerConfig(lr=3e-4, betas=(0.9, 0.99), warmup_steps=100)},
         ),
     )
 
