@@ -26,7 +26,7 @@ from semanticodec.audio.io import (
     read_blocks,
     resample_blocks,
 )
-from semanticodec.errors import AudioError
+from semanticodec.errors import AudioError, told
 from semanticodec.token_format import SAMPLE_RATE
 
 # More are no channels: an axis of samples or of recordings in the wrong place.
@@ -104,6 +104,12 @@ def live_recording(
         AudioError: not a rate; while blocks are read, also a wrong shape or type, or NaN.
     """
     rate = _checked_rate(sample_rate)
+    try:
+        blocks = iter(blocks)
+    except TypeError as error:
+        raise AudioError(
+            f"the stream is {told(blocks)}; give blocks of samples: a list, a generator ..."
+        ) from error
     mono = (_mono_block(block, f"blocks[{index}]") for index, block in enumerate(blocks))
     return Recording("the stream", resample_blocks(mono, rate))
 
@@ -136,7 +142,7 @@ def _checked_rate(sample_rate: int | None) -> int:
     is_possible = is_number and LOWEST_RATE <= sample_rate <= HIGHEST_RATE
     if not is_possible or not float(sample_rate).is_integer():
         raise AudioError(
-            f"a sample rate of {sample_rate!r} Hz is impossible; give a whole number from "
+            f"a sample rate of {told(sample_rate)} Hz is impossible; give a whole number from "
             f"{LOWEST_RATE} to {HIGHEST_RATE}"
         )
     return int(sample_rate)
