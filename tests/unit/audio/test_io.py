@@ -97,4 +97,4 @@ def test_a_header_asks_for_no_more_memory_than_a_block() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert total == -(-5000 * 16_000 // rate)
-    assert peak < 50_000_000  # 10 s of such samples would be 210 MB
+    assert peak < 100_000_000  # two blocks; 10 s of such samples would be 210 MB
