@@ -31,6 +31,7 @@ from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.token_format import TokenGrid
 from semanticodec.training.acoustic_start import NUM_AXES
 
 
@@ -143,8 +144,14 @@ def with_sight_of_patches(encoder: Encoder) -> Encoder:
     It is untrained, codebook included.
     """
     config = encoder.config
-    width = config.stack_factor * config.audiomae.patch_size**2
-    acoustic = dataclasses.replace(config.acoustic, is_residual=True, patch_width=width)
+    _, bands = TokenGrid.from_stack_factor(config.stack_factor).block
+    acoustic = dataclasses.replace(
+        config.acoustic,
+        is_residual=True,
+        patch_width=config.stack_factor * config.audiomae.patch_size**2,
+        num_bands=config.audiomae.num_bands // bands,
+        residual_width=NUM_AXES,
+    )
     quantizer = config.quantizer
     if isinstance(quantizer, VectorQuantizer.Config) and quantizer.code_width is not None:
         code_width = min(NUM_AXES, config.acoustic.width)
