@@ -121,6 +121,8 @@ class Codes(Formatted):
                 f"semantic codes on {semantic.device} and acoustic codes on {acoustic.device}; "
                 "move both to one device"
             )
+        if semantic.is_meta:
+            raise CodesError("codes on the device meta; give tensors with codes in them")
         if len(self.num_samples) != len(semantic):
             raise CodesError(
                 f"{len(self.num_samples)} lengths for {len(semantic)} items; "
@@ -380,10 +382,10 @@ class Codes(Formatted):
                 f"{len(self)} items; a .smtc file holds one: save each with "
                 "`for i, item in enumerate(codes): item.save(f'{i}.smtc')`"
             )
-        if isinstance(target, io.TextIOBase):
-            raise ConfigError("the .smtc file is open as text; open it with mode 'wb'")
-        if not hasattr(target, "write"):
+        if isinstance(target, (str, os.PathLike)):
             checked_path(target, "the .smtc file")
+        elif not hasattr(target, "write") or isinstance(target, io.TextIOBase):
+            raise ConfigError(f"{told(target)} takes no bytes; give a path, or a file opened 'wb'")
         _check_coder(coder)
         header = Header(
             self.format,

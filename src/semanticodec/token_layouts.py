@@ -38,8 +38,6 @@ def as_ids(what: str, ids: Ids) -> Int[Tensor, " ..."]:
         is_other = ids.is_floating_point() or ids.is_complex() or ids.is_quantized
         if is_other or ids.dtype == torch.bool:
             raise CodesError(f"{what} of type {ids.dtype}; give integers")
-        if ids.is_meta:
-            raise CodesError(f"{what} on the device meta; give a tensor with ids in it")
         return (ids.to_dense() if ids.layout != torch.strided else ids).long()
     try:
         array = np.asarray(ids)

@@ -28,7 +28,7 @@ SAMPLE_RATE = 16_000
 READ_SECONDS = 10
 # Of a block: 10 s of stereo at 384 kHz, and more. A header may tell any rate and many channels.
 MAX_BLOCK_VALUES = 1 << 23
-# Hz. Nothing below is sound; a second of 1 Hz would become 16 000 samples, a file of kilobytes days.
+# Hz. Nothing below is sound: a sample of 1 Hz would become 16 000, a file of 1 MB days.
 LOWEST_RATE, HIGHEST_RATE = 100, 10_000_000
 UNKNOWN_FRAMES = 1 << 62  # libsndfile says even more where it does not know
 
