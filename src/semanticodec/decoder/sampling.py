@@ -240,9 +240,7 @@ def choose_sampling(
             raise ConfigError(f"quality is {told(sampling)}; choose one of {', '.join(QUALITIES)}")
         chosen = offered[sampling]
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    sampler = changes.pop("sampler", chosen.sampler)
-    if not isinstance(sampler, str) or sampler not in SAMPLERS:
-        raise ConfigError(f"sampler is {told(sampler)}; choose one of {', '.join(SAMPLERS)}")
+    sampler = _typed("sampler", changes.pop("sampler", chosen.sampler), chosen.sampler)
     if sampler != chosen.sampler:
         chosen = _with_sampler(chosen, sampler)
     return replace(chosen, **changes)
