@@ -34,6 +34,10 @@ from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.token_format import TokenGrid
 from semanticodec.training.acoustic_start import NUM_AXES
 
+# The codebook's memory, in batches: of a small batch there are too few vectors per code, which
+# would learn them by heart.
+CODE_DECAY = 0.997
+
 
 class FinishedCodec(NamedTuple):
     """A codec of one token rate with its weights."""
@@ -155,7 +159,7 @@ def with_sight_of_patches(encoder: Encoder) -> Encoder:
     quantizer = config.quantizer
     if isinstance(quantizer, VectorQuantizer.Config) and quantizer.code_width is not None:
         code_width = min(NUM_AXES, config.acoustic.width)
-        quantizer = dataclasses.replace(quantizer, code_width=code_width)
+        quantizer = dataclasses.replace(quantizer, code_width=code_width, decay=CODE_DECAY)
     new = Encoder(dataclasses.replace(config, acoustic=acoustic, quantizer=quantizer))
     new.semantic.load_state_dict(encoder.semantic.state_dict())
     return new
