@@ -192,7 +192,7 @@ def test_threads_may_share_a_codec(tiny_codec: SemantiCodec) -> None:
     wrong: list[object] = []
 
     def work(number: int) -> None:
-        for _ in range(4):
+        for _ in range(2):
             try:
                 codes = tiny_codec.encode(wavs[number])
                 decoded = tiny_codec.decode(codes, **options)
