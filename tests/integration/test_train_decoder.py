@@ -127,6 +127,31 @@ def stage_and_batch(codec, data, folder, **changes):
     return stage.train(), batch
 
 
+def test_a_codec_of_the_release_s_form_is_fine_tuned(data, tiny_folder, tmp_path):
+    stage, batch = stage_and_batch(
+        {"codec": tiny_folder},
+        data,
+        tmp_path / "run",
+        trains_acoustic=False,
+        renews_acoustic=False,
+        context_transformer=None,
+        unet_start=0,
+    )
+    assert stage.rates[0].config.pads_windows
+    loss = stage.training_step(batch, "generator").loss
+    loss.backward()
+    assert loss.isfinite()
+    weights = (stage.decoder.unet.output_conv.weight, next(stage.decoder.vocoder.parameters()))
+    assert all(weight.grad.abs().sum() > 0 for weight in weights)
+    stage.export(tmp_path / "export")
+    before, after = (
+        SemantiCodec.from_pretrained(folder) for folder in (tiny_folder, tmp_path / "export")
+    )
+    wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
+    assert after.encode(wav) == before.encode(wav)
+    assert after.sampling().num_steps == 1
+
+
 def test_what_cannot_be_read_from_a_condition_is_refused(trained, codec):
     config = replace(recipes.tiny().stage_config, unet_start=0, starts_output=True)
     config = replace(config, context_transformer=None, renews_acoustic=False)
