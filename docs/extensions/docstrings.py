@@ -1,4 +1,4 @@
-"""Makes the package's docstrings, which are plain text for readers of the code, valid for Sphinx."""
+"""Makes the docstrings, which are plain text for readers of the code, valid for Sphinx."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ def link_to_listing(
     module = node["reftarget"]
     if not getattr(env, "_viewcode_modules", {}).get(module):
         return content
-    return make_refnode(app.builder, node["refdoc"], f"_modules/{module.replace('.', '/')}", "", content)
+    return make_refnode(
+        app.builder, node["refdoc"], f"_modules/{module.replace('.', '/')}", "", content
+    )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
