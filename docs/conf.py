@@ -35,10 +35,8 @@ extensions = [
     "docstrings",
     "repository_links",
 ]
-nitpicky = False  # types in signatures are those of other libraries, too
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["colon_fence"]
 default_role = "code"  # docstrings write `name`
 napoleon_custom_sections = [("Source", "params_style")]
 napoleon_numpy_docstring = False
@@ -53,6 +51,8 @@ python_maximum_signature_line_length = 88
 
 html_theme = "furo"
 html_extra_path = ["extra"]  # index.html, which leads to the first page
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False

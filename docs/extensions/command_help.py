@@ -16,7 +16,7 @@ from semanticodec.cli import build_parser
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-COLUMNS = "88"  # as many as fit beside the table of contents
+COLUMNS = "98"  # descriptions have up to 100
 
 
 class Command(NamedTuple):
