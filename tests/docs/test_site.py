@@ -4,7 +4,9 @@ import argparse
 import os
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from snippets import ROOT
@@ -66,14 +68,18 @@ Args:
 
 
 @pytest.mark.usefixtures("extensions")
-def test_a_config_in_a_signature_names_its_class():
-    from docstrings import say_whose_config
+def test_names_of_several_modules_are_told_apart():
+    from docstrings import say_whose
 
-    def signature(what, name):
-        return say_whose_config(None, what, name, None, None, "(config: Config)", None)
+    def said(what, name, signature, returned=None):
+        return say_whose(None, what, name, None, None, signature, returned)
 
-    assert signature("class", "vae.VAE") == ("(config: VAE.Config)".replace("VAE", "vae.VAE"), None)
-    assert signature("method", "vae.VAE.load") == signature("class", "vae.VAE")
+    assert said("class", "vae.VAE", "(config: Config)") == ("(config: vae.VAE.Config)", None)
+    assert said("method", "vae.VAE.load", "(a: Config)") == ("(a: vae.VAE.Config)", None)
+    assert said("function", "unet.new", "()", "unet.Config") == ("()", "unet.Config")
+    assert (
+        said("function", "hub.load", "()", "SemantiCodec")[1] == "semanticodec.codec.SemantiCodec"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -129,21 +135,21 @@ def test_site_works_from_disk(site):
     assert {address.partition(":")[0] for address in addresses} <= {"file", "data"}
 
 
+class Page(HTMLParser):
+    """What a page links to, and the names that others may link to."""
+
+    def __init__(self):
+        super().__init__()
+        self.names, self.links = set(), set()
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.names.update(found[key] for key in ("id", "name") if found.get(key))
+        self.links.update(found[key] for key in ("href", "src") if found.get(key))
+
+
 @pytest.mark.slow
 def test_every_link_between_files_of_the_site_leads_somewhere(site):
-    from html.parser import HTMLParser
-    from urllib.parse import unquote, urlsplit
-
-    class Page(HTMLParser):
-        def __init__(self):
-            super().__init__()
-            self.names, self.links = set(), set()
-
-        def handle_starttag(self, tag, attrs):
-            found = dict(attrs)
-            self.names.update(found[key] for key in ("id", "name") if found.get(key))
-            self.links.update(found[key] for key in ("href", "src") if found.get(key))
-
     pages = {}
     for path in site.rglob("*.html"):
         if "_downloads" not in path.parts:
