@@ -30,7 +30,8 @@ class RepositoryLinks(SphinxTransform):
 
     def apply(self, **kwargs: Any) -> None:
         """Rewrite the links of one page."""
-        for link in [*self.document.findall(_is_link_to_file)]:
+        links = [each for each in self.document.findall(nodes.Element) if _is_link_to_file(each)]
+        for link in links:
             path = Path(self.env.relfn2path(link["reftarget"], self.env.docname)[1])
             if path.is_dir():
                 self._link_to_folder(link, path)
@@ -55,7 +56,7 @@ class RepositoryLinks(SphinxTransform):
         )
 
 
-def _is_link_to_file(node: nodes.Node) -> bool:
+def _is_link_to_file(node: nodes.Element) -> bool:
     if isinstance(node, addnodes.download_reference):
         return True
     return isinstance(node, addnodes.pending_xref) and (

@@ -161,7 +161,7 @@ def draw_some(stages: Stages, names: Sequence[str]) -> Figure:
         if name not in PANELS:
             raise ConfigError(f"there is no stage {name!r}; choose of {', '.join(PANELS)}")
     figure = new_figure(9.0, 0.5 + 2.0 * len(names))
-    panels = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
+    panels: Any = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
     for panel, name in zip(panels, names):
         PANELS[name](panel, stages)
     _label_time(panels[-1:], stages)
