@@ -346,20 +346,29 @@ def _add_stages(pictures: Subparsers) -> None:
         metavar="S",
         help="start of the part that is drawn, in seconds (default: %(default)s)",
     )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="STAGE",
+        help="stages that are drawn, of wav, fbank, features, semantic, acoustic, condition, "
+        "noise, halfway, latent, mel and decoded (default: all but halfway)",
+    )
     add_model_options(parser)
     _add_output(parser)
     parser.set_defaults(draw=_draw_stages)
 
 
 def _draw_stages(args: argparse.Namespace) -> Figure:
-    from experiments.figures.stages import draw_stages, follow
+    from experiments.figures.stages import draw_some, draw_stages, follow
 
     args.device = "cpu"  # the boxes are called one by one, on arrays of the CPU
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
     wav = np.concatenate(list(read_segment(args.sound, args.start, STAGES_S)))
     name = Path(args.sound).name
     title = f"{name}, {args.start:g} s to {args.start + STAGES_S:g} s, {codec.token_rate} tokens/s"
-    return draw_stages(follow(codec, wav), title)
+    stages = follow(codec, wav)
+    return draw_some(stages, args.only) if args.only else draw_stages(stages, title)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
