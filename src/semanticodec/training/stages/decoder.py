@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from semanticodec.audio.mel import HOP_LENGTH, NUM_MEL_BINS, Mel
 from semanticodec.checkpoints.fingerprint import fingerprint
@@ -30,6 +29,7 @@ from semanticodec.checkpoints.trained_module import load_audiomae
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
 from semanticodec.errors import ConfigError
+from semanticodec.progress import ProgressBar
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
@@ -300,12 +300,11 @@ class DecoderStage(WaveformStage):
     def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
         seed, device = self.config.cache_seed, self.decoder.latent_scale.device
         for rate in self.rates:
-            with tqdm(
+            with ProgressBar(
                 _examples(cache, seed, CODE_WINDOWS, device),
-                desc=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
+                label=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
                 unit="window",
-                # None: no bar where stderr is no terminal.
-                disable=None if show_progress and distributed.is_main() else True,
+                shown=show_progress and distributed.is_main(),
             ) as bar:
                 rate.start_codes(bar, seed)
 
