@@ -15,13 +15,11 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from tqdm import tqdm
-from tqdm.std import Bar
 
 DELAY_S = 2.0
 INTERVAL_S = 0.2
 USUAL_COLUMNS = 80  # of a terminal that does not know
 BAR_WIDTHS = (5, 20)
-ASCII_BAR = " #"
 # The unit of sound: its speed is told in times real time, long ones in hours.
 SECOND = "s"
 SECONDS_PER_HOUR = 3600
@@ -181,7 +179,7 @@ def progress_line(facts: dict[str, Any]) -> str:
     room = min(width - len(line) - 3, BAR_WIDTHS[1])
     if share is None or line != forms[0].strip() or room < BAR_WIDTHS[0]:
         return line
-    bar = format(Bar(share, room, ASCII_BAR if facts["ascii"] else Bar.UTF))
+    bar = (("#" if facts["ascii"] else "█") * round(share * room)).ljust(room)
     return f"{label} {percent} |{bar}| {words}".strip()
 
 
