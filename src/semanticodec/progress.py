@@ -93,7 +93,7 @@ class ProgressBar(tqdm):
         Args:
             label: name of the work.
             note: words at the end.
-            seconds: seconds of sound done, where something else is counted: the speed is theirs.
+            seconds: seconds of sound done, where something else is counted; the speed is theirs.
             total: number of units.
         """
         if self.disable:
@@ -213,15 +213,19 @@ def _joined(*parts: str) -> str:
 
 
 def _count(facts: dict[str, Any]) -> str:
-    number, total, unit = facts["n"], facts["total"], facts["unit"]
-    if unit != SECOND:
-        return f"{number}/{total} {unit}s" if total else f"{number} {unit}{'s' * (number != 1)}"
-    if (total or number) >= SECONDS_PER_HOUR:
-        number, unit, digits = number / SECONDS_PER_HOUR, "h", 2
-        total = total and total / SECONDS_PER_HOUR
-    else:
-        digits = 1
-    return f"{number:.{digits}f}{f'/{total:.{digits}f}' if total else ''} {unit}"
+    number, total, unit, seconds = (facts[name] for name in ("n", "total", "unit", "seconds"))
+    if unit == SECOND:
+        return _sound(number, total)
+    count = f"{number}/{total} {unit}s" if total else f"{number} {unit}{'s' * (number != 1)}"
+    return count if seconds is None else f"{count} ({_sound(seconds)})"
+
+
+def _sound(seconds: float, total: float | None = None) -> str:
+    """Return a length of sound, of a total if there is one, in seconds or hours."""
+    is_long = (total or seconds) >= SECONDS_PER_HOUR
+    divisor, unit, digits = (SECONDS_PER_HOUR, "h", 2) if is_long else (1, SECOND, 1)
+    of_total = f"/{total / divisor:.{digits}f}" if total else ""
+    return f"{seconds / divisor:.{digits}f}{of_total} {unit}"
 
 
 def _speed(facts: dict[str, Any]) -> str:

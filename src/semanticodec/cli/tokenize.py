@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 HELP = "encode whole corpora for training"
 # Some recordings could not be encoded; `errors.jsonl` says why.
 SOME_FAILED = 1
-SECONDS_PER_HOUR = 3600
 DESCRIPTION = """\
 Encode whole corpora, and write their codes in the formats that people train with.
 
@@ -171,12 +170,8 @@ def _choice(args: argparse.Namespace) -> CorpusChoice:
 
 def _show(bar: ProgressBar, progress: Progress) -> None:
     """Move the line on; it moves by sound, too, since a recording may last for hours."""
-    failed = f", {progress.num_failed} failed" if progress.num_failed else ""
-    bar.show(
-        total=progress.num_planned,
-        seconds=progress.heard_s,
-        note=f"{progress.heard_s / SECONDS_PER_HOUR:.2f} h of sound{failed}",
-    )
+    note = f"{progress.num_failed} failed" if progress.num_failed else ""
+    bar.show(total=progress.num_planned, seconds=progress.heard_s, note=note)
     bar.reach(progress.num_done)
 
 

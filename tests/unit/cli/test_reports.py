@@ -125,7 +125,7 @@ def test_a_terminal_of_40_columns_shows_what_is_done_and_keeps_errors(
     with stderr_on_a_terminal(40) as terminal:
         tasks = make_tasks(tmp_path, "a", "bad", "b", "c")
         assert work_on(tasks, options()) == 2
-    assert any(re.match("50 % 2/4 files, 00:00 left", text) for text in terminal.drawn)
+    assert any(re.match(r"50 % 2/4 files \(1.0 s\), 00:00 left", text) for text in terminal.drawn)
     assert terminal.screen == ["semanticodec: error: bad: no sound", ""]
     assert "\x1b[3" not in terminal.text
     assert capsys.readouterr().out.splitlines()[-1].startswith("3 encoded, 1 failed, 3.0 s in 0.")
