@@ -82,6 +82,17 @@ def test_the_export_is_a_model_of_all_rates_that_decodes_in_one_step(trained, co
         assert ours.model_fingerprint != before.model_fingerprint
 
 
+def test_discriminators_of_a_run_judge_the_next(trained, codec):
+    modules = {**codec, "discriminators": trained / "discriminators"}
+    stage = DecoderStage.build(
+        replace(recipes.tiny().stage_config, trains_discriminators=False), modules
+    )
+    assert stage.active_groups(7) == ["generator"]
+    fresh = DecoderStage.build(recipes.tiny().stage_config, codec)
+    weights = [next(stage.periods.parameters()) for stage in (stage, fresh)]
+    assert not torch.equal(*weights)
+
+
 def test_a_run_stopped_and_resumed_is_the_same_run(trained, data, codec, tmp_path):
     for more in (["--minutes", "0"], ["--minutes", "0"], []):
         assert run(data, tmp_path, codec, *more) == 0
@@ -114,6 +125,15 @@ def stage_and_batch(codec, data, folder, **changes):
     )
     batch = draw_batch(source, seed=0, step=5, batch_size=2, rank=Rank())
     return stage.train(), batch
+
+
+def test_what_cannot_be_read_from_a_condition_is_refused(trained, codec):
+    config = replace(recipes.tiny().stage_config, unet_start=0, starts_output=True)
+    config = replace(config, context_transformer=None, renews_acoustic=False)
+    with pytest.raises(ConfigError, match="train decoder/small_context first"):
+        DecoderStage.build(config, codec)
+    with pytest.raises(ConfigError, match="needs a VAE with a linear shortcut"):
+        DecoderStage.build(config, {"codec": trained / "export"})
 
 
 def test_gradients_reach_everything_that_is_to_learn_and_nothing_else(codec, data, tmp_path):

@@ -142,6 +142,8 @@ class CodecStage(Stage):
         if not (is_resumed or self.is_started):
             self._measure_latents(windows)
             for rate in self.rates:
+                if rate.sees_patches:
+                    rate.start_map(self._examples(windows, CODE_WINDOWS))
                 examples = self._examples(windows, CODE_WINDOWS * rate.stack_factor)
                 with ProgressBar(
                     examples,
