@@ -99,9 +99,9 @@ class ProgressBar(tqdm):
         if self.disable:
             return
         if label is not None:
-            self.desc = label
+            self.set_description_str(label, refresh=False)
         if note is not None:
-            self.postfix = note
+            self.set_postfix_str(note, refresh=False)
         if seconds is not None:
             self.seconds = seconds
         if total is not None:
@@ -205,7 +205,9 @@ def _first_that_fits(forms: Iterable[str], width: int) -> str:
 
 
 def _label(facts: dict[str, Any]) -> str:
-    return facts["prefix"].removesuffix(": ")  # tqdm's own form
+    label = facts["prefix"].removesuffix(": ")  # tqdm's own form
+    # File names may hold line breaks, and what moves the cursor.
+    return "".join(letter if letter.isprintable() else "?" for letter in label)
 
 
 def _joined(*parts: str) -> str:

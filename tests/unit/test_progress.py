@@ -41,6 +41,7 @@ def test_a_line_tells_totals_speed_and_time_left():
     seconds = {"unit": SECOND, "n": 24.0, "total": 60.0, "ncols": 50, "prefix": ""}
     assert line(**seconds) == "40 % 24.0/60.0 s, 4.0x real time, 00:09 left"
     assert "1.00/2.00 h, 600.0x real time" in line(unit=SECOND, n=3600, total=7200, ncols=60)
+    assert line(prefix="a\nb\x1b[2J.wav").startswith("a?b?[2J.wav  40 %")
     assert "3.0 s/window" in line(n=2) and "0/30 windows" in line(n=0)
     assert "12/30 recordings (24.0 s), 4.0x real time" in line(unit="recording", seconds=24.0)
     assert line(postfix="2 failed").endswith("left, 2 failed")
