@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,6 +24,20 @@ def noise(num_samples: int, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator("cpu").manual_seed(seed)
     kind = {"dtype": torch.float32, "device": "cpu"}
     return 0.1 * torch.randn(num_samples, generator=generator, **kind)
+
+
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny codec with windows as short as the sound: nothing here depends on their length."""
+    padded = random_codec()
+    codec = SemantiCodec(replace(padded.config, pads_windows=False))
+    codec.load_state_dict(padded.state_dict())
+    return codec.save_pretrained(tmp_path_factory.mktemp("short-windows"))
+
+
+@pytest.fixture(scope="module")
+def tiny_codec(tiny_folder: Path) -> SemantiCodec:
+    return SemantiCodec.from_pretrained(tiny_folder)
 
 
 # --- calling it ---

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from semanticodec.audio.mel import HOP_LENGTH, NUM_MEL_BINS, Mel
 from semanticodec.checkpoints.fingerprint import fingerprint
@@ -30,6 +29,7 @@ from semanticodec.checkpoints.trained_module import load_audiomae
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
 from semanticodec.errors import ConfigError
+from semanticodec.progress import ProgressBar
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.acoustic_start import spectrogram_patches
@@ -331,12 +331,12 @@ class DecoderStage(WaveformStage):
 
     def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
         seed = self.config.cache_seed
-        hidden = None if show_progress and distributed.is_main() else True  # None: on terminals
+        shown = show_progress and distributed.is_main()
         for rate in self.rates:
             rate.start_map(self._examples(cache, MAP_WINDOWS))
             label = f"start of the acoustic codes at {rate.config.token_rate} tokens/s"
             examples = self._examples(cache, CODE_WINDOWS * rate.stack_factor)
-            with tqdm(examples, desc=label, unit="window", disable=hidden) as bar:
+            with ProgressBar(examples, label=label, unit="window", shown=shown) as bar:
                 rate.start_codes(bar, seed)
 
     def _examples(self, cache: CachedSource, count: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
