@@ -5,6 +5,8 @@
 #   make test                     the tests (make test ARGS="-k container" for some of them)
 #   make test-slow                also those that need several GB of memory or many minutes
 #   make lint | make format       ruff, pyright, import-linter, vulture | let ruff rewrite
+#   make docs                     the documentation site: build/docs/index.html
+#   make docs-links               whether its links into the Internet lead somewhere
 #   make clean                    removes the environment and what the targets wrote
 #
 # TORCH_INDEX=URL installs PyTorch from another package index, for instance one of CPU builds.
@@ -21,9 +23,10 @@ TEST_PROCESSES ?= 2
 BIN := $(VENV)/bin
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' constraints.txt)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SPHINX := OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -c docs --quiet --fail-on-warning --keep-going
 INPUTS_OF_SETUP := pyproject.toml constraints.txt
 
-.PHONY: help demo test test-slow lint format clean setup
+.PHONY: help demo test test-slow lint format docs docs-links clean setup
 .DEFAULT_GOAL := help
 
 help:
@@ -46,7 +49,7 @@ $(VENV)/.stamp-demo: $(INPUTS_OF_SETUP) $(VENV)/.stamp-torch
 	@touch $@
 
 $(VENV)/.stamp-dev: $(INPUTS_OF_SETUP) $(VENV)/.stamp-torch
-	$(PIP) install -c constraints.txt -e ".[plot,train,peers,hf,onnx,corpus,listening,demo,serve,dev]"
+	$(PIP) install -c constraints.txt -e ".[plot,train,peers,hf,onnx,corpus,listening,demo,serve,docs,dev]"
 	@$(PIP) install -c constraints.txt -e ".[eval]" || \
 	    echo "no C++ compiler, which visqol-python and pesq need: tests that measure with them are skipped"
 	@touch $@ $(VENV)/.stamp-demo
@@ -72,6 +75,13 @@ lint: $(VENV)/.stamp-dev
 format: $(VENV)/.stamp-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.stamp-dev
+	@rm -rf build/docs
+	@$(SPHINX) . build/docs
+
+docs-links: $(VENV)/.stamp-dev
+	@$(SPHINX) -b linkcheck . build/docs-links
 
 clean:
 	rm -rf $(VENV) $(OUTPUT) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

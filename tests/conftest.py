@@ -1,6 +1,7 @@
 """Shapes are checked in all tests; and what several share: a tiny codec, and its folder."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,9 +51,22 @@ def quick_codec() -> SemantiCodec:
     return quick
 
 
+@contextmanager
+def shapes_left_unchecked() -> Iterator[None]:
+    """Check no shapes for a while."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+
+
 @pytest.fixture
 def unchecked_shapes() -> Iterator[None]:
-    """Let a test hand over arrays of wrong shapes, to see what the package itself answers."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+    """Let a test hand over arrays of wrong shapes, to see what the package itself answers.
+
+    Or let it trace the modules: every shape that is looked at joins the graph, and the time for a
+    graph grows with its square.
+    """
+    with shapes_left_unchecked():
+        yield

@@ -30,11 +30,11 @@ from semanticodec.cli.options import (
     renamed,
     sampling_options,
 )
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError, MissingDependencyError
 from semanticodec.files import write_bytes
+from semanticodec.progress import ProgressBar
 from semanticodec.runtimes import use_runtime
 
 DESCRIPTION = """\
@@ -116,7 +116,13 @@ def run(args: argparse.Namespace) -> int:
 
     args.device = checked_device(args.device)
     settings = _settings(args)
-    report = run_modules(_codec(args), settings, _progress(args.quiet))
+    with ProgressBar(unit="part", shown=not args.quiet, has_summary=False) as bar:
+
+        def tell(what: str) -> None:
+            bar.show(label=what)
+            bar.update()
+
+        report = run_modules(_codec(args), settings, tell)
     if args.json:
         print(json.dumps(report))
     else:
@@ -157,14 +163,6 @@ def _codec(args: argparse.Namespace) -> SemantiCodec:
     )
     use_runtime(codec, args.runtime)
     return codec
-
-
-def _progress(quiet: bool) -> Any:
-    def tell(what: str) -> None:
-        if is_watched(quiet):
-            print(f"measuring {what}", file=sys.stderr)
-
-    return tell
 
 
 def _check_folder(folder: Path, overwrite: bool) -> None:

@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 from transformers import GPT2LMHeadModel
 
 from examples.language_model.baselines import Bigram, Unigram, losses
 from examples.language_model.model import layout_of, log_probability, make_model, save_model
 from examples.language_model.sequences import Rows, codec_of, open_corpus, rows_of
 from semanticodec.files import write_json
+from semanticodec.progress import ProgressBar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ def _epochs(
     for epoch in range(settings.epochs):
         model.train()
         batches = rows.batches(settings.batch_size, order)
-        for indices in tqdm(batches, desc=f"epoch {epoch + 1}", disable=None):
+        for indices in ProgressBar(batches, label=f"epoch {epoch + 1}", unit="step"):
             batch = rows.batch(indices)
             with torch.autocast("cpu", torch.bfloat16):
                 found = log_probability(model, batch, vocab_sizes)

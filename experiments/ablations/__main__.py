@@ -25,7 +25,6 @@ from semanticodec.cli.evaluate_options import (
     measuring_settings,
 )
 from semanticodec.cli.options import named_folders, positive_int, renamed
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
@@ -275,7 +274,7 @@ def _training(args: argparse.Namespace) -> Training:
         steps=args.steps,
         device=checked_device(args.device),
         num_threads=args.threads,
-        show_progress=is_watched(args.quiet),
+        show_progress=not args.quiet,
     )
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from experiments.command import experiment_parser
 from experiments.figures import quality_semantics, spectrogram_grid
@@ -25,7 +24,6 @@ from semanticodec.cli.options import (
     positive_int,
     renamed,
 )
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE, print_warning
 from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError, DataError
@@ -34,6 +32,7 @@ from semanticodec.evaluation.systems import open_system
 from semanticodec.evaluation.systems.model import BUILT_IN
 from semanticodec.evaluation.systems.specs import folder_name
 from semanticodec.files import write_json
+from semanticodec.progress import ProgressBar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -185,8 +184,7 @@ def _draw_spectrograms(args: argparse.Namespace) -> Figure:
     specs = current_specs(args.system, current_form)
     systems = [open_system(spec, threads=args.threads, device=device) for spec in specs]
     rows = spectrogram_grid.reconstructed_rows(clips, systems)
-    hidden = not is_watched(args.quiet)
-    rows = list(tqdm(rows, total=len(clips), unit="clip", disable=hidden, leave=False))
+    rows = list(ProgressBar(rows, total=len(clips), unit="clip", shown=not args.quiet))
     for row in rows:
         for panel in row.panels:
             if panel.error:
@@ -284,8 +282,7 @@ def _counted(args: argparse.Namespace) -> dict[str, Any]:
     """Encode a suite and return what its codes count."""
     suite = open_suite(args.suite, limit=args.limit)
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
-    hidden = not is_watched(args.quiet)
-    with tqdm(suite.clips, unit="clip", disable=hidden, leave=False) as clips:
+    with ProgressBar(suite.clips, unit="clip", shown=not args.quiet) as clips:
         return measure_code_use(
             codec,
             clips,
@@ -322,8 +319,7 @@ def _draw_code_map(args: argparse.Namespace) -> Figure:
     suite = open_suite(args.suite, limit=args.limit)
     (example,) = _chosen(suite, [args.example]) if args.example else suite.clips[:1]
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
-    hidden = not is_watched(args.quiet)
-    with tqdm(suite.clips, unit="clip", disable=hidden, leave=False) as clips:
+    with ProgressBar(suite.clips, unit="clip", shown=not args.quiet) as clips:
         items = {clip.name: codec.encode(clip.path) for clip in clips}
     minutes = sum(codes.duration_s[0] for codes in items.values()) / 60
     title = (
@@ -346,20 +342,29 @@ def _add_stages(pictures: Subparsers) -> None:
         metavar="S",
         help="start of the part that is drawn, in seconds (default: %(default)s)",
     )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="STAGE",
+        help="stages that are drawn, of wav, fbank, features, semantic, acoustic, condition, "
+        "noise, halfway, latent, mel and decoded (default: all but halfway)",
+    )
     add_model_options(parser)
     _add_output(parser)
     parser.set_defaults(draw=_draw_stages)
 
 
 def _draw_stages(args: argparse.Namespace) -> Figure:
-    from experiments.figures.stages import draw_stages, follow
+    from experiments.figures.stages import draw_some, draw_stages, follow
 
     args.device = "cpu"  # the boxes are called one by one, on arrays of the CPU
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
     wav = np.concatenate(list(read_segment(args.sound, args.start, STAGES_S)))
     name = Path(args.sound).name
     title = f"{name}, {args.start:g} s to {args.start + STAGES_S:g} s, {codec.token_rate} tokens/s"
-    return draw_stages(follow(codec, wav), title)
+    stages = follow(codec, wav)
+    return draw_some(stages, args.only) if args.only else draw_stages(stages, title)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

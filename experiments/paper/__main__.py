@@ -10,7 +10,6 @@ from pathlib import Path
 from experiments.command import experiment_parser
 from experiments.paper.record import RECORD_URL, fetch_record, folders_of, write_suite
 from semanticodec.cli import run_command
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE, print_warning
 
 DESCRIPTION = f"""\
@@ -53,7 +52,7 @@ def _domain(text: str) -> tuple[str, str]:
 
 def run(args: argparse.Namespace) -> int:
     """Fetch, list or lay out, and return the exit status."""
-    files = fetch_record(args.output, show_progress=is_watched(args.quiet))
+    files = fetch_record(args.output, show_progress=not args.quiet)
     lines = [f"{count:6} recordings in {folder}" for folder, count in folders_of(files).items()]
     if args.domain:
         suite = args.output / "suite"

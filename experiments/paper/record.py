@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pooch
-from tqdm import tqdm
 
 from experiments.paper.archives import is_archive, unpack
 from experiments.paper.transcripts import find_transcripts
 from semanticodec.errors import DataError
 from semanticodec.evaluation.suites import SPEECH, TRANSCRIPTS, find_recordings
 from semanticodec.files import write_text
+from semanticodec.progress import ProgressBar
 
 RECORD = "11047204"
 RECORD_URL = f"https://zenodo.org/records/{RECORD}"
@@ -79,7 +79,9 @@ def fetch_record(
 def _unpack_all(record: pooch.Pooch, files: Path, show_progress: bool) -> None:
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir(parents=True)
-    for name in tqdm(record.registry, desc=f"Zenodo {RECORD}", disable=not show_progress):
+    for name in ProgressBar(
+        record.registry, label=f"Zenodo {RECORD}", unit="file", shown=show_progress
+    ):
         if name != Path(name).name or "\\" in name:
             raise DataError(f"{RECORD_URL} lists {name!r}, which is no plain file name")
         path = Path(record.fetch(name))

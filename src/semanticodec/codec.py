@@ -9,6 +9,7 @@ decode: Codes -> WindowsDecoder (overlapping windows -> Decoder -> overlap-add) 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -21,16 +22,16 @@ from semanticodec.audio.waveforms import Audio, live_recording, recordings
 from semanticodec.audio.windows import steps_of
 from semanticodec.checkpoints.fingerprint import tensors_of
 from semanticodec.codec_base import CodecBase
-from semanticodec.codes import UNKNOWN_FINGERPRINT, Codes
+from semanticodec.codes import UNKNOWN_FINGERPRINT, Codes, checked_lengths
 from semanticodec.decoder.noise import WindowNoise, seeded_noise
 from semanticodec.decoder.sampling import SamplingConfig, SamplingValue
 from semanticodec.decoding import CodedRecording, WindowsDecoder
 from semanticodec.encoder.encoder import FEATURE_LAYERS
 from semanticodec.encoding import Latents, RecordingCodes, RecordingEncoder
-from semanticodec.errors import CodesError, ConfigError
+from semanticodec.errors import CodesError, ConfigError, told
 from semanticodec.layers.surroundings import padded, trainable, undisturbed
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
-from semanticodec.token_layouts import Ids
+from semanticodec.token_layouts import Ids, check_layout
 
 WINDOW_S = WINDOW_SAMPLES / SAMPLE_RATE
 
@@ -127,8 +128,10 @@ class SemantiCodec(CodecBase):
         Raises:
             ConfigError: no such layers.
         """
-        if layers not in FEATURE_LAYERS:
-            raise ConfigError(f"layers is {layers!r}; choose one of {', '.join(FEATURE_LAYERS)}")
+        if not isinstance(layers, str) or layers not in FEATURE_LAYERS:
+            raise ConfigError(
+                f"layers is {told(layers)}; choose one of {', '.join(FEATURE_LAYERS)}"
+            )
         encoder = self.recording_encoder()
         return padded([encoder.features(each, layers) for each in recordings(audio, sample_rate)])
 
@@ -153,8 +156,9 @@ class SemantiCodec(CodecBase):
         Args:
             latents: result of this model's `encode_latent`.
         Raises:
-            CodesError: latents of another width or length.
+            CodesError: no latents, or of another width or length.
         """
+        _check_latents(latents)
         self._check_rows(latents.acoustic, latents.semantic, latents.num_samples)
         encoder = self.recording_encoder()
         items = zip(latents.acoustic, latents.semantic, latents.num_samples, strict=True)
@@ -322,8 +326,10 @@ class SemantiCodec(CodecBase):
         Raises:
             CodesError: not as many rows as `num_samples` has positions, or another width.
         """
+        _check_numbers(acoustic, "acoustic features")
+        count = math.prod(acoustic.shape[:1])
         is_one = isinstance(num_samples, int)
-        lengths = [num_samples] * len(acoustic) if is_one else list(num_samples)
+        lengths = checked_lengths([num_samples] * count if is_one else num_samples)
         self._check_rows(acoustic, semantic, lengths)
         items = [
             CodedRecording.of_features(one, other, self.format.num_positions(length), length)
@@ -337,7 +343,11 @@ class SemantiCodec(CodecBase):
         Args:
             latents: result of this model's `encode_latent`.
             options: `sampling`, `seed` and all other options of `decode`.
+        Raises:
+            CodesError: no latents, or of another width or length.
         """
+        _check_latents(latents)
+        self._check_rows(latents.acoustic, latents.semantic, latents.num_samples)
         with undisturbed(self.device):
             acoustic = self.encoder.quantizer.bypass(latents.acoustic.to(self.device)).cpu()
         return self.decode_features(acoustic, latents.semantic, latents.num_samples, **options)
@@ -367,14 +377,19 @@ class SemantiCodec(CodecBase):
         **settings: SamplingValue,
     ) -> WindowsDecoder:
         """Return what decodes with the options of `decode`."""
-        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-            raise ConfigError(f"batch_size is {batch_size}; give 1 or more, or None")
+        is_number = isinstance(batch_size, int) and not isinstance(batch_size, bool)
+        if batch_size is not None and (not is_number or batch_size < 1):
+            raise ConfigError(f"batch_size is {told(batch_size)}; give 1 or more, or None")
+        if noise is not None and not callable(noise):
+            raise ConfigError(f"noise is {told(noise)}; give a function noise(window, draw)")
+        if noise is None:
+            noise = seeded_noise(seed, (1, *self.config.decoder.latent_shape))
         return WindowsDecoder(
             decoder=self.decoder,
             grid=self.format,
             pads_windows=self.config.pads_windows,
             settings=self.sampling(sampling, quality=quality, **settings),
-            noise=noise or seeded_noise(seed, (1, *self.config.decoder.latent_shape)),
+            noise=noise,
             batch_size=batch_size,
         )
 
@@ -384,6 +399,7 @@ class SemantiCodec(CodecBase):
         Raises:
             CodesError: neither, or of another setting or model.
         """
+        check_layout(layout)
         if not isinstance(codes, Codes):
             try:
                 return self.codes_from(codes, layout)
@@ -410,7 +426,9 @@ class SemantiCodec(CodecBase):
         return codes
 
     def _check_rows(self, acoustic: Tensor, semantic: Tensor, num_samples: Sequence[int]) -> None:
-        lengths = [self.format.num_positions(length) for length in num_samples]
+        for name, rows in (("acoustic", acoustic), ("semantic", semantic)):
+            _check_numbers(rows, f"{name} features")
+        lengths = [self.format.num_positions(length) for length in checked_lengths(num_samples)]
         expected = (len(lengths), max(lengths, default=0), self.config.encoder.width)
         if tuple(acoustic.shape) != expected or tuple(semantic.shape) != expected:
             raise CodesError(
@@ -418,3 +436,17 @@ class SemantiCodec(CodecBase):
                 f"shape {tuple(semantic.shape)}; {', '.join(map(str, num_samples))} samples take "
                 f"{expected} each"
             )
+
+
+def _check_latents(latents: Latents) -> None:
+    if not isinstance(latents, Latents):
+        raise CodesError(f"latents are {told(latents)}; give the result of encode_latent")
+
+
+def _check_numbers(rows: Tensor, name: str) -> None:
+    """Refuse what are no floats, or none to compute with."""
+    is_plain = isinstance(rows, Tensor) and rows.layout == torch.strided and not rows.is_nested
+    if not is_plain or not rows.is_floating_point() or rows.is_meta:
+        raise CodesError(f"{name} are {told(rows)}; give a dense tensor of floats")
+    if not rows.float().isfinite().all():  # 8-bit floats cannot tell
+        raise CodesError(f"{name} hold NaN or infinite values; they would become noise")

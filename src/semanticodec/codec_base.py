@@ -42,7 +42,7 @@ from semanticodec.decoder.sampling import (
 from semanticodec.device import checked_device, checked_dtype
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import CheckpointError, ConfigError, SemantiCodecError
-from semanticodec.files import write_bytes, write_text
+from semanticodec.files import checked_path, write_bytes, write_text
 from semanticodec.layers.surroundings import check_fork, float32_default
 from semanticodec.layers.uninitialized import Uninitialized
 from semanticodec.runtimes.onednn import use_onednn
@@ -170,7 +170,7 @@ class CodecBase(Formatted, nn.Module):
                 "codebook, or none of them to use the Hub"
             )
         if given:
-            files = [Path(path) for path in given]
+            files = [checked_path(path, "an official file") for path in given]
         else:
             access = HubAccess(
                 revision=revision,
@@ -227,7 +227,11 @@ class CodecBase(Formatted, nn.Module):
         Args:
             folder: created if missing.
             dtype: precision of the stored floats (None keeps theirs).
+        Raises:
+            ConfigError: no path, or no precision.
         """
+        folder = checked_path(folder, "the folder")
+        dtype = None if dtype is None else checked_dtype(dtype)
         target = write_model(folder, self.config, self.state_dict(), dtype=dtype)
         if self._tables is not None and self._tables.is_file():
             write_bytes(tables_path(target, self.format), self._tables.read_bytes())
@@ -324,7 +328,8 @@ class CodecBase(Formatted, nn.Module):
         if sampling is not None and quality is not None:
             raise ConfigError("sampling and quality were given; one of them says how to sample")
         config = self.config.decoder
-        chosen = sampling or quality or "standard"
+        given = [choice for choice in (sampling, quality) if choice is not None]
+        chosen = given[0] if given else "standard"
         return choose_sampling(config.sampling, config.sampling_presets, chosen, **settings)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CodecBase:

@@ -3,6 +3,7 @@
 Shapes: B batch · L positions. `token_layouts` has the layouts of the two streams.
 """
 
+import io
 import operator
 import os
 import warnings
@@ -18,7 +19,8 @@ from torch.nn import functional as F
 from semanticodec.container import Header, PayloadCoder, Writer, read
 from semanticodec.container.format import FINGERPRINT_SIZE
 from semanticodec.device import checked_device
-from semanticodec.errors import CodesError, ConfigError
+from semanticodec.errors import CodesError, ConfigError, told
+from semanticodec.files import checked_path
 from semanticodec.token_format import Formatted, TokenFormat
 from semanticodec.token_layouts import Ids, as_ids, from_stacked, to_stacked, whole_columns
 
@@ -47,6 +49,8 @@ class Codes(Formatted):
     format: TokenFormat
     fingerprint: bytes
 
+    __array_ufunc__ = None  # numpy's values leave comparing to `__eq__`
+
     def __init__(
         self,
         semantic: Ids,
@@ -73,7 +77,7 @@ class Codes(Formatted):
         self._set(format=_checked_format(format, settings), fingerprint=fingerprint)
         if not isinstance(fingerprint, bytes) or len(fingerprint) != FINGERPRINT_SIZE:
             raise CodesError(
-                f"fingerprint {fingerprint!r}; {FINGERPRINT_SIZE} bytes are allowed: "
+                f"fingerprint {told(fingerprint)}; {FINGERPRINT_SIZE} bytes are allowed: "
                 f"give the model's, or bytes({FINGERPRINT_SIZE}) where it is unknown"
             )
         self._set(num_samples=checked_lengths(num_samples))
@@ -117,6 +121,8 @@ class Codes(Formatted):
                 f"semantic codes on {semantic.device} and acoustic codes on {acoustic.device}; "
                 "move both to one device"
             )
+        if semantic.is_meta:
+            raise CodesError("codes on the device meta; give tensors with codes in them")
         if len(self.num_samples) != len(semantic):
             raise CodesError(
                 f"{len(self.num_samples)} lengths for {len(semantic)} items; "
@@ -200,8 +206,13 @@ class Codes(Formatted):
         Raises:
             CodesError: no item, or settings that differ.
         """
+        if not isinstance(items, Sequence) or isinstance(items, str):
+            raise CodesError(f"{told(items)} cannot be joined; give a list of codes")
         if not items:
             raise CodesError("no codes to join; give at least one")
+        for item in items:
+            if not isinstance(item, Codes):
+                raise CodesError(f"{told(item)} among codes to join; give codes only")
         first = items[0]
         for item in items[1:]:
             for name, setting in first._settings().items():
@@ -258,7 +269,7 @@ class Codes(Formatted):
             offset: whether acoustic ids are moved up by the semantic vocabulary, so that ids
                 of both streams share one range [0, semantic + acoustic vocabulary).
         """
-        shift = self.semantic_vocab_size if offset else 0
+        shift = _shift(self.format, offset)
         return from_stacked(self.stacked(), "interleaved", shift)
 
     @classmethod
@@ -290,7 +301,7 @@ class Codes(Formatted):
             CodesError: another shape, or codes that do not fit the settings.
         """
         format = _checked_format(format, settings)
-        shift = format.semantic_vocab_size if offset else 0
+        shift = _shift(format, offset)
         streams = to_stacked(ids, layout, shift=shift, is_odd_cut=partial != "refuse")
         streams = whole_columns(streams, format.positions_per_column, partial)
         semantic, acoustic = streams.unbind(1)  # B 2 L -> B L, B L
@@ -363,6 +374,7 @@ class Codes(Formatted):
             coder: the codec's `entropy_coder`, for a smaller file of the same codes.
         Raises:
             CodesError: a batch of several items.
+            ConfigError: no path or file, or no coder.
             ContainerError: a vocabulary size that is not a power of two up to 65536.
         """
         if len(self) != 1:
@@ -370,6 +382,11 @@ class Codes(Formatted):
                 f"{len(self)} items; a .smtc file holds one: save each with "
                 "`for i, item in enumerate(codes): item.save(f'{i}.smtc')`"
             )
+        if isinstance(target, (str, os.PathLike)):
+            checked_path(target, "the .smtc file")
+        elif not hasattr(target, "write") or isinstance(target, io.TextIOBase):
+            raise ConfigError(f"{told(target)} takes no bytes; give a path, or a file opened 'wb'")
+        _check_coder(coder)
         header = Header(
             self.format,
             num_samples=self.num_samples[0],
@@ -398,9 +415,11 @@ class Codes(Formatted):
             conceal: stand in for damaged blocks, with a warning, instead of raising.
             coder: the codec's `entropy_coder`, which entropy-coded files need.
         Raises:
+            ConfigError: no coder.
             ContainerError: not a valid file, or one that needs another coder; with `conceal`, a
                 damaged header or no block.
         """
+        _check_coder(coder)
         header, semantic, acoustic, is_concealed = read(source, conceal=conceal, coder=coder)
         if is_concealed.any():
             warnings.warn(
@@ -428,14 +447,28 @@ def _checked_format(format: TokenFormat | None, settings: Mapping[str, int]) -> 
         raise CodesError(str(error)) from error
 
 
+def _check_coder(coder: PayloadCoder | None) -> None:
+    if coder is not None and not hasattr(coder, "tables"):
+        raise ConfigError(f"coder is {told(coder)}; give codec.entropy_coder, or None")
+
+
+def _shift(format: TokenFormat, offset: bool) -> int:
+    """Return how far interleaved acoustic ids are moved up."""
+    if not isinstance(offset, bool):
+        raise CodesError(f"offset is {told(offset)}; give True or False")
+    return format.semantic_vocab_size if offset else 0
+
+
 def checked_lengths(num_samples: Sequence[int]) -> tuple[int, ...]:
     """Return the lengths of one or more items in samples, or raise a `CodesError`."""
     try:
         lengths = tuple(operator.index(samples) for samples in num_samples)
     except TypeError as error:
         raise CodesError(
-            f"num_samples {num_samples!r}; give one whole number per item, such as (16000,)"
+            f"num_samples {told(num_samples)}; give one whole number per item, such as (16000,)"
         ) from error
     if not lengths or min(lengths) < 1:
-        raise CodesError(f"num_samples {lengths}; give at least one item, each of 1 sample or more")
+        raise CodesError(
+            f"num_samples {told(lengths)}; give at least one item, each of 1 sample or more"
+        )
     return lengths

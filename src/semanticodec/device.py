@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semanticodec.errors import ConfigError
+from semanticodec.errors import ConfigError, told
 
 if TYPE_CHECKING:
     import torch
@@ -25,13 +25,13 @@ def checked_device(device: str | torch.device) -> str:
     import torch
 
     has_mps = torch.backends.mps.is_available()
-    if device == AUTO:
+    if isinstance(device, str) and device == AUTO:
         return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
     try:
         found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"{device!r} is not a device; choose cpu, cuda, cuda:N, mps or auto"
+            f"{told(device)} is not a device; choose cpu, cuda, cuda:N, mps or auto"
         ) from error
     present = {"cpu": True, "cuda": (found.index or 0) < torch.cuda.device_count(), "mps": has_mps}
     if not present.get(found.type, False):
@@ -49,6 +49,6 @@ def checked_dtype(dtype: str | torch.dtype) -> torch.dtype:
 
     offered = {name: getattr(torch, name) for name in (*DTYPES, "float64")}
     found = offered.get(dtype) if isinstance(dtype, str) else dtype
-    if found is None or found not in offered.values():
-        raise ConfigError(f"{dtype!r} is not a precision; choose one of {', '.join(offered)}")
+    if not isinstance(found, torch.dtype) or found not in offered.values():
+        raise ConfigError(f"{told(dtype)} is not a precision; choose one of {', '.join(offered)}")
     return found

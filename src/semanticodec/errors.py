@@ -1,5 +1,18 @@
 """The exceptions that users meet; each message says what came, what is allowed and what to do."""
 
+MOST_CHARACTERS = 200
+
+
+def told(value: object) -> str:
+    """Return a value as messages tell it: in one line, arrays by their shape and type."""
+    is_array = not getattr(value, "is_nested", False) and hasattr(value, "shape")
+    if is_array and hasattr(value, "dtype"):
+        return f"{type(value).__name__} of shape {list(value.shape)} and type {value.dtype}"  # type: ignore[attr-defined]
+    text = repr(value)
+    if "\n" in text or len(text) > MOST_CHARACTERS:
+        return f"of type {type(value).__name__}"
+    return text
+
 
 class SemantiCodecError(Exception):
     """Base of every error that a wrong input, file or setting causes."""

@@ -23,7 +23,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from semanticodec.errors import OutputError, OutputExistsError, SemantiCodecError
+from semanticodec.errors import (
+    ConfigError,
+    OutputError,
+    OutputExistsError,
+    SemantiCodecError,
+    told,
+)
 
 DIGEST_BLOCK = 1 << 20
 PROBE_BYTES = 1 << 16
@@ -220,6 +226,20 @@ def open_stream(target: PathLike) -> BinaryIO:
     descriptor = _descriptor(target)
     with output_errors(target):
         return open(target, "wb") if descriptor is None else os.fdopen(os.dup(descriptor), "wb")
+
+
+def checked_path(path: PathLike, name: str) -> Path:
+    """Return a path that the system can be asked for.
+
+    Args:
+        path: what a user gave.
+        name: what it is, in messages.
+    Raises:
+        ConfigError: something else, or a null character in it.
+    """
+    if not isinstance(path, (str, os.PathLike)) or "\0" in os.fsdecode(path):
+        raise ConfigError(f"{name} is {told(path)}; give a path")
+    return Path(path)
 
 
 @contextmanager

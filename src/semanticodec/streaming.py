@@ -14,7 +14,7 @@ Live windows, one for each window of `encode_stream`:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -30,7 +30,7 @@ from semanticodec.audio.windows import (
 from semanticodec.codec import SemantiCodec
 from semanticodec.codes import Codes
 from semanticodec.decoding import CodedRecording
-from semanticodec.errors import CodesError, ConfigError
+from semanticodec.errors import CodesError, ConfigError, told
 from semanticodec.layers.surroundings import trainable
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 
@@ -88,7 +88,7 @@ class WindowGrid:
         longest = min(window, context)
         if not isinstance(overlap_s, Real) or not 0 <= overlap_s <= longest / SAMPLE_RATE:
             raise ConfigError(
-                f"overlap_s is {overlap_s!r}; give 0 to {longest / SAMPLE_RATE:g}, as much as "
+                f"overlap_s is {told(overlap_s)}; give 0 to {longest / SAMPLE_RATE:g}, as much as "
                 "context and window hold"
             )
         overlap_samples = round(overlap_s * SAMPLE_RATE)
@@ -140,13 +140,16 @@ class StreamDecoder:
                 beginning, from the second window and its cross-fade on.
             options: `sampling`, `seed` and all other options of `decode`.
         Raises:
-            ConfigError: a setting out of its range.
+            ConfigError: no codec, or a setting out of its range.
         """
+        if not isinstance(codec, SemantiCodec):
+            raise ConfigError(f"codec is {told(codec)}; give a SemantiCodec")
         grid = codec.format
         column = grid.positions_per_column
-        if joined_at < 0 or joined_at % column:
+        if not isinstance(joined_at, Integral) or joined_at < 0 or joined_at % column:
             raise ConfigError(
-                f"joined_at is {joined_at}; give whole columns, a multiple of {column} positions"
+                f"joined_at is {told(joined_at)}; give whole columns, a multiple of {column} "
+                "positions"
             )
         self._codec = codec
         self._decoder = codec.windows_decoder(**options)

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
 
-from semanticodec.errors import ConfigError
+from semanticodec.errors import ConfigError, told
 
 SAMPLE_RATE = 16_000
 WINDOW_SAMPLES = 163_840  # 10.24 s
@@ -52,7 +52,7 @@ class TokenGrid:
     def __post_init__(self) -> None:
         if not isinstance(self.token_rate, Integral) or self.token_rate not in BLOCKS:
             raise ConfigError(
-                f"token rate {self.token_rate}; choose 25, 50 or 100 tokens per second"
+                f"token rate {told(self.token_rate)}; choose 25, 50 or 100 tokens per second"
             )
 
     @classmethod
@@ -137,9 +137,9 @@ class TokenFormat(TokenGrid):
         super().__post_init__()
         for name in ("semantic_vocab_size", "acoustic_vocab_size", "sample_rate"):
             value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 1:
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
                 raise ConfigError(
-                    f"{name} {value!r}; at least 1 is allowed: "
+                    f"{name} {told(value)}; at least 1 is allowed: "
                     "give the setting of the model that made the codes"
                 )
 
@@ -151,8 +151,11 @@ class TokenFormat(TokenGrid):
             known: format to start from; None: `settings` has all that have no default.
             settings: attributes by name.
         Raises:
-            ConfigError: a name that is none of the attributes, a missing one or a wrong value.
+            ConfigError: no format, a name that is none of the attributes, a missing one or a wrong
+                value.
         """
+        if known is not None and not isinstance(known, TokenFormat):
+            raise ConfigError(f"format is {told(known)}; give a TokenFormat: codec.format")
         names = cls.__dataclass_fields__
         unknown = [name for name in settings if name not in names]
         if unknown:

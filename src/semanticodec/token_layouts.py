@@ -15,7 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from semanticodec.errors import CodesError
+from semanticodec.errors import CodesError, told
 
 LAYOUTS = ("stacked", "paired", "interleaved")
 # What becomes of a last column that is not whole, as where a language model stopped early.
@@ -35,7 +35,8 @@ def as_ids(what: str, ids: Ids) -> Int[Tensor, " ..."]:
         CodesError: not integers, or no tensor at all.
     """
     if isinstance(ids, Tensor):
-        if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+        is_other = ids.is_floating_point() or ids.is_complex() or ids.is_quantized
+        if is_other or ids.dtype == torch.bool:
             raise CodesError(f"{what} of type {ids.dtype}; give integers")
         return (ids.to_dense() if ids.layout != torch.strided else ids).long()
     try:
@@ -47,6 +48,16 @@ def as_ids(what: str, ids: Ids) -> Int[Tensor, " ..."]:
             f"{what} of type {type(ids).__name__} ({array.dtype}); give a tensor of integers"
         )
     return torch.from_numpy(array.astype(np.int64))
+
+
+def check_layout(layout: str) -> None:
+    """Refuse what is none of `LAYOUTS`.
+
+    Raises:
+        CodesError: no such layout.
+    """
+    if not isinstance(layout, str) or layout not in LAYOUTS:
+        raise CodesError(f"layout is {told(layout)}; choose one of {', '.join(LAYOUTS)}")
 
 
 def from_stacked(streams: Int[Tensor, "B 2 L"], layout: str, shift: int) -> Int[Tensor, "B ..."]:
@@ -78,8 +89,7 @@ def to_stacked(
     Raises:
         CodesError: no such layout, or ids of another shape.
     """
-    if layout not in LAYOUTS:
-        raise CodesError(f"layout is {layout!r}; choose one of {', '.join(LAYOUTS)}")
+    check_layout(layout)
     tensor = as_ids(f"{layout} ids", ids)
     shape = list(tensor.shape)
     if layout == "stacked":
@@ -114,8 +124,8 @@ def whole_columns(
     Raises:
         CodesError: no such choice, or nothing left.
     """
-    if partial not in PARTIAL:
-        raise CodesError(f"partial is {partial!r}; choose one of {', '.join(PARTIAL)}")
+    if not isinstance(partial, str) or partial not in PARTIAL:
+        raise CodesError(f"partial is {told(partial)}; choose one of {', '.join(PARTIAL)}")
     length = streams.shape[2]
     rest = length % positions_per_column
     if partial == "refuse" or not rest:

@@ -59,11 +59,11 @@ def test_the_commands_of_the_page():
 
 def test_recipes_named_on_the_page_exist():
     text = (ROOT / DOCUMENT).read_text(encoding="utf-8")
-    for name in ("fine_tune", "fine_tune_alone", "small"):
+    for name in ("fine_tune", "fine_tune_frozen", "fine_tune_alone", "small"):
         assert f"| `{name}` |" in text and name in recipes.RECIPES
 
 
 def test_fine_tuning_leaves_the_encoder_alone():
-    for make in (recipes.fine_tune, recipes.fine_tune_alone):
+    for make in (recipes.fine_tune, recipes.fine_tune_frozen, recipes.fine_tune_alone):
         assert not make().stage_config.trains_acoustic
     assert recipes.fine_tune_alone().stage_config.adversarial_weight == 0

@@ -129,6 +129,9 @@ def test_stages_of_a_second(run, tmp_path, quick_codec):
     assert is_picture(tmp_path / "first.png")
     assert (tmp_path / "first.png").read_bytes() != (tmp_path / "later.png").read_bytes()
     assert run("figures", *words, "x.png", "--start", "3")[0] == 2  # behind the end
+    assert run("figures", *words, "some.png", "--only", "noise", "halfway") == (0, "", "")
+    assert is_picture(tmp_path / "some.png")
+    assert "choose of wav, fbank" in run("figures", *words, "x.png", "--only", "tokens")[2]
 
 
 @pytest.mark.usefixtures("suite")

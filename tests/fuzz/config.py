@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def _edit(index: Any, place: int, value: int) -> None:
     elif value == 254 and isinstance(holder, dict):
         holder["unknown"] = holder.pop(key)
     else:
-        holder[key] = VALUES[value % len(VALUES)]
+        holder[key] = deepcopy(VALUES[value % len(VALUES)])
 
 
 def _places(values: Any) -> Iterator[tuple[Any, Any]]:

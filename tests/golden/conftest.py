@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from golden_models import DECODER_NETWORKS, ENCODER_NETWORKS, load, write_official
+from golden_models import DECODER_NETWORKS, ENCODER_NETWORKS, Remembered, load, write_official
 from semanticodec import SemantiCodec
 
 
@@ -17,9 +17,7 @@ def encoder_folder() -> Iterator[Path]:
     """Official files whose decoder is empty: half the weights, half the time."""
     # Not pytest's own folder: it keeps the last three, and these files are large.
     with TemporaryDirectory(prefix="semanticodec-", ignore_cleanup_errors=True) as folder:
-        yield write_official(
-            Path(folder), 100, vocab_sizes=(4096, 32768), decoder_zeros=DECODER_NETWORKS
-        )
+        yield write_official(Path(folder), 100, decoder_zeros=DECODER_NETWORKS)
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +26,10 @@ def encoding_codec(encoder_folder: Path) -> SemantiCodec:
 
 
 @pytest.fixture(scope="session")
-def decoding_codec() -> Iterator[SemantiCodec]:
-    """A codec whose AudioMAE and LSTM are empty."""
+def decoding_codec() -> SemantiCodec:
+    """A codec whose AudioMAE and LSTM are empty, and whose decoder computes nothing twice."""
     with TemporaryDirectory(prefix="semanticodec-", ignore_cleanup_errors=True) as folder:
-        yield load(write_official(Path(folder), 100, encoder_zeros=ENCODER_NETWORKS))
+        codec = load(write_official(Path(folder), 100, encoder_zeros=ENCODER_NETWORKS))
+    for module in (codec.decoder.unet, codec.decoder.vae, codec.decoder.vocoder):
+        Remembered(module)
+    return codec

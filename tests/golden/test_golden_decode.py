@@ -147,6 +147,7 @@ def test_short_windows_step_by_step(
     assert max_error(wav[0], arrays["S50_wave"]) < WAVE_TOLERANCE
 
 
+@pytest.mark.slow  # its steps are those of short windows, the rest that of the test after it
 def test_a_whole_window_to_the_waveform(decoding_codec: SemantiCodec) -> None:
     arrays = golden("ddim_100_4096")
     timesteps = release_timesteps(int(arrays["steps"]))

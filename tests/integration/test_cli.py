@@ -167,6 +167,7 @@ def test_formats_and_seeds(stored, tiny_folder, tmp_path, capfd):
     assert not np.array_equal(wav, other)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_another_runtime_gives_the_same_sound(stored, tiny_folder, tmp_path, capfd):
     pytest.importorskip("onnxruntime")
     words = ("decode", stored, "--model", tiny_folder, *FAST)

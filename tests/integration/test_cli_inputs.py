@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from semanticodec import Codes, SemantiCodec
+from semanticodec import Codes, SemantiCodec, progress
 from semanticodec.cli import main
-from semanticodec.cli import progress as progress_bars
 from sound_bytes import encoded, flac_without_length, mp3, tone, wav
 
 FAST = ("--num-steps", "1", "--threads", "1")
@@ -111,8 +110,7 @@ def test_every_way_to_hand_over_a_file_gives_the_same_codes(
     assert made.returncode == 0, made.stderr
     assert made.stdout == (tmp_path / "path.smtc").read_bytes()
 
-    monkeypatch.setattr(progress_bars, "is_watched", lambda quiet: True)
-    monkeypatch.setattr("semanticodec.cli.encode.is_watched", lambda quiet: True)
+    monkeypatch.setattr(progress, "is_terminal", lambda: True)
     assert run(capfd, "encode", path, "-o", tmp_path / "watched.smtc", *options)[0] == 0
     assert np.array_equal(stored(tmp_path / "watched.smtc"), expected)
 

@@ -82,6 +82,17 @@ def test_the_export_is_a_model_of_all_rates_that_decodes_in_one_step(trained, co
         assert ours.model_fingerprint != before.model_fingerprint
 
 
+def test_discriminators_of_a_run_judge_the_next(trained, codec):
+    modules = {**codec, "discriminators": trained / "discriminators"}
+    stage = DecoderStage.build(
+        replace(recipes.tiny().stage_config, trains_discriminators=False), modules
+    )
+    assert stage.active_groups(7) == ["generator"]
+    fresh = DecoderStage.build(recipes.tiny().stage_config, codec)
+    weights = [next(stage.periods.parameters()) for stage in (stage, fresh)]
+    assert not torch.equal(*weights)
+
+
 def test_a_run_stopped_and_resumed_is_the_same_run(trained, data, codec, tmp_path):
     for more in (["--minutes", "0"], ["--minutes", "0"], []):
         assert run(data, tmp_path, codec, *more) == 0
@@ -114,6 +125,40 @@ def stage_and_batch(codec, data, folder, **changes):
     )
     batch = draw_batch(source, seed=0, step=5, batch_size=2, rank=Rank())
     return stage.train(), batch
+
+
+def test_a_codec_of_the_release_s_form_is_fine_tuned(data, tiny_folder, tmp_path):
+    stage, batch = stage_and_batch(
+        {"codec": tiny_folder},
+        data,
+        tmp_path / "run",
+        trains_acoustic=False,
+        renews_acoustic=False,
+        context_transformer=None,
+        unet_start=0,
+    )
+    assert stage.rates[0].config.pads_windows
+    loss = stage.training_step(batch, "generator").loss
+    loss.backward()
+    assert loss.isfinite()
+    weights = (stage.decoder.unet.output_conv.weight, next(stage.decoder.vocoder.parameters()))
+    assert all(weight.grad.abs().sum() > 0 for weight in weights)
+    stage.export(tmp_path / "export")
+    before, after = (
+        SemantiCodec.from_pretrained(folder) for folder in (tiny_folder, tmp_path / "export")
+    )
+    wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
+    assert after.encode(wav) == before.encode(wav)
+    assert after.sampling().num_steps == 1
+
+
+def test_what_cannot_be_read_from_a_condition_is_refused(trained, codec):
+    config = replace(recipes.tiny().stage_config, unet_start=0, starts_output=True)
+    config = replace(config, context_transformer=None, renews_acoustic=False)
+    with pytest.raises(ConfigError, match="train decoder/small_context first"):
+        DecoderStage.build(config, codec)
+    with pytest.raises(ConfigError, match="needs a VAE with a linear shortcut"):
+        DecoderStage.build(config, {"codec": trained / "export"})
 
 
 def test_gradients_reach_everything_that_is_to_learn_and_nothing_else(codec, data, tmp_path):

@@ -86,7 +86,10 @@ def test_training_can_start_from_an_export(whole_run, data, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--module", "audiomae=nowhere"), "uses the modules vae and codec at most"),
+        (
+            ("--module", "audiomae=nowhere"),
+            "uses the modules vae, codec and discriminators at most",
+        ),
         (("--module", "vae=nowhere"), "not an exported module"),
         (("--recipe", "huge"), "choose one of small, small_adversarial, large, paper, tiny"),
     ],

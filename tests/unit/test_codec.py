@@ -1,5 +1,7 @@
 """The codec's laws: exact lengths, nothing depends on the batch, seeds, streams, clear errors."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -308,3 +310,30 @@ def test_codes_survive_file_and_layouts(tiny_codec: SemantiCodec, tmp_path: Path
     codes = tiny_codec.encode(noise(200_000))
     codes.save(tmp_path / "clip.smtc")
     assert Codes.load(tmp_path / "clip.smtc") == codes
+
+
+PEAK = """
+import resource, sys
+from semanticodec import SemantiCodec
+
+codec = SemantiCodec.from_pretrained(sys.argv[1])
+codes = codec.encode(sys.argv[2])
+print(codes.num_samples[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is in kilobytes")
+def test_hours_of_silence_take_the_memory_of_a_minute(tiny_folder: Path, tmp_path: Path) -> None:
+    peaks = []
+    for minutes in (1, 180):
+        path = tmp_path / f"{minutes}.flac"
+        with soundfile.SoundFile(path, "w", 16_000, 1) as sound:
+            for _ in range(minutes):
+                sound.write(np.zeros(16_000 * 60))
+        assert path.stat().st_size < 1_000_000
+        program = [sys.executable, "-c", PEAK, str(tiny_folder), str(path)]
+        found = subprocess.run(program, capture_output=True, check=True, text=True).stdout.split()
+        assert int(found[0]) == 16_000 * 60 * minutes
+        peaks.append(int(found[1]) / 1000)
+    assert peaks[1] < peaks[0] + 100  # MB; as samples they would be 690

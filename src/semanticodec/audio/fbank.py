@@ -55,7 +55,7 @@ def mel_triangles(num_mel_bins: int) -> Float[Tensor, "257 M"]:
 
 
 class Fbank(nn.Module):
-    """Batched, differentiable Kaldi filter bank (DESIGN: 25 ms Hann, 10 ms hop, no dither)."""
+    """Batched, differentiable Kaldi filter bank (25 ms Hann, 10 ms hop, no dither)."""
 
     window: Tensor
     triangles: Tensor

@@ -26,6 +26,10 @@ from semanticodec.reading import Pieces, seekable, size_of
 
 SAMPLE_RATE = 16_000
 READ_SECONDS = 10
+# Of a block: 10 s of stereo at 384 kHz, and more. A header may tell any rate and many channels.
+MAX_BLOCK_VALUES = 1 << 23
+# Hz. Nothing below is sound: a sample of 1 Hz would become 16 000, a file of 1 MB days.
+LOWEST_RATE, HIGHEST_RATE = 100, 10_000_000
 UNKNOWN_FRAMES = 1 << 62  # libsndfile says even more where it does not know
 
 AudioSource = str | os.PathLike[str] | bytes | BinaryIO
@@ -54,6 +58,22 @@ def resample_blocks(
     tail = stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
     missing = -(-read * sample_rate // source_rate) - written
     yield np.pad(tail, (0, max(0, missing - len(tail))))[:missing]
+
+
+def check_rate(sample_rate: int, name: str) -> None:
+    """Refuse files whose rate no recording has.
+
+    Args:
+        sample_rate: Hz that a file tells.
+        name: of the file, in the message.
+    Raises:
+        AudioError: below 100 Hz or above 10 MHz.
+    """
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise AudioError(
+            f"{name} tells a sample rate of {sample_rate} Hz; {LOWEST_RATE} to {HIGHEST_RATE} Hz "
+            "are possible: correct its header"
+        )
 
 
 @contextmanager
@@ -127,7 +147,8 @@ def read_blocks(source: AudioSource, sample_rate: int = SAMPLE_RATE) -> Iterator
         try:
             for sound in open_parts(file):
                 is_open = True
-                blocks = _mono_blocks(sound.next_block, sound.frames, sound.samplerate, name)
+                check_rate(sound.samplerate, name)
+                blocks = _mono_blocks(sound.next_block, sound.frames, _block_frames(sound), name)
                 yield from resample_blocks(blocks, sound.samplerate, sample_rate)
         except soundfile.SoundFileError as error:
             if is_open:
@@ -161,10 +182,10 @@ def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
     Raises:
         AudioError: see `read_blocks`.
     """
-    with opened(source) as (file, _), ExitStack() as stack:
+    with opened(source) as (file, name), ExitStack() as stack:
         try:
             sound = stack.enter_context(soundfile.SoundFile(file))
-            is_usable = 0 < sound.frames < UNKNOWN_FRAMES
+            is_usable = sound.seekable() and 0 < sound.frames < UNKNOWN_FRAMES
             is_usable &= sound.format != MPEG or tells_length(file)
         except soundfile.SoundFileError:
             is_usable = False
@@ -174,6 +195,7 @@ def seekable_sound(source: AudioSource) -> Iterator[soundfile.SoundFile]:
             soundfile.write(copy, load_audio(file).numpy(), SAMPLE_RATE, "FLOAT", format="WAV")
             copy.seek(0)
             sound = stack.enter_context(soundfile.SoundFile(copy))
+        check_rate(sound.samplerate, name)
         yield sound
 
 
@@ -205,17 +227,23 @@ def read_segment(
         try:
             sound.seek(start)
             read = partial(sound.read, dtype="float32", always_2d=True)
-            yield from resample_blocks(_mono_blocks(read, end - start, rate, name), rate)
+            blocks = _mono_blocks(read, end - start, _block_frames(sound), name)
+            yield from resample_blocks(blocks, rate)
         except soundfile.SoundFileError as error:
             raise _damaged(name, error) from error
 
 
+def _block_frames(sound: soundfile.SoundFile) -> int:
+    """Return how many samples of each channel are read at a time."""
+    return max(1, min(READ_SECONDS * sound.samplerate, MAX_BLOCK_VALUES // sound.channels))
+
+
 def _mono_blocks(
-    next_block: Callable[[int], np.ndarray], num_frames: int, rate: int, name: str
+    next_block: Callable[[int], np.ndarray], num_frames: int, block_frames: int, name: str
 ) -> Iterator[np.ndarray]:
     remaining = num_frames
     while remaining > 0:
-        block = next_block(min(READ_SECONDS * rate, remaining))
+        block = next_block(min(block_frames, remaining))
         if not len(block):
             return
         remaining -= len(block)

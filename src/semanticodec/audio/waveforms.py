@@ -19,8 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semanticodec.audio.io import AudioSource, read_blocks, resample_blocks
-from semanticodec.errors import AudioError
+from semanticodec.audio.io import (
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    AudioSource,
+    read_blocks,
+    resample_blocks,
+)
+from semanticodec.errors import AudioError, told
 from semanticodec.token_format import SAMPLE_RATE
 
 # More are no channels: an axis of samples or of recordings in the wrong place.
@@ -29,6 +35,8 @@ MAX_CHANNELS = 64
 MAX_ROWS = 2
 # Floats are meant to lie in [-1, 1]; this is 40 dB above it, and 8-bit integers reach 128.
 LARGEST_FLOAT = 100.0
+# numpy knows neither bfloat16 nor 8-bit floats.
+NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 # Samples in 32 bits that never leave the range of 16 bits lie 90 dB below full scale.
 RANGE_16_BITS = 2**15
 
@@ -96,6 +104,12 @@ def live_recording(
         AudioError: not a rate; while blocks are read, also a wrong shape or type, or NaN.
     """
     rate = _checked_rate(sample_rate)
+    try:
+        blocks = iter(blocks)
+    except TypeError as error:
+        raise AudioError(
+            f"the stream is {told(blocks)}; give blocks of samples: a list, a generator ..."
+        ) from error
     mono = (_mono_block(block, f"blocks[{index}]") for index, block in enumerate(blocks))
     return Recording("the stream", resample_blocks(mono, rate))
 
@@ -124,10 +138,12 @@ def is_file(audio: object) -> bool:
 def _checked_rate(sample_rate: int | None) -> int:
     if sample_rate is None:
         return SAMPLE_RATE
-    is_whole = isinstance(sample_rate, Real) and float(sample_rate).is_integer()
-    if not is_whole or sample_rate <= 0:
+    is_number = isinstance(sample_rate, Real) and not isinstance(sample_rate, bool)
+    is_possible = is_number and LOWEST_RATE <= sample_rate <= HIGHEST_RATE
+    if not is_possible or not float(sample_rate).is_integer():
         raise AudioError(
-            f"a sample rate of {sample_rate!r} Hz is impossible; give a positive whole number"
+            f"a sample rate of {told(sample_rate)} Hz is impossible; give a whole number from "
+            f"{LOWEST_RATE} to {HIGHEST_RATE}"
         )
     return int(sample_rate)
 
@@ -151,11 +167,12 @@ def _numbers(audio: list | tuple, name: str) -> np.ndarray:
 def _to_numpy(audio: np.ndarray | Tensor, name: str) -> np.ndarray:
     if not isinstance(audio, Tensor):
         return audio
-    if audio.layout != torch.strided or audio.is_quantized or audio.device.type == "meta":
-        kind = "on the device meta" if audio.device.type == "meta" else "sparse or quantized"
+    is_meta = audio.device.type == "meta"
+    if audio.layout != torch.strided or audio.is_quantized or audio.is_nested or is_meta:
+        kind = "on the device meta" if is_meta else "sparse, nested or quantized"
         raise AudioError(f"{name} is a tensor {kind}; give a dense one with samples in it")
     tensor = audio.detach()
-    if tensor.dtype == torch.bfloat16:  # numpy knows no bfloat16
+    if tensor.is_floating_point() and tensor.dtype not in NUMPY_FLOATS:
         tensor = tensor.float()
     return tensor.resolve_conj().resolve_neg().cpu().numpy()
 

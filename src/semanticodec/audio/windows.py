@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES
-from semanticodec.errors import ConfigError
+from semanticodec.errors import ConfigError, told
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
 
 OVERLAP_SAMPLES = 10_240  # 0.64 s, paper Sec. IV-D
@@ -59,7 +59,7 @@ def steps_of(name: str, seconds: float, least_samples: int = STEP_SAMPLES) -> in
     if not (is_whole and is_exact and least_samples <= num_samples <= WINDOW_SAMPLES):
         step_s, longest_s = STEP_SAMPLES / SAMPLE_RATE, WINDOW_SAMPLES / SAMPLE_RATE
         raise ConfigError(
-            f"{name} is {seconds!r}; give {least_samples / SAMPLE_RATE:g} to {longest_s:g}, "
+            f"{name} is {told(seconds)}; give {least_samples / SAMPLE_RATE:g} to {longest_s:g}, "
             f"a multiple of {step_s:g} seconds"
         )
     return num_samples

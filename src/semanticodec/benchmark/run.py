@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,17 +37,19 @@ def run_benchmark(
         codec: model on the device and in the precision to measure.
         runs: runs to measure, and how often.
         described: description of the model in reports: `model`, `device`, `dtype` and `runtime`.
-        progress: called with the name of the stage that is measured next.
+        progress: called after every run with the name of its stage.
     Raises:
         ConfigError: the machine cannot compute in this precision, or lacks the memory.
     """
     stages = []
     for name in STAGES:
-        progress(name)
         memory = PeakMemory(codec.device)
         with explained(name, described["device"], described["dtype"]):
             work = stage_work(name, codec, runs)
-            stage = measure_stage(work, STAGES[name], codec, codec.device, runs.num_runs)
+            told = partial(progress, name)
+            stage = measure_stage(
+                work, STAGES[name], codec, codec.device, runs.num_runs, after_run=told
+            )
         stages.append({"name": name, **_row(stage, runs), "peak_memory_mb": memory.megabytes()})
     return {
         **provenance(),

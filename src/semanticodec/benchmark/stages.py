@@ -122,6 +122,7 @@ def measure_stage(
     device: torch.device,
     num_runs: int,
     rest: str = REST,
+    after_run: Callable[[], object] = lambda: None,
 ) -> StageTiming:
     """Return the times of a stage, after one run that does not count.
 
@@ -132,15 +133,18 @@ def measure_stage(
         device: device that it computes on.
         num_runs: number of runs that count.
         rest: name of the time that no module accounts for.
+        after_run: called after every run, that which does not count among them.
     """
     watched = watched_methods(codec, modules)
     work()
+    after_run()
     pairs: list[tuple[float, float]] = []
     clocks: list[ModuleClock] = []
     for _ in range(num_runs):
         clocks.append(ModuleClock(device))
         with clocks[-1].watching(watched):
             pairs.append(timed(work, device))
+        after_run()
     timing = Timing.of(pairs)
     median = statistics.median_low(timing.seconds)
     clock = clocks[timing.seconds.index(median)]

@@ -12,11 +12,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from semanticodec.checkpoints.model_card import CARD_NAME
-from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.errors import CheckpointError, ConfigError, told
 from semanticodec.token_format import TOKEN_RATES, TokenGrid
 
 REPOSITORY = "haoheliu/SemantiCodec"
@@ -57,17 +58,19 @@ class OfficialFiles(NamedTuple):
 
 def check_token_rate(token_rate: int) -> None:
     """Raise ConfigError for a rate of which there is no official model."""
-    if token_rate not in TOKEN_RATES:
+    if not isinstance(token_rate, Integral) or token_rate not in TOKEN_RATES:
         raise ConfigError(
-            f"no official model has {token_rate} tokens per second; choose one of {TOKEN_RATES}"
+            f"no official model has {told(token_rate)} tokens per second; choose one of "
+            f"{TOKEN_RATES}"
         )
 
 
 def _check_setting(token_rate: int, semantic_vocab_size: int) -> None:
     check_token_rate(token_rate)
-    if semantic_vocab_size not in SEMANTIC_VOCAB_SIZES:
+    is_number = isinstance(semantic_vocab_size, Integral)
+    if not is_number or semantic_vocab_size not in SEMANTIC_VOCAB_SIZES:
         raise ConfigError(
-            f"no official semantic codebook has {semantic_vocab_size} entries; "
+            f"no official semantic codebook has {told(semantic_vocab_size)} entries; "
             f"choose one of {SEMANTIC_VOCAB_SIZES}"
         )
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from semanticodec.checkpoints.index import (
 )
 from semanticodec.config import CodecConfig, config_from_dict, config_to_dict
 from semanticodec.encoder.quantizers import QUANTIZERS
-from semanticodec.errors import CheckpointError, ConfigError
-from semanticodec.files import atomic_path, write_json
+from semanticodec.errors import CheckpointError, ConfigError, told
+from semanticodec.files import atomic_path, checked_path, write_json
 
 WEIGHTS_NAME = "model.safetensors"
 CODEBOOK_KEY = "encoder.semantic.codebook_"
@@ -61,7 +62,7 @@ def model_folder(
     """
     if source is None:
         return DEFAULT_MODEL
-    folder = Path(source)
+    folder = checked_path(source, "the model")
     if folder.is_dir():
         return folder
     if folder.exists() or not _is_hub_id(str(source)):
@@ -99,10 +100,13 @@ def entry_of(
 ) -> tuple[str, dict[str, Any]]:
     """Return a token rate (default: the model's own) and its entry in a `config.json`."""
     rates = index["token_rates"]
-    chosen = str(token_rate or index.get("default_token_rate") or next(iter(rates), None))
+    default = index.get("default_token_rate") or next(iter(rates), None)
+    asked = default if token_rate is None else token_rate
+    chosen = str(asked)
     if chosen not in rates:
         raise ConfigError(
-            f"{where} has no {chosen} tokens per second; it offers {', '.join(rates) or 'none'}"
+            f"{where} has no {told(asked)} tokens per second; it offers "
+            f"{', '.join(rates) or 'none'}"
         )
     return chosen, rates[chosen]
 
@@ -112,12 +116,13 @@ def choose_vocabulary(config: CodecConfig, semantic_vocab_size: int | None) -> C
     offered = config.encoder.semantic.vocab_sizes
     if not offered:
         raise ConfigError("the model has no semantic vocabulary; is config.json whole?")
-    chosen = semantic_vocab_size or max(offered)
-    if chosen not in offered:
+    chosen = max(offered) if semantic_vocab_size is None else semantic_vocab_size
+    if not isinstance(chosen, Integral) or chosen not in offered:
         raise ConfigError(
-            f"semantic_vocab_size is {chosen}; this model offers {', '.join(map(str, offered))}"
+            f"semantic_vocab_size is {told(chosen)}; this model offers "
+            f"{', '.join(map(str, offered))}"
         )
-    semantic = replace(config.encoder.semantic, vocab_sizes=(chosen,))
+    semantic = replace(config.encoder.semantic, vocab_sizes=(int(chosen),))
     return replace(config, encoder=replace(config.encoder, semantic=semantic))
 
 

@@ -116,11 +116,21 @@ def _run(
     except BrokenPipeError:
         return DONE  # the reader of our output has gone (`| head`)
     except (SemantiCodecError, OSError) as error:
+        _end_progress()
         print_error(error)
         return USER_ERROR
     except KeyboardInterrupt:
+        _end_progress()
         print_to_stderr(STOPPED)
         return INTERRUPTED
     except Terminated as stopped:
+        _end_progress()
         print_to_stderr(STOPPED)
         return int(stopped.code or 0)
+
+
+def _end_progress() -> None:
+    """Take progress away, so that the last words have a line of their own."""
+    from semanticodec.progress import ProgressBar
+
+    ProgressBar.close_all()

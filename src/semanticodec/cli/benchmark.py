@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from semanticodec.cli.options import (
     add_decode_options,
@@ -13,7 +12,6 @@ from semanticodec.cli.options import (
     positive_int,
     sampling_options,
 )
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.device import checked_device
 from semanticodec.errors import ConfigError
@@ -67,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
             "run from a clone of the repository"
         )
     from semanticodec.benchmark.run import run_benchmark, text_report
-    from semanticodec.benchmark.stages import Runs
+    from semanticodec.benchmark.stages import STAGES, Runs
+    from semanticodec.progress import ProgressBar
 
     runs = Runs(
         num_runs=args.runs,
@@ -77,10 +76,6 @@ def run(args: argparse.Namespace) -> int:
     )
     args.device = checked_device(args.device)
 
-    def tell(stage: str) -> None:
-        if is_watched(args.quiet):
-            print(f"measuring {stage}", file=sys.stderr)
-
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
     described = {
         "model": args.model or BUILT_IN,
@@ -88,6 +83,13 @@ def run(args: argparse.Namespace) -> int:
         "dtype": args.dtype,
         "runtime": args.runtime,
     }
-    report = run_benchmark(codec, runs, described, tell)
+    num_runs = len(STAGES) * (args.runs + 1)
+    with ProgressBar(unit="run", total=num_runs, shown=not args.quiet, has_summary=False) as bar:
+
+        def tell(stage: str) -> None:
+            bar.show(label=stage)
+            bar.update()
+
+        report = run_benchmark(codec, runs, described, tell)
     print(json.dumps(report) if args.json else text_report(report))
     return DONE

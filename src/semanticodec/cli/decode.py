@@ -21,7 +21,7 @@ from semanticodec.cli.options import (
     sampling_options,
 )
 from semanticodec.cli.outputs import Task, plan
-from semanticodec.cli.progress import is_watched, watched_blocks
+from semanticodec.cli.progress import watched_blocks
 from semanticodec.cli.report import (
     Result,
     is_skipped,
@@ -113,7 +113,7 @@ def decoded_blocks(
 ) -> Iterator[Tensor]:
     """Yield the samples of `codes` as the decode options ask for them, behind a progress bar."""
     blocks = codec.decode_stream(codes, **decode_options(args))
-    shown = is_watched(args.quiet)
+    shown = not args.quiet
     return watched_blocks(blocks, codes.num_samples[0], codec.sample_rate, label, shown)
 
 

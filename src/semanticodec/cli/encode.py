@@ -17,7 +17,7 @@ from semanticodec.cli.options import (
     load_codec,
 )
 from semanticodec.cli.outputs import Task, plan, written_whole
-from semanticodec.cli.progress import is_watched, watched_source
+from semanticodec.cli.progress import watched_source
 from semanticodec.cli.report import Result, is_skipped, outcome, run_each
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         if sound is not None:
             return encode_live(codec, sound, task.target, args, coder)
         task = replace(task, item=item)
-        coded = ahead.take(task) or _encode_alone(codec, task, is_watched(args.quiet))
+        coded = ahead.take(task) or _encode_alone(codec, task, not args.quiet)
         with written_whole(task.target, replace=args.overwrite) as partial:
             with partial.open("wb") as file:
                 coded.codes.save(file, coder=coder)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from semanticodec.cli.evaluate_options import add_report_options
 from semanticodec.cli.options import positive_int, renamed
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 
 HELP = "measure how much of a patch's energies and their detail features and codes keep"
@@ -96,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         fit=spread_clips(open_suite(args.fit), args.fit_limit),
         test=open_suite(args.test, limit=args.limit),
         settings=FeatureSettings(loud_only=args.loud_only),
-        show_progress=is_watched(args.quiet),
+        show_progress=not args.quiet,
     )
     if args.output is not None:
         write_json(args.output, results)

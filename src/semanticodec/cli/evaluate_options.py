@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semanticodec.cli.options import checked_device, positive_int, renamed
-from semanticodec.cli.progress import is_watched
 
 if TYPE_CHECKING:
     from semanticodec.evaluation.reconstruction import Settings
@@ -98,7 +97,7 @@ def measuring_settings(args: argparse.Namespace) -> Settings:
         jobs=args.jobs or default_jobs,
         threads=threads,
         device=device,
-        show_progress=is_watched(args.quiet),
+        show_progress=not args.quiet,
     )
 
 

@@ -9,7 +9,6 @@ import sys
 
 from semanticodec.cli.evaluate_options import SOME_FAILED, add_output, add_report_options
 from semanticodec.cli.options import add_device_option, checked_device, positive_int
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 
 HELP = "write pairs of originals and reconstructions for other measuring programs (VERSA)"
@@ -75,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         device=checked_device(args.device),
         threads=args.threads,
         overwrite=args.overwrite,
-        show_progress=is_watched(args.quiet),
+        show_progress=not args.quiet,
     )
     if args.json:
         print(json.dumps(dataclasses.asdict(pairs), ensure_ascii=False))

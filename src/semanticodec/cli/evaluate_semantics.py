@@ -14,7 +14,6 @@ from semanticodec.cli.evaluate_options import (
 )
 from semanticodec.cli.old_specs import current_form_of_features, current_specs
 from semanticodec.cli.options import add_device_option, checked_device, positive_int
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.errors import ConfigError
 
@@ -130,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
             device=checked_device(args.device),
             measures=tuple(args.measures),
         ),
-        show_progress=is_watched(args.quiet),
+        show_progress=not args.quiet,
     )
     for problem in problems(results):
         print(f"semanticodec: warning: {problem}", file=sys.stderr)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semanticodec.cli.inputs import AUDIO_SUFFIXES, Input, expand
 from semanticodec.cli.options import add_inputs, add_model_options, load_codec
 from semanticodec.cli.outputs import is_taken
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 from semanticodec.decoder.sampling import QUALITIES
 from semanticodec.errors import ConfigError
@@ -85,18 +83,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _example(item: Input, codecs: Codecs, decoding: Decoding, quiet: bool) -> Example:
-    from tqdm import tqdm
-
     from semanticodec.pages.coding import compare
     from semanticodec.pages.examples import Example
     from semanticodec.pages.short_sound import read_short_sound
+    from semanticodec.progress import SECOND, ProgressBar
+    from semanticodec.token_format import SAMPLE_RATE
 
     with item.opened() as file:
         original = read_short_sound(file, item.name, MAX_SECONDS)
     name = item.relative.stem
-    bar = tqdm(
-        total=100, desc=name, unit="%", leave=False, disable=not is_watched(quiet), file=sys.stderr
-    )
+    length_s = len(original) / SAMPLE_RATE
+    bar = ProgressBar(label=name, unit=SECOND, total=length_s, shown=not quiet, has_summary=False)
     steps = compare(codecs, original, decoding)
     with bar:
         while True:
@@ -104,4 +101,4 @@ def _example(item: Input, codecs: Codecs, decoding: Decoding, quiet: bool) -> Ex
                 step = next(steps)
             except StopIteration as finished:
                 return Example(name=name, original=original, codings=finished.value)
-            bar.update(round(100 * step.share) - bar.n)
+            bar.reach(length_s * step.share)

@@ -65,8 +65,10 @@ def run(args: argparse.Namespace) -> int:
 
     from semanticodec.pages.explanation import explanation_page, explanation_text
     from semanticodec.pages.meaning import explain
+    from semanticodec.progress import ProgressBar
 
-    sounds = [_sound(codec, item) for item in items]
+    watched = ProgressBar(items, unit="sound", has_summary=False)
+    sounds = [_sound(codec, item) for item in watched]
     meanings = [explain(codec, code, sounds, args.num_places) for code in args.codes]
     for meaning in meanings:
         print(explanation_text(meaning))

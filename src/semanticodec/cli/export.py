@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         require("onnxruntime", "running ONNX graphs")
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
-    export_decoder(codec, folder)
+    export_decoder(codec, folder, show_progress=True)
     num_bytes = sum(path.stat().st_size for path in folder.glob("*.onnx"))
     elapsed = time.perf_counter() - started
     print(f"{folder}: {codec.token_rate} tokens/s, {num_bytes / 1e6:.0f} MB, in {elapsed:.0f} s")

@@ -22,7 +22,7 @@ from semanticodec.files import is_stream, open_stream, output_errors
 if TYPE_CHECKING:
     import numpy as np
 
-    from semanticodec import SemantiCodec
+    from semanticodec import Codes, SemantiCodec
     from semanticodec.container.framing import PayloadCoder
 
 
@@ -133,7 +133,7 @@ def encode_live(
     with _opened(target, args.overwrite) as file:
         counted = _Counted(file)
         with Writer(cast(BinaryIO, counted), header, coder) as writer:
-            for codes in found:
+            for codes in _watched(found, codec.sample_rate, not args.quiet):
                 writer.write_block(codes.semantic[0].cpu().numpy(), codes.acoustic[0].cpu().numpy())
                 num_positions += codes.num_positions[0]
                 num_samples += codes.num_samples[0]
@@ -141,6 +141,16 @@ def encode_live(
             writer.close(num_samples)
     seconds = num_samples / codec.sample_rate
     return sizes(seconds, num_positions, num_bytes, time.perf_counter() - started)
+
+
+def _watched(found: Iterator[Codes], sample_rate: int, shown: bool) -> Iterator[Codes]:
+    """Yield codes of windows, with a progress line of their seconds if `shown`."""
+    from semanticodec.progress import SECOND, ProgressBar
+
+    with ProgressBar(unit=SECOND, shown=shown, has_summary=False) as bar:
+        for codes in found:
+            yield codes
+            bar.update(codes.num_samples[0] / sample_rate)
 
 
 class _Counted:

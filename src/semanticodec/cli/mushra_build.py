@@ -7,7 +7,6 @@ from functools import partial
 
 from semanticodec.cli.evaluate_options import add_output
 from semanticodec.cli.options import add_device_option, checked_device, positive_int
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE
 
 HELP = "make a test folder from a suite and systems"
@@ -130,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
             systems.open_system, threads=args.threads, device=checked_device(args.device)
         ),
         overwrite=args.overwrite,
-        show_progress=is_watched(args.quiet),
+        show_progress=not args.quiet,
     )
     if not args.quiet:
         print(

@@ -1,9 +1,8 @@
-"""Progress bars on stderr, for people who watch: never in pipes and log files."""
+"""Progress of one recording, in seconds of its sound."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,43 +13,55 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def is_watched(quiet: bool) -> bool:
-    """Return whether somebody sees a progress bar."""
-    return not quiet and sys.stderr.isatty()
-
-
 @contextmanager
 def watched_source(item: Input, file: BinaryIO, shown: bool) -> Iterator[BinaryIO]:
-    """Give a file to read, with a bar that follows its reader if `shown`.
+    """Give a file to read, with a progress line that follows its reader if `shown`.
 
     Args:
         item: input that is read.
         file: `item`, opened.
-        shown: whether to draw the bar.
+        shown: whether to tell those who watch.
     """
-    if not shown:
+    from semanticodec.progress import SECOND, ProgressBar, is_terminal
+
+    total_s = _duration_s(file) if shown and is_terminal() else None
+    if total_s is None:
         yield file
         return
-    from tqdm import tqdm
     from tqdm.utils import CallbackIOWrapper
 
-    total = file.seek(0, os.SEEK_END)
+    num_bytes = file.seek(0, os.SEEK_END)
     file.seek(0)
-    with tqdm(total=total, desc=item.name, unit="B", unit_scale=True, leave=False) as bar:
+    with ProgressBar(label=item.name, unit=SECOND, total=total_s, has_summary=False) as bar:
         # To where the reader is, which may go back, instead of on by what it has read.
-        yield CallbackIOWrapper(lambda _: bar.update(file.tell() - bar.n), file)  # type: ignore[misc]
+        yield CallbackIOWrapper(  # type: ignore[misc]
+            lambda _: bar.reach(total_s * file.tell() / num_bytes), file
+        )
+
+
+def _duration_s(file: BinaryIO) -> float | None:
+    """Return the length of a sound file in seconds, and rewind it; None where it does not say."""
+    import soundfile
+
+    try:
+        sound = soundfile.SoundFile(file)
+        return sound.frames / sound.samplerate or None
+    except soundfile.SoundFileError:
+        return None  # whatever is wrong with it, encoding says so
+    finally:
+        file.seek(0)
 
 
 def watched_blocks(
     blocks: Iterator[Tensor], num_samples: int, sample_rate: int, label: str, shown: bool
 ) -> Iterator[Tensor]:
-    """Yield `blocks` of samples, with a bar that counts their seconds if `shown`."""
-    from tqdm import tqdm
+    """Yield `blocks` of samples, with a progress line that counts their seconds if `shown`."""
+    from semanticodec.progress import SECOND, ProgressBar
 
-    total = round(num_samples / sample_rate, 2)
-    form = "{l_bar}{bar}| {n:.1f}/{total:.1f} s [{elapsed}<{remaining}]"
-    bar = tqdm(total=total, desc=label, bar_format=form, leave=False, disable=not shown)
-    with bar:
+    total_s = num_samples / sample_rate
+    with ProgressBar(
+        label=label, unit=SECOND, total=total_s, shown=shown, has_summary=False
+    ) as bar:
         for block in blocks:
             yield block
             bar.update(block.shape[-1] / sample_rate)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from semanticodec.cli.inputs import STDIO
 from semanticodec.cli.outputs import Task, check_free, is_taken
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.standard_streams import has_stdout, print_to_stderr
 from semanticodec.errors import OutputExistsError, SemantiCodecError
 from semanticodec.files import output_error
@@ -106,20 +106,25 @@ def run_each(
     Returns:
         The exit status: 2 when a file failed.
     """
-    from tqdm import tqdm
+    from semanticodec.progress import ProgressBar
 
+    started = time.perf_counter()
     report = Report(args, to_stderr=any(task.target is None for task in tasks))
     counts: Counter[str] = Counter()
-    hidden = len(tasks) == 1 or not is_watched(args.quiet)
-    with tqdm(tasks, unit="file", disable=hidden, file=sys.stderr) as progress:
+    seconds = 0.0
+    shown = len(tasks) > 1 and not args.quiet
+    with ProgressBar(tasks, unit="file", shown=shown, has_summary=False) as progress:
         for task in progress:
-            result = _result(task, work, args, progress.clear)
+            result = _result(task, work, args)
             counts[result["status"]] += 1
-            progress.clear()
+            seconds += result.get("seconds", 0.0)
+            num_failed = counts[STATUS_FAILED]
+            progress.show(seconds=seconds, note=f"{num_failed} failed" if num_failed else "")
+            progress.hide_all()
             done = result["status"] == STATUS_DONE
             report.tell(result, describe_coded(result) if done else None)
     if len(tasks) > 1 and not args.json:
-        report.tell({}, _closing_line(counts, verb))
+        report.tell({}, _closing_line(counts, verb, seconds, time.perf_counter() - started))
     report.close()
     return USER_ERROR if counts[STATUS_FAILED] else DONE
 
@@ -133,7 +138,6 @@ def _result(
     task: Task,
     work: Callable[[Task], Result],
     args: argparse.Namespace,
-    before_error: Callable[[], object],
 ) -> Result:
     """Return the result of one task, whatever became of it; print its error."""
     names = {"input": task.item.name, "output": task.target_name}
@@ -148,16 +152,17 @@ def _result(
     except (SemantiCodecError, OSError) as error:
         if args.skip_existing and isinstance(error, OutputExistsError):
             return skipped  # another process has made it in the meantime
-        before_error()
         print_error(error, task.item.name)
         return {**names, "status": STATUS_FAILED, "error": error_text(error)}
 
 
-def _closing_line(counts: Counter[str], verb: str) -> str:
+def _closing_line(counts: Counter[str], verb: str, seconds: float, elapsed_s: float) -> str:
     parts = [f"{counts[STATUS_DONE]} {verb}"]
     parts += [
         f"{counts[status]} {status}" for status in (STATUS_SKIPPED, STATUS_FAILED) if counts[status]
     ]
+    if counts[STATUS_DONE]:
+        parts += [f"{seconds:.1f} s in {elapsed_s:.1f} s", f"{seconds / elapsed_s:.1f}x real time"]
     return ", ".join(parts)
 
 

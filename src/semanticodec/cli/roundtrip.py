@@ -19,7 +19,7 @@ from semanticodec.cli.options import (
     load_codec,
 )
 from semanticodec.cli.outputs import Task, check_free, check_no_input, is_taken, plan, written_whole
-from semanticodec.cli.progress import is_watched, watched_source
+from semanticodec.cli.progress import watched_source
 from semanticodec.cli.report import Result, outcome, run_each
 from semanticodec.cli.sound import FORMATS, add_format_option, sound_format, write_sound
 from semanticodec.cli.standard_streams import print_to_stderr
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         check_free(picture, args.overwrite)
         kind = sound_format(task.target, args.format)
         with task.item.opened() as file:
-            with watched_source(task.item, file, is_watched(args.quiet)) as source:
+            with watched_source(task.item, file, not args.quiet) as source:
                 codes = codec.encode(source)
             blocks = PlottedPart(decoded_blocks(codec, codes, args, task.item.name))
             length, sample_rate = codes.num_samples[0], codec.sample_rate

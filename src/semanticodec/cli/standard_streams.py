@@ -39,9 +39,12 @@ def has_stdout() -> bool:
 
 
 def print_to_stderr(text: str) -> None:
-    """Print a line on stderr; where it cannot be written, it is lost."""
+    """Print a line on stderr, in place of progress; where it cannot be written, it is lost."""
+    from semanticodec.progress import ProgressBar
+
     if sys.stderr is not None:  # `print` would take stdout instead
         with suppress(OSError, ValueError):
+            ProgressBar.hide_all()
             print(text, file=sys.stderr, flush=True)
 
 

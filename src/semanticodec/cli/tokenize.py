@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semanticodec.cli.options import add_model_choice, positive_int
-from semanticodec.cli.progress import is_watched
 from semanticodec.cli.report import DONE, USER_ERROR
 from semanticodec.cli.standard_streams import print_to_stderr
 from semanticodec.corpus.format_names import DEFAULT_FORMAT, FORMAT_NAMES
@@ -17,6 +15,7 @@ from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:
     from semanticodec.corpus.run import CorpusChoice, Progress
+    from semanticodec.progress import ProgressBar
 
 HELP = "encode whole corpora for training"
 # Some recordings could not be encoded; `errors.jsonl` says why.
@@ -119,9 +118,10 @@ def run(args: argparse.Namespace) -> int:
     if not args.sources or args.output is None:
         raise ConfigError("no SOURCE or no --output; give both, or --verify FOLDER alone")
     from semanticodec.corpus.run import tokenize
+    from semanticodec.progress import ProgressBar
 
-    with _Bar(is_watched(args.quiet)) as bar:
-        progress = tokenize(_choice(args), bar.show)
+    with ProgressBar(unit="recording", shown=not args.quiet, has_summary=False) as bar:
+        progress = tokenize(_choice(args), lambda progress: _show(bar, progress))
     summary = _summary(args.output, progress)
     if args.json:
         print(json.dumps(summary))
@@ -134,7 +134,7 @@ def _verify(args: argparse.Namespace) -> int:
     """Report what is wrong with the files of a corpus; the exit status is 2 if anything is."""
     from semanticodec.corpus.description import verify
 
-    problems = verify(args.verify)
+    problems = verify(args.verify, show_progress=not args.quiet)
     if args.json:
         print(json.dumps({"corpus": str(args.verify), "problems": problems}))
     else:
@@ -168,29 +168,11 @@ def _choice(args: argparse.Namespace) -> CorpusChoice:
     )
 
 
-class _Bar:
-    """A bar of recordings, with hours done, their speed and errors; tqdm adds the time left."""
-
-    def __init__(self, shown: bool) -> None:
-        from tqdm import tqdm
-
-        self._bar: Any = tqdm(unit="recording", disable=not shown, file=sys.stderr)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def show(self, progress: Progress) -> None:
-        """Draw the bar anew."""
-        self._bar.total = progress.num_planned
-        self._bar.set_postfix_str(
-            f"{progress.hours:.2f} h, {progress.hours_per_hour:.1f} h/h, "
-            f"errors: {progress.num_failed}",
-            refresh=False,
-        )
-        self._bar.update(progress.num_done - self._bar.n)
+def _show(bar: ProgressBar, progress: Progress) -> None:
+    """Move the line on; it moves by sound, too, since a recording may last for hours."""
+    note = f"{progress.num_failed} failed" if progress.num_failed else ""
+    bar.show(total=progress.num_planned, seconds=progress.heard_s, note=note)
+    bar.reach(progress.num_done)
 
 
 def _summary(folder: Path, progress: Progress) -> dict[str, Any]:

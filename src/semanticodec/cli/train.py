@@ -18,7 +18,7 @@ run (except for codebook, which starts again). For several processes:
 
 and on several machines, which see the same data and the same output folder, on each of them:
 
-  torchrun --nnodes M --nproc-per-node N --rdzv-backend c10d --rdzv-endpoint HOST:29500 \
+  torchrun --nnodes M --nproc-per-node N --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\
       --no-python semanticodec train ...
 """
 

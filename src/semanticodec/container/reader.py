@@ -314,9 +314,10 @@ def _open(source: Source) -> tuple[BinaryIO, bool]:
     if isinstance(source, (str, os.PathLike)):
         try:
             return open(source, "rb"), True
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a null character in the name
+            reason = getattr(error, "strerror", None) or str(error)
             raise ContainerError(
-                f"{os.fspath(source)} cannot be read ({error.strerror}); give a .smtc file"
+                f"{os.fspath(source)} cannot be read ({reason}); give a .smtc file"
             ) from error
     if not hasattr(source, "read"):
         raise ContainerError(

@@ -18,6 +18,7 @@ from typing import Any
 
 from semanticodec.errors import DataError
 from semanticodec.files import file_digest, read_json, write_json
+from semanticodec.progress import ProgressBar
 from semanticodec.runs import plain
 from semanticodec.token_format import TokenFormat
 
@@ -113,19 +114,19 @@ def read_description(folder: Path) -> dict[str, Any]:
     return content
 
 
-def verify(folder: Path) -> list[str]:
+def verify(folder: Path, *, show_progress: bool = False) -> list[str]:
     """Return what is wrong with the files of a corpus, one sentence each; nothing if all is well.
 
     Args:
         folder: folder of the corpus.
+        show_progress: whether to show progress on stderr, to those who watch.
     Raises:
         DataError: there is no `dataset.json` to check them with.
     """
     content = read_description(folder)
     digests = dict(_digests(content))
-    problems = [
-        problem for name, digest in digests.items() if (problem := _problem(folder, name, digest))
-    ]
+    watched = ProgressBar(digests.items(), unit="file", shown=show_progress, has_summary=False)
+    problems = [problem for name, digest in watched if (problem := _problem(folder, name, digest))]
     present = {name for format in content["formats"] for name in _files(folder, format)}
     problems += [f"{name} belongs to no shard" for name in sorted(present - set(digests))]
     return problems

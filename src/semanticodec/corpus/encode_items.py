@@ -61,6 +61,7 @@ def encode_items(
     items: Sequence[WorkItem],
     models: BoundedPool,
     check: Callable[[], object] = lambda: None,
+    heard: Callable[[int], object] = lambda num_samples: None,
 ) -> Iterator[tuple[int, RecordingCodes | Exception]]:
     """Yield every recording's number with its codes, or with what is wrong with it.
 
@@ -69,6 +70,7 @@ def encode_items(
         items: recordings; memory depends neither on their length nor on their number.
         models: threads in which the model computes; others may use them too.
         check: called before every window; may raise to stop the work.
+        heard: called after every window with its samples at 16 kHz.
     """
     unfinished: dict[int, _Unfinished] = {}
     batches = _Batches()
@@ -80,6 +82,7 @@ def encode_items(
 
     def finished(future: Future[_Encoded]) -> Iterator[tuple[int, RecordingCodes]]:
         for waiting, window_codes in zip(*future.result(), strict=True):
+            heard(window_codes.num_samples)
             recording = unfinished.get(waiting.recording)
             if recording is None:
                 continue  # a later part of it could not be read

@@ -74,7 +74,9 @@ class Progress:
         num_planned: recordings that this run has to do.
         num_done: recordings that it has done, those that failed among them.
         num_failed: recordings that failed in it.
-        num_samples: samples at 16 kHz that it has encoded.
+        num_samples: samples at 16 kHz of the recordings that it has encoded.
+        num_heard: samples at 16 kHz that it has encoded, those of unfinished and of failed
+            recordings among them.
         started_at: `time.monotonic()` of its start.
     """
 
@@ -82,12 +84,18 @@ class Progress:
     num_done: int = 0
     num_failed: int = 0
     num_samples: int = 0
+    num_heard: int = 0
     started_at: float = field(default_factory=time.monotonic)
 
     @property
     def hours(self) -> float:
         """Hours of sound encoded."""
         return self.num_samples / SAMPLE_RATE / SECONDS_PER_HOUR
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of sound encoded so far, those of unfinished recordings among them."""
+        return self.num_heard / SAMPLE_RATE
 
     @property
     def elapsed_s(self) -> float:
@@ -107,7 +115,7 @@ def tokenize(
 
     Args:
         choice: what to make.
-        watch: called after every recording; on a cluster after every shard.
+        watch: called after every window and every recording; on a cluster after every shard.
     Raises:
         ConfigError: the folder holds a corpus of other settings, or another run works on it.
         DataError: sources that cannot be used, or more errors than allowed.
@@ -208,6 +216,7 @@ def _shards(
             progress.num_done += len(done.ids) + len(done.failures)
             progress.num_failed += len(done.failures)
             progress.num_samples += done.num_samples
+            progress.num_heard += done.num_samples
             watch(progress)
             yield done
         return
@@ -221,7 +230,14 @@ def _shards(
             progress.num_samples += num_samples
             watch(progress)
 
-    maker = ShardMaker(codec=codec, folder=choice.folder, formats=choice.formats, told=told)
+    def heard(num_samples: int) -> None:
+        with turn:
+            progress.num_heard += num_samples
+            watch(progress)
+
+    maker = ShardMaker(
+        codec=codec, folder=choice.folder, formats=choice.formats, told=told, heard=heard
+    )
     yield from run_in_threads(maker.make, places, choice.jobs or _num_workers(codec))
 
 

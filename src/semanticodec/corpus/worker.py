@@ -56,12 +56,14 @@ class ShardMaker:
         folder: output folder of the corpus, which holds the plan.
         formats: names of the formats to write.
         told: called after every recording with its samples at 16 kHz, 0 for one that failed.
+        heard: called after every window with its samples.
     """
 
     codec: SemantiCodec
     folder: Path
     formats: Sequence[str]
     told: Callable[[int], object] = lambda num_samples: None
+    heard: Callable[[int], object] = lambda num_samples: None
 
     def make(
         self,
@@ -82,7 +84,7 @@ class ShardMaker:
         items = read_shard(self.folder, place)
         found: dict[int, RecordingCodes | Exception] = {}
         encoder = self.codec.recording_encoder()
-        for number, codes in encode_items(encoder, items, models, check):
+        for number, codes in encode_items(encoder, items, models, check, self.heard):
             found[number] = codes
             self.told(0 if isinstance(codes, Exception) else codes.num_samples)
         records, failures = [], []

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.errors import CodesError
+from semanticodec.layers.banded_linear import BandedLinear
 from semanticodec.layers.embeddings import position_code
 from semanticodec.layers.stacking import PADDING_VALUE, unstack_patches
 
@@ -166,8 +167,48 @@ class AlignedProjection(nn.Module):
             Map in which larger sizes repeat a value and smaller ones average.
         """
         grid = self.projection(context).unflatten(1, (-1, self.num_bands))
-        cells = grid.unflatten(3, (self.channels, *self.cells))
-        # B time bands C rows columns -> B C time rows bands columns -> B C T F
-        plane = cells.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+        plane = _laid_out(grid.unflatten(3, (self.channels, *self.cells)))
         # Area averaging over less than one cell is repetition, so it serves both directions.
         return F.interpolate(plane, size=size, mode="area")
+
+
+class BandedProjection(nn.Module):
+    """An aligned projection whose positions have a linear map for each band; zero at first.
+
+    What a code means for the spectrogram differs from band to band. Not in the paper, not in the
+    release.
+
+    Args:
+        context_width: width of the context.
+        channels: channels of the feature map.
+        num_bands: frequency positions of the grid.
+        cells: (frames, bins) of the map that each position predicts.
+    """
+
+    def __init__(
+        self, context_width: int, channels: int, num_bands: int, cells: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.num_bands = num_bands
+        self.cells = cells
+        self.projection = BandedLinear(num_bands, context_width, channels * cells[0] * cells[1])
+
+    def forward(self, context: Float[Tensor, "B L E"]) -> Float[Tensor, "B C T F"]:
+        """Return the feature map of a context of whole columns, time-major."""
+        grid = self.projection(context).unflatten(1, (-1, self.num_bands))
+        return _laid_out(grid.unflatten(3, (self.channels, *self.cells)))
+
+    def rows(self, plane: Float[Tensor, "B C T F"]) -> Float[Tensor, "B L P"]:
+        """Return what every position predicts of a feature map, in the order of positions."""
+        rows, columns = self.cells
+        cells = plane.unflatten(3, (-1, columns)).unflatten(2, (-1, rows))
+        # B C time rows bands columns -> B time bands C rows columns -> B L P
+        return cells.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+
+def _laid_out(
+    cells: Float[Tensor, "B _time _bands C _rows _columns"],
+) -> Float[Tensor, "B C T F"]:
+    """Return the map of what the positions of a grid predict of their rectangles."""
+    return cells.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)

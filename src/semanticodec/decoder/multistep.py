@@ -75,7 +75,8 @@ def dpm_solver_2m(
     The mean of ẑ_0 over a step is taken on the line through its last two values. First and last
     step are DDIM's: one has no value before it, the other may go to λ = ∞.
 
-    Args: those of `ddim`; eta has the meaning that it has there.
+    Its arguments are those of `ddim`; eta has the meaning that it has there.
+
     Raises:
         ConfigError: eta or the timesteps are out of range.
     Source: Lu et al. (2022), DPM-Solver++, Algorithm 2 and Section 6 (SDE).
@@ -112,8 +113,8 @@ def unipc(
     repeated with the mean of a polynomial that goes through the new value too; the network is not
     asked again.
 
-    Args: those of `ddim`.
-        eta: 0 only.
+    Its arguments are those of `ddim`, but eta can be 0 only.
+
     Raises:
         ConfigError: eta is not 0, or the timesteps are out of range.
     Source: Zhao et al. (2023), Algorithms 1 to 4 with B(h) = e^h - 1 and data prediction.

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semanticodec.errors import ConfigError
+from semanticodec.errors import ConfigError, told
 
 # noise(window, draw) -> [1, C, T, F]; draw 0 is the start latent, draw i + 1 belongs to step i.
 WindowNoise = Callable[[int, int], Tensor]
@@ -28,7 +28,7 @@ def seeded_noise(seed: int, shape: tuple[int, ...]) -> WindowNoise:
     try:
         number = operator.index(seed)
     except TypeError as error:
-        raise ConfigError(f"seed is {seed!r}; give a whole number") from error
+        raise ConfigError(f"seed is {told(seed)}; give a whole number") from error
 
     def noise(window: int, draw: int) -> Float[Tensor, "1 C T F"]:
         name = hashlib.blake2b(f"{number}|{window}|{draw}".encode(), digest_size=7).digest()
@@ -44,7 +44,8 @@ def check_noise(noise: Tensor, shape: tuple[int, ...]) -> None:
     Raises:
         ConfigError: no floating-point tensor of this shape.
     """
-    is_tensor = isinstance(noise, Tensor) and noise.is_floating_point()
+    is_tensor = isinstance(noise, Tensor) and noise.is_floating_point() and not noise.is_nested
     if not is_tensor or tuple(noise.shape) != shape:
-        found = list(noise.shape) if isinstance(noise, Tensor) else type(noise).__name__
-        raise ConfigError(f"noise(window, draw) gave {found}; floats of {list(shape)} are needed")
+        raise ConfigError(
+            f"noise(window, draw) gave {told(noise)}; floats of {list(shape)} are needed"
+        )

@@ -18,7 +18,7 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Union
 
-from semanticodec.errors import ConfigError
+from semanticodec.errors import ConfigError, told
 
 QUALITIES = ("draft", "standard", "best")
 EVERYWHERE = (0.0, 1.0)
@@ -158,17 +158,17 @@ def _typed(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
         if not _is_interval(value):
             raise ConfigError(
-                f"{name} is {value}; give two numbers from 0 (clean) to 1 (pure noise), the lower "
-                "one first"
+                f"{name} is {told(value)}; give two numbers from 0 (clean) to 1 (pure noise), the "
+                "lower one first"
             )
         return float(value[0]), float(value[1])
     if isinstance(default, str):
         if not isinstance(value, str):
-            raise ConfigError(f"{name} is {value!r}; give a name, such as {default!r}")
+            raise ConfigError(f"{name} is {told(value)}; give a name, such as {default!r}")
         return value
     kind, words = (Integral, "a whole") if isinstance(default, int) else (Real, "a finite")
     if not isinstance(value, kind) or isinstance(value, bool) or not math.isfinite(value):  # type: ignore[arg-type]
-        raise ConfigError(f"{name} is {value!r}; give {words} number")
+        raise ConfigError(f"{name} is {told(value)}; give {words} number")
     return type(default)(value)  # type: ignore[call-overload]
 
 
@@ -237,10 +237,10 @@ def choose_sampling(
     else:
         offered = qualities(standard, presets)
         if not isinstance(sampling, str) or sampling not in offered:
-            raise ConfigError(f"quality is {sampling!r}; choose one of {', '.join(QUALITIES)}")
+            raise ConfigError(f"quality is {told(sampling)}; choose one of {', '.join(QUALITIES)}")
         chosen = offered[sampling]
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    sampler = changes.pop("sampler", chosen.sampler)
+    sampler = _typed("sampler", changes.pop("sampler", chosen.sampler), chosen.sampler)
     if sampler != chosen.sampler:
         chosen = _with_sampler(chosen, sampler)
     return replace(chosen, **changes)

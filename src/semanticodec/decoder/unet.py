@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from semanticodec.decoder.condition import AlignedProjection
+from semanticodec.decoder.condition import AlignedProjection, BandedProjection
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.errors import CodesError, ConfigError
 from semanticodec.layers.attention import KeysValues, SpatialTransformer
@@ -150,11 +150,11 @@ class TUNet(nn.Module):
                 config.context_transformer, config.context_width
             )
         self.aligned = nn.ModuleList(_aligned_projections(config))
-        self.output_from_context = None
+        self.output_from_context: BandedProjection | None = None
         if self.context_transformer is not None and config.aligned_condition:
             (_, num_bands), cells = config.aligned_grid, _cells(config, level=0)
-            self.output_from_context = zero_init(
-                AlignedProjection(config.extended_width, config.in_channels, num_bands, cells)
+            self.output_from_context = BandedProjection(
+                config.extended_width, config.in_channels, num_bands, cells
             )
         self.down_levels = nn.ModuleList(_down_levels(config))
         self.middle = Middle(config)
@@ -193,7 +193,7 @@ class TUNet(nn.Module):
             for level, projection in enumerate(self.aligned)
         ]
         if self.output_from_context is not None:
-            aligned.append(self.output_from_context(context, self._level_size(num_positions, 0)))
+            aligned.append(self.output_from_context(context))
         keys_values = (layer.keys_values(context) for layer in transformers)
         return PreparedContext(tuple(keys_values), tuple(aligned))
 

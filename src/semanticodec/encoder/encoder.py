@@ -25,6 +25,7 @@ from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
 from semanticodec.layers.stacking import PADDING_VALUE, stack_patches
+from semanticodec.token_format import TokenGrid
 
 # A frame is silent where its bins spread less than this (normalized log energies): only padding
 # and digital silence, which sit on the floor of the filter bank, are that even.
@@ -148,6 +149,14 @@ class Encoder(nn.Module):
                 f"the acoustic encoder asks for {config.acoustic.patch_width} energies of a "
                 f"position, but {config.stack_factor} stacked patches have {stacked_size}; set "
                 f"acoustic.patch_width to {stacked_size}, or to 0 for none"
+            )
+        _, bands = TokenGrid.from_stack_factor(config.stack_factor).block
+        num_bands = config.audiomae.num_bands // bands
+        if config.acoustic.patch_width and config.acoustic.num_bands != num_bands:
+            raise ConfigError(
+                f"the acoustic encoder counts on columns of {config.acoustic.num_bands} positions, "
+                f"but {config.stack_factor} stacked patches make {num_bands}; set "
+                f"acoustic.num_bands to {num_bands}"
             )
         self.config = config
         self.audiomae = AudioMAE(config.audiomae)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from semanticodec.audio.io import save_audio
 from semanticodec.errors import ConfigError, DataError, SemantiCodecError
@@ -23,6 +22,7 @@ from semanticodec.evaluation import systems
 from semanticodec.evaluation.scoring import file_name, one_line, read_clip
 from semanticodec.evaluation.suites import Clip, Suite
 from semanticodec.files import write_text
+from semanticodec.progress import ProgressBar
 
 REFERENCE = "reference"
 LIST_NAME = "wav.scp"
@@ -80,7 +80,7 @@ def write_pairs(
             "a name of its own with name=LABEL"
         )
     pairs = Pairs({REFERENCE: REFERENCE, **folders})
-    bar = tqdm(total=len(suite.clips) * len(opened), unit="clip", disable=not show_progress)
+    bar = ProgressBar(total=len(suite.clips) * len(opened), unit="clip", shown=show_progress)
     with bar:
         for clip in suite.clips:
             _write_clip(clip, ids[clip.name], opened, out, pairs, overwrite=overwrite)

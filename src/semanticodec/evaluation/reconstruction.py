@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from semanticodec.errors import ConfigError
 from semanticodec.evaluation import report, systems
@@ -27,6 +26,7 @@ from semanticodec.evaluation.summary import summarize
 from semanticodec.evaluation.systems import System
 from semanticodec.evaluation.workers import WorkerCrash, run_tasks
 from semanticodec.files import write_json, write_text
+from semanticodec.progress import ProgressBar
 from semanticodec.provenance import FORMAT, provenance, versions
 from semanticodec.token_format import SAMPLE_RATE
 
@@ -264,11 +264,11 @@ def _work(
     failures = 0
     jobs = min(settings.jobs, max(1, len(waiting)))
     outcomes = run_tasks(make_work, waiting, jobs=jobs, threads=settings.threads)
-    bar = tqdm(
+    bar = ProgressBar(
         total=len(tasks),
-        initial=len(tasks) - len(waiting),
+        done=len(tasks) - len(waiting),
         unit="clip",
-        disable=not settings.show_progress,
+        shown=settings.show_progress,
     )
     with closing(outcomes), bar:
         for task, outcome in outcomes:
@@ -276,7 +276,5 @@ def _work(
             row = {**task.failed_row, "error": outcome.reason} if is_crash else outcome
             journal.append(row)
             failures += "error" in row
-            bar.set_description(task.system, refresh=False)
-            if failures:
-                bar.set_postfix_str(f"{failures} failed", refresh=False)
+            bar.show(label=task.system, note=f"{failures} failed" if failures else None)
             bar.update()

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from tqdm import tqdm
 
 from semanticodec.audio.io import save_audio
 from semanticodec.errors import ConfigError, DataError, OutputExistsError, SemantiCodecError
@@ -37,6 +36,7 @@ from semanticodec.listening.plan import (
     write_plan,
 )
 from semanticodec.listening.storage import RATINGS_NAME
+from semanticodec.progress import ProgressBar
 from semanticodec.token_format import SAMPLE_RATE
 
 REFERENCE_NAME = "reference"
@@ -107,7 +107,7 @@ def build(
     seconds = 0.0
     written: list[Page] = []
     with atomic_folder(out) as folder:
-        for clip in tqdm(pages, unit="page", disable=not show_progress):
+        for clip in ProgressBar(pages, unit="page", shown=show_progress):
             first = rendered.setdefault(clip.name, len(written))
             if first < len(written):
                 repeats = sum(page.clip == clip.name for page in written[1:])

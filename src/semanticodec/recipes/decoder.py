@@ -90,15 +90,18 @@ def small_context() -> Recipe:
 
 
 def small_mel() -> Recipe:
-    """Then: up to the mel, on the export of `small_context`, whose codes the T-UNet learns here."""
+    """Then: up to the mel, on the export of `small_context`, whose codes the T-UNet learns here.
+
+    It starts at what the codes mean by themselves.
+    """
     recipe = small()
     return replace(
         recipe,
         name="decoder/small_mel",
-        stage_config=replace(recipe.stage_config, vocoder_start=NEVER),
+        stage_config=replace(recipe.stage_config, starts_output=True, vocoder_start=NEVER),
         train=replace(
             recipe.train,
-            optimizers={"default": OptimizerConfig(lr=6e-4, betas=(0.9, 0.99), warmup_steps=100)},
+            optimizers={"default": OptimizerConfig(lr=3e-4, betas=(0.9, 0.99), warmup_steps=100)},
         ),
     )
 
@@ -118,6 +121,21 @@ def fine_tune() -> Recipe:
                 for name, optimizer in recipe.train.optimizers.items()
             },
             sample_every=100,
+        ),
+    )
+
+
+def fine_tune_frozen() -> Recipe:
+    """`fine_tune` with the discriminators of an earlier run, which judge from the first step.
+
+    They are given as the module `discriminators` and learn nothing more.
+    """
+    recipe = fine_tune()
+    return replace(
+        recipe,
+        name="decoder/fine_tune_frozen",
+        stage_config=replace(
+            recipe.stage_config, discriminator_start=0, trains_discriminators=False
         ),
     )
 
@@ -170,6 +188,7 @@ RECIPES = {
     "small_context": small_context,
     "small_mel": small_mel,
     "fine_tune": fine_tune,
+    "fine_tune_frozen": fine_tune_frozen,
     "fine_tune_alone": fine_tune_alone,
     "tiny": tiny,
 }

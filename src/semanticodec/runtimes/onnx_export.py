@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from semanticodec import __version__
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.files import read_json, write_bytes, write_json
+from semanticodec.progress import ProgressBar
 from semanticodec.runtimes.onnx_graphs import Graph, decoder_graphs, example
 from semanticodec.runtimes.onnx_session import open_session, require, run_session
 
@@ -34,12 +35,15 @@ INDEX_NAME = "export.json"
 CHECKED_SIZES = ((1, 1), (2, 4))
 
 
-def export_decoder(codec: SemantiCodec, folder: str | os.PathLike[str]) -> Path:
+def export_decoder(
+    codec: SemantiCodec, folder: str | os.PathLike[str], *, show_progress: bool = False
+) -> Path:
     """Write the modules after the quantizers as ONNX graphs, each file whole or not at all.
 
     Args:
         codec: codec on the CPU, in float32.
         folder: output folder, created if missing; its files are overwritten.
+        show_progress: whether to show progress on stderr, to those who watch.
     Raises:
         ConfigError: a codec elsewhere or in another precision.
         MissingDependencyError: without the package onnx.
@@ -48,7 +52,7 @@ def export_decoder(codec: SemantiCodec, folder: str | os.PathLike[str]) -> Path:
     target = Path(folder)
     (target / INDEX_NAME).unlink(missing_ok=True)  # it would describe files that are being replaced
     files = {}
-    for name, graph in graphs.items():
+    for name, graph in ProgressBar(graphs.items(), unit="graph", shown=show_progress):
         write_bytes(target / f"{name}.onnx", graph_bytes(graph))
         files[name] = {
             "file": f"{name}.onnx",

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from tqdm import tqdm
 
 from semanticodec.errors import ConfigError
 from semanticodec.files import atomic_folder, write_json
 from semanticodec.layers.processes import rank, world_size
+from semanticodec.progress import ProgressBar
 from semanticodec.runs import differences, plain, read_claim
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
 from semanticodec.training import distributed
@@ -137,12 +137,11 @@ def build_cache(
         range(shard * SHARD_WINDOWS, min((shard + 1) * SHARD_WINDOWS, num_windows))
         for shard in missing[rank() :: world_size()]
     ]
-    with tqdm(
+    with ProgressBar(
         total=sum(map(len, own)),
-        desc="results of the frozen modules",
+        label="results of the frozen modules",
         unit="window",
-        # None: no bar where stderr is no terminal.
-        disable=None if show_progress and rank() == 0 else True,
+        shown=show_progress and rank() == 0,
     ) as bar:
         for windows in own:
             parts: dict[str, list[np.ndarray]] = {}

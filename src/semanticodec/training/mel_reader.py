@@ -14,12 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from semanticodec.audio.mel import HOP_LENGTH
+from semanticodec.layers.banded_linear import BandedLinear
 from semanticodec.layers.residual import zero_init
 from semanticodec.token_format import PATCH_SAMPLES
-from semanticodec.training.acoustic_start import linear_map
-
-# Share of every input's variance that is added to it.
-RIDGE = 1e-4
+from semanticodec.training.regression import fit_bands
 
 
 class MelReader(nn.Module):
@@ -32,34 +30,22 @@ class MelReader(nn.Module):
         num_mel_bins: bins of the mel.
     """
 
-    weight: Tensor
-    bias: Tensor
-
     def __init__(self, context_width: int, width: int, num_bands: int, num_mel_bins: int) -> None:
         super().__init__()
         self.num_bands = num_bands
         self.shape = (PATCH_SAMPLES // HOP_LENGTH, num_mel_bins // num_bands)
         size = self.shape[0] * self.shape[1]
-        # Not trained: steps that suit a transformer would shake them.
-        self.register_buffer("weight", torch.zeros(num_bands, context_width, size))
-        self.register_buffer("bias", torch.zeros(num_bands, size))
+        # Not trained: steps that suit a transformer would shake it.
+        self.alone = BandedLinear(num_bands, context_width, size).requires_grad_(False)
         self.read = zero_init(nn.Linear(width, size))
 
     def forward(
         self, context: Float[Tensor, "B L E"], features: Float[Tensor, "B L D"]
     ) -> Float[Tensor, "B T M"]:
         """Return the mel of whole columns of positions."""
-        columns = context.unflatten(1, (-1, self.num_bands))
-        alone = torch.einsum("bcne,nep->bcnp", columns, self.weight) + self.bias
-        patches = alone + self.read(features).unflatten(1, (-1, self.num_bands))
+        patches = (self.alone(context) + self.read(features)).unflatten(1, (-1, self.num_bands))
         # B columns bands frames bins -> B T M
         return patches.unflatten(3, self.shape).transpose(2, 3).flatten(3, 4).flatten(1, 2).float()
-
-    def patches(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B L P"]:
-        """Return a mel's patches in the order of positions."""
-        frames, bins = self.shape
-        columns = mel.unflatten(2, (self.num_bands, bins)).unflatten(1, (-1, frames))
-        return columns.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
     @torch.no_grad()
     def start(
@@ -75,8 +61,4 @@ class MelReader(nn.Module):
             patches: the patches of the recordings' mels there.
             bands: number of each row's band.
         """
-        for band in range(self.num_bands):
-            here = bands == band
-            weight = linear_map(context[here], patches[here], RIDGE)
-            self.weight[band] = weight
-            self.bias[band] = patches[here].mean(dim=0) - context[here].mean(dim=0) @ weight
+        fit_bands(self.alone, context, patches, bands)

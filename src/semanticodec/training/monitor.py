@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
+from semanticodec.progress import ProgressBar
 from semanticodec.token_format import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -82,13 +82,8 @@ class Monitor:
         self._writer: SummaryWriter | None = None
         self._has_tensorboard = True
         self._first_step = first_step
-        self._bar = tqdm(
-            total=total_steps,
-            initial=first_step,
-            disable=not show_progress,
-            unit="step",
-            dynamic_ncols=True,
-            mininterval=1.0,
+        self._bar = ProgressBar(
+            total=total_steps, done=first_step, unit="step", shown=show_progress
         )
         self._smooth: dict[str, float] = {}
         self._started = time.monotonic()
@@ -118,7 +113,7 @@ class Monitor:
             if np.isfinite(value):
                 previous = self._smooth.get(name, value)
                 self._smooth[name] = SMOOTHING * previous + (1 - SMOOTHING) * value
-        self._bar.set_postfix({k: f"{v:.4g}" for k, v in self._smooth.items()}, refresh=False)
+        self._bar.show(note=", ".join(f"{k} {v:.4g}" for k, v in self._smooth.items()))
         self._bar.update(1)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:

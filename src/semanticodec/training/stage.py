@@ -80,6 +80,14 @@ class Stage(nn.Module):
         """Return what a person should see and hear of a batch (called without gradients)."""
         return {}
 
+    def export_aids(self, run: Path, steps: int) -> None:
+        """Write beside the export what only further runs have a use for: nothing, by default.
+
+        Args:
+            run: folder of the run.
+            steps: number of steps done.
+        """
+
     def export(self, folder: Path) -> None:
         """Write the trained module; the trainer has put the averaged weights in place."""
         raise NotImplementedError

@@ -208,6 +208,7 @@ def _train(recipe: Recipe, options: RunOptions, device: torch.device, rank: Rank
     if export is not None:
         trainer.export(export)
         finish_export(export, record(), half=options.is_half)
+        trainer.stage.export_aids(options.out, trainer.step)
     distributed.barrier()
     return export
 

@@ -2,14 +2,19 @@
 
 import argparse
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
+from semanticodec import progress
+from semanticodec.cli import run_command
 from semanticodec.cli.inputs import Input
 from semanticodec.cli.outputs import Task, written_whole
 from semanticodec.cli.report import print_error, run_each
 from semanticodec.errors import AudioError
+from terminal import stderr_on_a_terminal
 
 SIZES = {"seconds": 1.0, "tokens": 112, "bytes": 230, "kbps": 1.84, "elapsed_s": 0.1}
 
@@ -52,7 +57,8 @@ def test_all_that_happens_is_counted(tmp_path, capsys):
     assert err == "semanticodec: error: bad: no sound\n"
     lines = out.splitlines()
     assert [line.split(" ")[0] for line in lines[:-1]] == ["a", "b"]
-    assert lines[-1] == "2 encoded, 1 skipped, 1 failed"
+    totals = rf"{2 * SIZES['seconds']:.1f} s in 0\.\d s, \S+x real time"
+    assert re.fullmatch(f"2 encoded, 1 skipped, 1 failed, {totals}", lines[-1])
     assert (tmp_path / "old.smtc").read_text() == ""
 
 
@@ -109,3 +115,36 @@ def test_errors_name_their_file_once(capsys):
     assert capsys.readouterr().err == "semanticodec: error: a.wav: Permission denied\n"
     print_error(AudioError("two\nlines"))
     assert capsys.readouterr().err == "semanticodec: error: two lines\n"
+
+
+def test_a_terminal_of_40_columns_shows_what_is_done_and_keeps_errors(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(progress, "DELAY_S", 0.0)
+    monkeypatch.setattr(progress, "INTERVAL_S", 0.0)
+    with stderr_on_a_terminal(40) as terminal:
+        tasks = make_tasks(tmp_path, "a", "bad", "b", "c")
+        assert work_on(tasks, options()) == 2
+    assert any(re.match(r"50 % 2/4 files \(1.0 s\), 00:00 left", text) for text in terminal.drawn)
+    assert terminal.screen == ["semanticodec: error: bad: no sound", ""]
+    assert "\x1b[3" not in terminal.text
+    assert capsys.readouterr().out.splitlines()[-1].startswith("3 encoded, 1 failed, 3.0 s in 0.")
+
+
+def test_ctrl_c_leaves_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "DELAY_S", 0.0)
+    monkeypatch.setattr(progress, "INTERVAL_S", 0.0)
+
+    def stopped(task):
+        if task.item.name == "b":
+            sys.stderr.write("^C")
+            raise KeyboardInterrupt
+        return dict(SIZES)
+
+    def run(args):
+        return run_each(make_tasks(tmp_path, "a", "b", "c"), stopped, options(quiet=False), "done")
+
+    with stderr_on_a_terminal(40) as terminal:
+        assert run_command(argparse.ArgumentParser(), run, []) == 130
+    assert "33 % 1/3 files" in terminal.text
+    assert terminal.screen == ["semanticodec: stopped", ""]

@@ -49,6 +49,17 @@ def test_codes_are_those_of_every_recording_alone(clips, alone, tiny_folder, tmp
     assert {line["id"] for line in CorpusJournal(tmp_path / "out").failures()} == BROKEN
 
 
+def test_progress_moves_with_every_window_of_a_long_recording(clips, tiny_folder, tmp_path):
+    seen = []
+
+    def watch(progress):
+        seen.append((progress.num_done, progress.heard_s))
+
+    progress = tokenize(choice(clips / "long.flac", tmp_path / "out", tiny_folder), watch)
+    assert seen == [(0, 0.0), (0, 10.24), (0, 20.48), (0, 25.0), (1, 25.0)]
+    assert progress.num_heard == progress.num_samples
+
+
 @pytest.mark.slow
 def test_three_hundred_clips_in_another_order(tiny_folder, tiny_codec, tmp_path):
     write_clips(tmp_path / "in", 300, longest_s=12.0)

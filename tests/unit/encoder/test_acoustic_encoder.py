@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from semanticodec.encoder.acoustic_encoder import AcousticEncoder
+from semanticodec.encoder.acoustic_encoder import AcousticEncoder, with_neighbors
 from semanticodec.runtimes.onednn import use_onednn
 
 
@@ -55,13 +56,29 @@ def test_features_come_before_their_centroids():
     )
 
 
+SEES_PATCHES = {"is_residual": True, "patch_width": 6, "num_bands": 4, "residual_width": 5}
+
+
 def test_residual_starts_without_the_patches():
-    config = AcousticEncoder.Config(
-        width=8, hidden=4, num_layers=1, is_residual=True, patch_width=6
-    )
+    config = AcousticEncoder.Config(width=8, hidden=4, num_layers=1, **SEES_PATCHES)
     encoder = AcousticEncoder(config)
-    features, quantized, patches = torch.randn(2, 5, 8), torch.randn(2, 5, 8), torch.randn(2, 5, 6)
-    assert torch.allclose(encoder(features, quantized, patches), features - quantized)
+    features, quantized = torch.randn(2, 12, 8), torch.randn(2, 12, 8)
+    vectors = encoder(features, quantized, torch.randn(2, 12, 6))
+    assert torch.equal(vectors[..., :5], (features - quantized)[..., :5])
+    assert vectors[..., 5:].abs().max() == 0
+
+
+def test_the_residual_sees_the_patches_around_a_position():
+    columns, bands = 5, 4
+    patches = torch.randn(1, columns * bands, 6, requires_grad=True)
+    around = with_neighbors(patches, bands)
+    assert around.shape == (1, columns * bands, 5 * 6)
+    (gradient,) = torch.autograd.grad(around[0, 2 * bands + 1].sum(), patches)
+    seen = gradient[0, :, 0].unflatten(0, (columns, bands)).nonzero().tolist()
+    assert seen == [[1, 1], [2, 0], [2, 1], [2, 2], [3, 1]]  # column, band
+    # In a corner it stands for the neighbors that it lacks.
+    (gradient,) = torch.autograd.grad(with_neighbors(patches, bands)[0, 0].sum(), patches)
+    assert gradient[0, :, 0].tolist() == [3, 1, 0, 0, 1] + [0] * 15
 
 
 def test_residual_starts_as_what_the_centroid_left_out():
@@ -78,14 +95,16 @@ def test_official_acoustic_encoder_has_no_residual():
     assert not any("residual" in name for name in names)
 
 
-@pytest.mark.parametrize("is_residual", [False, True])
+@pytest.mark.parametrize("options", [{}, {"is_residual": True}, SEES_PATCHES])
 @torch.no_grad()
-def test_an_item_does_not_depend_on_its_batch_to_the_bit(is_residual):
+def test_an_item_does_not_depend_on_its_batch_to_the_bit(options):
     torch.manual_seed(0)
-    config = AcousticEncoder.Config(width=40, hidden=24, num_layers=2, is_residual=is_residual)
+    config = AcousticEncoder.Config(width=40, hidden=24, num_layers=2, **options)
     encoder = use_onednn(AcousticEncoder(config))
-    encoder.project.weight.normal_()
-    features, quantized = torch.randn(5, 33, 40), torch.randn(5, 33, 40)
-    together = encoder(features, quantized)
-    items = zip(features.split(1), quantized.split(1))
+    for weight in (encoder.project.weight, *(encoder.residual or nn.Identity()).parameters()):
+        weight.normal_()
+    widths = [40, 40, *([6] if config.patch_width else [])]
+    given = [torch.randn(5, 32, width) for width in widths]
+    together = encoder(*given)
+    items = zip(*(rows.split(1) for rows in given), strict=True)
     assert torch.equal(together, torch.cat([encoder(*item) for item in items]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import random_codec
+from conftest import random_codec, shapes_left_unchecked
 from semanticodec import SemantiCodec
 from semanticodec.checkpoints.pretrained import choose_vocabulary
 from semanticodec.cli import main
@@ -38,7 +38,7 @@ def command(tmp_path_factory, tiny_folder):
 @pytest.fixture(scope="module")
 def report(command):
     """What the command says when it checks, line by line."""
-    with contextlib.redirect_stdout(io.StringIO()) as output:
+    with contextlib.redirect_stdout(io.StringIO()) as output, shapes_left_unchecked():
         assert main([*command, "--check"]) == 0
     return output.getvalue().splitlines()
 
@@ -136,6 +136,7 @@ def test_command_keeps_an_export_that_is_there(command, exported, capsys):
     assert "holds an export already; choose another name or --overwrite" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_graphs_of_other_options_agree_with_torch(tmp_path):
     pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
     codec = aligned_codec()
@@ -172,6 +173,7 @@ def test_other_precisions_are_refused(tmp_path, tiny_folder):
 
 
 @pytest.mark.slow  # the command is tested with it, in test_cli.py
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_steps_in_onnxruntime_give_the_same_sound(tiny_codec, tiny_folder):
     pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
     codec = SemantiCodec.from_pretrained(tiny_folder)

@@ -26,16 +26,15 @@ def fbank_of(seed, frames=64):
     return 0.5 * level + 0.1 * comb.repeat_interleave(16, dim=1)
 
 
-def window(seed, stack_factor=1):
+def window(acoustic, seed, stack_factor=1):
     fbank = fbank_of(seed)
     patches = patchify(fbank)
     generator = torch.Generator().manual_seed(1000 + seed)
     features = torch.randn(patches.shape[1], WIDTH, generator=generator)
     return Positions(
-        features=features,
+        inputs=acoustic.residual_inputs(features[None], features.round()[None], patches)[0],
         centroids=features.round(),
-        patches=patches[0],
-        energies=weighted_energies(patches, stack_factor, NUM_BANDS)[0],
+        energies=weighted_energies(fbank, stack_factor, NUM_BANDS)[0],
         bands=torch.arange(patches.shape[1]) % NUM_BANDS,
     )
 
@@ -52,10 +51,10 @@ def found_again(seen, energies, held_out):
 def test_detail_counts_twice_beside_the_level():
     fbank = fbank_of(0)
     level, detail = split_detail(fbank)
-    parts = weighted_energies(patchify(fbank), 1, NUM_BANDS)
+    parts = weighted_energies(fbank, 1, NUM_BANDS)
     torch.testing.assert_close(parts[..., :256], patchify(level))
     torch.testing.assert_close(parts[..., 256:], DETAIL_GAIN * patchify(detail))
-    assert weighted_energies(patchify(fbank), 4, NUM_BANDS).shape == (1, 8, 4 * 512)
+    assert weighted_energies(fbank, 4, NUM_BANDS).shape == (1, 8, 4 * 512)
 
 
 def test_the_encoder_starts_with_most_of_what_the_centroids_do_not_tell():
@@ -64,18 +63,14 @@ def test_the_encoder_starts_with_most_of_what_the_centroids_do_not_tell():
         width=WIDTH, hidden=4, num_layers=1, is_residual=True, patch_width=256
     )
     acoustic = AcousticEncoder(config)
-    windows = [window(seed) for seed in range(40)]
+    windows = [window(acoustic, seed) for seed in range(40)]
     start_from_patches(acoustic, windows)
-    held_out = window(99)
-    rows = [part[None] for part in (held_out.features, held_out.centroids, held_out.patches)]
+    held_out = window(acoustic, 99)
     with torch.no_grad():
-        vectors = acoustic(*rows)[0]
-    assert vectors[:, NUM_AXES:].abs().max() == 0
+        vectors = acoustic.residual_vectors(held_out.inputs[None])[0]
+        seen = torch.cat([acoustic.residual_vectors(w.inputs[None])[0] for w in windows])
+    assert vectors.shape[1] == WIDTH and vectors[:, NUM_AXES:].abs().max() == 0
     # A linear map from the vectors finds the detail again.
-    with torch.no_grad():
-        seen = torch.cat(
-            [acoustic(w.features[None], w.centroids[None], w.patches[None])[0] for w in windows]
-        )
     energies = torch.cat([part.energies for part in windows])
     errors = held_out.energies - found_again(seen, energies, vectors)
     assert errors[:, 256:].square().mean() < 0.5 * held_out.energies[:, 256:].var()
@@ -83,8 +78,8 @@ def test_the_encoder_starts_with_most_of_what_the_centroids_do_not_tell():
 
 @pytest.mark.parametrize("stack_factor", [2, 4])
 def test_stacked_positions_have_all_their_patches(stack_factor):
-    patches = patchify(fbank_of(0))
-    single = weighted_energies(patches, 1, NUM_BANDS)
-    stacked = weighted_energies(patches, stack_factor, NUM_BANDS)
+    fbank = fbank_of(0)
+    single = weighted_energies(fbank, 1, NUM_BANDS)
+    stacked = weighted_energies(fbank, stack_factor, NUM_BANDS)
     assert stacked.numel() == single.numel()
     torch.testing.assert_close(stacked.square().sum(), single.square().sum())

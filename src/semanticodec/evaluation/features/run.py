@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from tqdm import tqdm
 
 from semanticodec.audio.detail import split_detail
 from semanticodec.audio.fbank import Fbank, window_fbank
@@ -26,6 +25,7 @@ from semanticodec.evaluation.features.regression import ExplainedVariance, Linea
 from semanticodec.evaluation.features.representations import Representations
 from semanticodec.evaluation.suites import Clip, Suite
 from semanticodec.layers.stacking import stack_patches
+from semanticodec.progress import ProgressBar
 from semanticodec.token_format import TokenGrid
 
 TARGETS = ("energies", "detail")
@@ -180,7 +180,7 @@ def evaluate_features(
     probe = FeatureProbe(representations, settings)
     for step, suite in ((probe.fit, fit), (probe.test, test)):
         paths = [clip.path for clip in suite.clips]
-        step(tqdm(paths, desc=step.__name__, unit="clip", disable=not show_progress))
+        step(ProgressBar(paths, label=step.__name__, unit="clip", shown=show_progress))
     return {
         "settings": asdict(settings),
         "fit": {"suite": fit.name, "clips": fit.domains},

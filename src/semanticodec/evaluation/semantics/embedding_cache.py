@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from semanticodec import __version__
 from semanticodec.audio.io import load_audio
@@ -21,6 +20,7 @@ from semanticodec.errors import AudioError
 from semanticodec.evaluation.semantics.features import Embedder
 from semanticodec.evaluation.semantics.tasks import LabeledClip, Task
 from semanticodec.files import atomic_path, json_digest
+from semanticodec.progress import ProgressBar
 
 Vectors = list[Float[np.ndarray, " D"]]  # of one clip, one for each of an embedder's features
 
@@ -55,7 +55,7 @@ def embed_task(
     found: dict[LabeledClip, Vectors] = {}
     failures: dict[str, str] = {}
     label = f"{task.name}: {', '.join(names)}"
-    for clip in tqdm(task.clips, desc=label, unit="clip", disable=not show_progress):
+    for clip in ProgressBar(task.clips, label=label, unit="clip", shown=show_progress):
         try:
             paths = _paths(folder / task.name, clip, embedder)
             found[clip] = _read(paths) or _embed(clip, embedder, paths)

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from semanticodec.errors import ConfigError, DataError, SemantiCodecError
 from semanticodec.evaluation.semantics.clustering import cluster
@@ -42,6 +41,7 @@ from semanticodec.evaluation.semantics.tasks import (
     rounds,
 )
 from semanticodec.files import json_digest, write_json, write_text
+from semanticodec.progress import ProgressBar
 from semanticodec.provenance import FORMAT, provenance
 
 DEFAULT_FEATURES = (
@@ -172,11 +172,12 @@ class _Evaluation:
                 for features in embedder.features
             ]
             remaining = replace(task, clips=embedded.clips)
-            for features in tqdm(
+            for features in ProgressBar(
                 embedder.features,
-                desc=f"{task.name}: probe",
-                leave=False,
-                disable=not self.show_progress,
+                label=f"{task.name}: probe",
+                unit="probe",
+                shown=self.show_progress,
+                has_summary=False,
             ):
                 try:
                     self._measure(remaining, features, embedded.vectors.get(features.name))

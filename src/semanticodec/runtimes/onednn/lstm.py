@@ -104,10 +104,10 @@ class FastAcousticEncoder(AcousticEncoder):
     """
 
     def project_out(
-        self, hidden: Float[Tensor, "B L D2"], difference: Float[Tensor, "B L D3"]
+        self, hidden: Float[Tensor, "B L D2"], inputs: Float[Tensor, "B L D3"]
     ) -> Float[Tensor, "B L D"]:
         """Return the features of the LSTM's outputs."""
         if not is_cpu_inference(hidden):
-            return super().project_out(hidden, difference)
-        items = zip(hidden.split(1), difference.split(1))
+            return super().project_out(hidden, inputs)
+        items = zip(hidden.split(1), inputs.split(1))
         return torch.cat([super(FastAcousticEncoder, self).project_out(*item) for item in items])

@@ -54,12 +54,15 @@ class AdversarialStage(Stage):
                 averaged over the discriminators; 0 leaves it out.
             discriminator_start: first step with discriminators; before it the other losses work
                 alone.
+            trains_discriminators: False leaves the discriminators as they were given, which then
+                judge but do not learn.
             gan_loss: kind of the GAN loss.
         """
 
         adversarial_weight: float = 1.0
         feature_matching_weight: float = 0.0
         discriminator_start: int = 0
+        trains_discriminators: bool = True
         gan_loss: GanLoss = "hinge"
 
     def __init__(self, config: Config) -> None:
@@ -91,8 +94,9 @@ class AdversarialStage(Stage):
         }
 
     def active_groups(self, step: int) -> list[str]:
-        """Leave the discriminators alone before their first step."""
-        return ["generator", "discriminator"] if self.is_adversarial(step) else ["generator"]
+        """Leave the discriminators alone before their first step, and where they do not learn."""
+        learns = self.config.trains_discriminators and self.is_adversarial(step)
+        return ["generator", "discriminator"] if learns else ["generator"]
 
     def is_adversarial(self, step: int) -> bool:
         """Say whether the discriminators take part in a step."""

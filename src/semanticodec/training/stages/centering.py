@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from semanticodec.checkpoints.trained_module import export_module, load_audiomae
 from semanticodec.config import config_to_dict
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.errors import ConfigError, DataError
+from semanticodec.progress import ProgressBar
 from semanticodec.token_format import WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.data import CropConfig
@@ -90,8 +90,8 @@ class CenteringRecipe:
         config, device = extractor.audiomae.config, extractor.audiomae.positions.device
         total = torch.zeros(config.num_patches, config.width, dtype=torch.float64, device=device)
         count = torch.zeros(config.num_patches, dtype=torch.float64, device=device)
-        hidden = None if show_progress else True  # None: shown where stderr is a terminal
-        for number in tqdm(range(self.num_windows), desc="features", unit="window", disable=hidden):
+        numbers = range(self.num_windows)
+        for number in ProgressBar(numbers, label="features", unit="window", shown=show_progress):
             window = source.window((number + 0.5) / self.num_windows, np.random.default_rng(number))
             inputs = {name: torch.from_numpy(value)[None] for name, value in window.items()}
             found = extractor(inputs["wav"].to(device), inputs["num_samples"].to(device))

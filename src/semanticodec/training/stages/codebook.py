@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float16
 from torch import Tensor
-from tqdm import tqdm
 
 from semanticodec.checkpoints.codebook_grid import round_to_grid
 from semanticodec.checkpoints.trained_module import (
@@ -35,6 +34,7 @@ from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
 from semanticodec.errors import AudioError, ConfigError, DataError
 from semanticodec.files import json_digest
 from semanticodec.layers.processes import rank, sum_over_processes, world_size
+from semanticodec.progress import ProgressBar
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES, TokenGrid
 from semanticodec.training import distributed
 from semanticodec.training.entry import AudioEntry
@@ -245,8 +245,10 @@ class CodebookRecipe:
         weights: dict[str, Tensor] = {}
         inertia: dict[str, dict[str, float]] = {}
         num_runs = len(self.vocab_sizes) * len(features)
-        hidden = None if show_progress else True  # None: shown where stderr is a terminal
-        with tqdm(total=num_runs * self.iterations, desc="k-means", disable=hidden) as bar:
+        num_steps = num_runs * self.iterations
+        with ProgressBar(
+            label="k-means", unit="iteration", total=num_steps, shown=show_progress
+        ) as bar:
             for size in sorted(self.vocab_sizes):
                 parts = []
                 for domain, num_entries in self.entries_of(size).items():
@@ -324,8 +326,9 @@ def collect_features(
     stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
     broken = BrokenRecordings(len(entries))
     count = 0
-    hidden = None if show_progress else True  # None: shown where stderr is a terminal
-    with tqdm(total=len(windows), desc="features", unit="window", disable=hidden) as bar:
+    with ProgressBar(
+        label="features", unit="window", total=len(windows), shown=show_progress
+    ) as bar:
         for first in range(0, len(windows), FEATURE_BATCH):
             batch = windows[first : first + FEATURE_BATCH]
             rows = _features_of(extractor, batch, stack_factor, broken)

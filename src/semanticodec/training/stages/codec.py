@@ -20,7 +20,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import Parameter
-from tqdm import tqdm
 
 from semanticodec.audio.mel import Mel
 from semanticodec.checkpoints.pretrained import read_setting, read_weights
@@ -28,6 +27,7 @@ from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.schedule import shift_time
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import CheckpointError
+from semanticodec.progress import ProgressBar
 from semanticodec.token_format import WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
@@ -142,13 +142,14 @@ class CodecStage(Stage):
         if not (is_resumed or self.is_started):
             self._measure_latents(windows)
             for rate in self.rates:
+                if rate.sees_patches:
+                    rate.start_map(self._examples(windows, CODE_WINDOWS))
                 examples = self._examples(windows, CODE_WINDOWS * rate.stack_factor)
-                with tqdm(
+                with ProgressBar(
                     examples,
-                    desc=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
+                    label=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
                     unit="window",
-                    # None: no bar where stderr is no terminal.
-                    disable=None if show_progress and distributed.is_main() else True,
+                    shown=show_progress and distributed.is_main(),
                 ) as bar:
                     rate.start_codes(bar, config.cache_seed)
         return windows

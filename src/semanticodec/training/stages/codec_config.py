@@ -141,6 +141,7 @@ def complete_config(
         latent_bins=LATENT_BINS,
         aligned_grid=(num_rows * bands // NUM_BANDS, NUM_BANDS // bands),
     )
+    _, stacked_bands = grid.block
     encoder = Encoder.Config(
         audiomae=modules.audiomae.config,
         stack_factor=stack_factor,
@@ -156,6 +157,7 @@ def complete_config(
             bidirectional=config.is_acoustic_bidirectional,
             is_residual=config.is_acoustic_residual,
             patch_width=stack_factor * patch_width if config.sees_patches else 0,
+            num_bands=modules.audiomae.config.num_bands // stacked_bands,
         ),
         quantizer=dataclasses.replace(config.quantizer, width=width),
     )

@@ -17,9 +17,9 @@ from torch.nn import Parameter
 
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
-from semanticodec.encoder.encoder import Encoder, EncoderOutput, valid_mask
+from semanticodec.encoder.audiomae import unpatchify
+from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, valid_mask
 from semanticodec.encoder.quantizer import count_codes, perplexity
-from semanticodec.token_format import TokenGrid
 from semanticodec.training.acoustic_start import (
     Positions,
     start_from_patches,
@@ -112,34 +112,52 @@ class CodecRate(nn.Module):
         return {**inputs, **stacked_features(patches, self.stack_factor)._asdict()}
 
     @torch.no_grad()
+    def start_map(self, examples: Iterable[tuple[int, Mapping[str, Tensor]]]) -> None:
+        """Start the acoustic encoder, where it sees patches, see `start_from_patches`.
+
+        Args:
+            examples: numbered results of the frozen modules for K = 1, one window at a time; with
+                `mel` beside them, that is what codes shall tell, otherwise the filter bank.
+        """
+        known = dict(examples)
+        start_from_patches(
+            self.encoder.acoustic, [self._positions(item) for item in known.values()]
+        )
+
+    @torch.no_grad()
     def start_codes(self, examples: Iterable[tuple[int, Mapping[str, Tensor]]], seed: int) -> None:
         """Start the acoustic quantizer on what the untrained acoustic encoder makes of examples.
 
         Args:
-            examples: numbered results of the frozen modules for K = 1, one window at a time; a
-                number that comes again stands for the same window.
+            examples: as for `start_map`; a number that comes again stands for the same window.
             seed: random seed of the quantizer's choice among them.
         """
         if not self.encoder.quantizer.starts_from_vectors:
             return
         numbers: list[int] = []
-        known: dict[int, Mapping[str, Tensor]] = {}
+        vectors: dict[int, Tensor] = {}
         for number, inputs in examples:
-            known.setdefault(number, inputs)
             numbers.append(number)
-        windows = {number: self._window(self.stacked(inputs)) for number, inputs in known.items()}
-        if self.sees_patches:
-            positions = [self._positions(windows[number], known[number]) for number in known]
-            start_from_patches(self.encoder.acoustic, positions)
-            del positions
-        vectors = {
-            number: self.encoder.acoustic_vectors(*window)[window.valid]
-            for number, window in windows.items()
-        }
+            if number not in vectors:
+                vectors[number] = self._first_vectors(self._window(self.stacked(inputs)))
         self.encoder.quantizer.start_from(
             torch.cat([vectors[number] for number in numbers]),
             torch.Generator().manual_seed(seed),
         )
+
+    def _first_vectors(self, window: _Window) -> Float[Tensor, "N D"]:
+        """Return what the untrained acoustic encoder makes of a window, without padding."""
+        if not self.sees_patches:
+            return self.encoder.acoustic_vectors(*window)[window.valid]
+        # The LSTM, which takes most of the time, adds nothing yet.
+        inputs = self._residual_inputs(window)
+        return self.encoder.acoustic.residual_vectors(inputs)[window.valid]
+
+    def _residual_inputs(self, window: _Window) -> Float[Tensor, "1 L I"]:
+        assert window.patches is not None
+        given = (window.features, window.centroids, window.patches)
+        marked = (mask_padding(rows, window.valid) for rows in given)
+        return self.encoder.acoustic.residual_inputs(*marked)
 
     @torch.no_grad()
     def context_rows(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N E"]:
@@ -166,25 +184,23 @@ class CodecRate(nn.Module):
             patches=self.patches(inputs),
         )
 
-    def _positions(self, window: _Window, inputs: Mapping[str, Tensor]) -> Positions:
-        """Return what `start_from_patches` asks of a window, without padding.
-
-        Args:
-            window: the stacked window.
-            inputs: results of the frozen modules for K = 1.
-        """
-        valid = window.valid
-        num_bands = self.config.encoder.audiomae.num_bands
-        energies = weighted_energies(inputs["patches"].float(), self.stack_factor, num_bands)
-        _, joined = TokenGrid.from_stack_factor(self.stack_factor).block
-        bands = torch.arange(valid.shape[1], device=valid.device) % (num_bands // joined)
-        assert window.patches is not None
+    def _positions(self, inputs: Mapping[str, Tensor]) -> Positions:
+        """Return what `start_from_patches` asks of a window, without padding."""
+        window, num_bands = (
+            self._window(self.stacked(inputs)),
+            self.config.encoder.audiomae.num_bands,
+        )
+        told = (
+            inputs["mel"] if "mel" in inputs else unpatchify(inputs["patches"].float(), num_bands)
+        )
+        energies = weighted_energies(told, self.stack_factor, num_bands)
+        bands = torch.arange(window.valid.shape[1], device=window.valid.device)
+        bands = bands % self.config.encoder.acoustic.num_bands
         return Positions(
-            features=window.features[valid],
-            centroids=window.centroids[valid],
-            patches=window.patches[valid],
-            energies=energies[valid],
-            bands=bands.expand(valid.shape)[valid],
+            inputs=self._residual_inputs(window)[window.valid],
+            centroids=window.centroids[window.valid],
+            energies=energies[window.valid],
+            bands=bands.expand(window.valid.shape)[window.valid],
         )
 
     def patches(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "B L P"] | None:

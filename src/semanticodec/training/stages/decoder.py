@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from semanticodec.audio.mel import HOP_LENGTH, NUM_MEL_BINS, Mel
 from semanticodec.checkpoints.fingerprint import fingerprint
@@ -30,14 +29,17 @@ from semanticodec.checkpoints.trained_module import load_audiomae
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
 from semanticodec.errors import ConfigError
+from semanticodec.progress import ProgressBar
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
+from semanticodec.training.acoustic_start import spectrogram_patches
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
 from semanticodec.training.mel_distance import mel_distance
 from semanticodec.training.mel_reader import MelReader
 from semanticodec.training.monitor import Sample
+from semanticodec.training.output_start import start_output
 from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.codec_rate import CodecRate, RateConfig
 from semanticodec.training.stages.codec_rates import rate_of_step, rate_suffix, write_codec
@@ -51,15 +53,16 @@ from semanticodec.training.stages.finished_codec import (
     with_sight_of_patches,
 )
 from semanticodec.training.stages.modules import codebook_names
-from semanticodec.training.stages.waveform import WaveformStage
+from semanticodec.training.stages.waveform import DISCRIMINATORS, WaveformStage
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
 # Pieces start and end where stacked patches of every rate do.
 COLUMNS_TOGETHER = 2
 COLUMNS_PER_WINDOW = 64
 CACHE_BATCH = 8
-CODE_WINDOWS = 256
-READER_WINDOWS = 64
+# For regressions, and for k-means: with few vectors per code it learns them by heart.
+MAP_WINDOWS = 256
+CODE_WINDOWS = 600
 INT16_SCALE = 32767.0
 CACHED = [*WindowFeatures._fields, "samples"]
 NEVER = 1 << 62
@@ -102,6 +105,8 @@ class DecoderStage(WaveformStage):
             piece_columns: length of a piece in steps of 0.16 s.
             context_transformer: sizes of a transformer that the T-UNet's condition is given, in
                 addition; None where it has one, or is to have none.
+            starts_output: whether the T-UNet starts at a regression of the latent on the condition
+                and its transformer, see `start_output`: on an export of a run without T-UNet.
             unet_start: first step with T-UNet and VAE. Until then a mel is read from the
                 context transformer, which with the acoustic encoder is all that is trained.
             vocoder_start: first step with the vocoder and the losses of the waveform.
@@ -127,6 +132,7 @@ class DecoderStage(WaveformStage):
         unquantized_share: float = 0.0
         piece_columns: int = 16
         context_transformer: ContextTransformer.Config | None = None
+        starts_output: bool = False
         unet_start: int = 0
         vocoder_start: int = 0
         vocoder_frames: int = 80
@@ -164,9 +170,9 @@ class DecoderStage(WaveformStage):
 
         Args:
             config: settings of the training.
-            modules: `codec`, a model folder; if wanted `vocoder`, the export of one; if wanted
-                `audiomae` with a codebook of its features for every token rate (`codebook`, or
-                `codebook_100` and so on).
+            modules: `codec`, a model folder; if wanted `vocoder`, the export of one,
+                `discriminators` of another run, `audiomae` with a codebook of its features for
+                every token rate (`codebook`, or `codebook_100` and so on).
         Raises:
             ConfigError: the codec is missing, another module was given, or new semantic codes
                 without new acoustic ones.
@@ -180,12 +186,14 @@ class DecoderStage(WaveformStage):
         codecs = read_codecs(modules["codec"])
         factors = tuple(codec.config.encoder.stack_factor for codec in codecs)
         books = codebook_names(modules, factors) if "audiomae" in modules else {}
-        unknown = set(modules) - {"codec", "vocoder", *(["audiomae"] if books else [])}
+        unknown = set(modules) - {"codec", "vocoder", DISCRIMINATORS}
+        unknown -= {"audiomae"} if books else set()
         if unknown != set(books.values()):
             raise ConfigError(
                 f"The decoder stage got the modules {', '.join(modules)}. Give codec, vocoder if "
-                "it is not to be the codec's own, and audiomae with a codebook for every token "
-                "rate if semantic codes are to start anew."
+                "it is not to be the codec's own, discriminators if they are not to start fresh, "
+                "and audiomae with a codebook for every token rate if semantic codes are to start "
+                "anew."
             )
         if books and not config.renews_acoustic:
             raise ConfigError(
@@ -198,7 +206,9 @@ class DecoderStage(WaveformStage):
                 with_semantics(codec, audiomae, modules[books[factor]])
                 for codec, factor in zip(codecs, factors, strict=True)
             ]
-        return cls(config, codecs, modules.get("vocoder"))
+        stage = cls(config, codecs, modules.get("vocoder"))
+        stage.restore_discriminators(modules.get(DISCRIMINATORS))
+        return stage
 
     def __init__(
         self,
@@ -234,6 +244,8 @@ class DecoderStage(WaveformStage):
             rate = dataclasses.replace(codec, encoder=encoder_config, decoder=own)
             rates.append(CodecRate(settings, rate, encoder, decoder.condition))
         self.reader = self._reader() if config.unet_start else None
+        if config.starts_output:
+            self._check_output()
         modules = nn.ModuleList(rates)
         self.rates = cast("Sequence[CodecRate]", modules)
         self.is_started = False  # from an export, with codes of its own
@@ -251,6 +263,18 @@ class DecoderStage(WaveformStage):
         sizes = transformer.config
         width = self.decoder.unet.config.context_width
         return MelReader(width, sizes.width, sizes.num_bands, NUM_MEL_BINS)
+
+    def _check_output(self) -> None:
+        if self.decoder.unet.output_from_context is None:
+            raise ConfigError(
+                "starts_output needs a T-UNet with an aligned condition and a context transformer; "
+                "train decoder/small_context first."
+            )
+        if not self.decoder.vae.config.patch_shortcut:
+            raise ConfigError(
+                "starts_output needs a VAE with a linear shortcut, whose latents can be told from "
+                "a mel; this codec's has none. Set starts_output=False."
+            )
 
     def train(self, mode: bool = True) -> DecoderStage:
         """Leave a codebook alone that is not trained: in training it would follow its vectors."""
@@ -295,32 +319,46 @@ class DecoderStage(WaveformStage):
             self._start_codes(cache, show_progress)
         if self.reader is not None and not is_resumed:
             self._start_reader(self.reader, cache)
+        if config.starts_output and not is_resumed:
+            start_output(self.decoder, self._contexts(cache))
         return cache
 
-    def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
-        seed, device = self.config.cache_seed, self.decoder.latent_scale.device
+    def _contexts(self, cache: CachedSource) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the condition of windows at every rate, and their mels."""
         for rate in self.rates:
-            with tqdm(
-                _examples(cache, seed, CODE_WINDOWS, device),
-                desc=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
-                unit="window",
-                # None: no bar where stderr is no terminal.
-                disable=None if show_progress and distributed.is_main() else True,
-            ) as bar:
+            for _, inputs in self._examples(cache, MAP_WINDOWS):
+                yield rate.context_rows(inputs).unsqueeze(0), inputs["mel"]
+
+    def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
+        seed = self.config.cache_seed
+        shown = show_progress and distributed.is_main()
+        for rate in self.rates:
+            rate.start_map(self._examples(cache, MAP_WINDOWS))
+            label = f"start of the acoustic codes at {rate.config.token_rate} tokens/s"
+            examples = self._examples(cache, CODE_WINDOWS * rate.stack_factor)
+            with ProgressBar(examples, label=label, unit="window", shown=shown) as bar:
                 rate.start_codes(bar, seed)
+
+    def _examples(self, cache: CachedSource, count: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        """Yield the cached results of random windows and their mels, with the windows' numbers."""
+        device = self.decoder.latent_scale.device
+        order = np.random.default_rng(self.config.cache_seed).permutation(len(cache))
+        for number in order[:count].tolist():
+            item = cache.window(number)
+            inputs = {
+                name: torch.from_numpy(value)[None].to(device) for name, value in item.items()
+            }
+            yield number, {**inputs, "mel": self.mel(inputs["samples"].float() / INT16_SCALE)}
 
     @torch.no_grad()
     def _start_reader(self, reader: MelReader, cache: CachedSource) -> None:
         """Let the reader know what codes mean by themselves."""
-        device = self.decoder.latent_scale.device
         contexts, patches, bands = [], [], []
-        for rate in self.rates:
-            for _, inputs in _examples(cache, self.config.cache_seed, READER_WINDOWS, device):
-                rows = rate.context_rows(inputs)
-                mel = self.mel(inputs["samples"].float() / INT16_SCALE)
-                contexts.append(rows)
-                patches.append(reader.patches(mel)[0, : len(rows)])
-                bands.append(torch.arange(len(rows), device=device) % reader.num_bands)
+        for context, mel in self._contexts(cache):
+            rows = context[0]
+            contexts.append(rows)
+            patches.append(spectrogram_patches(mel, reader.num_bands)[0, : len(rows)])
+            bands.append(torch.arange(len(rows), device=rows.device) % reader.num_bands)
         reader.start(torch.cat(contexts), torch.cat(patches), torch.cat(bands))
 
     @torch.no_grad()
@@ -473,16 +511,3 @@ def _cut(
     # Autocast's form of stacking takes no integers.
     with torch.autocast(rows.device.type, enabled=False):
         return torch.stack(pieces)
-
-
-def _examples(
-    cache: CachedSource, seed: int, count: int, device: torch.device
-) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """Yield the cached results of random windows with the windows' numbers."""
-    for draw in range(min(count, len(cache))):
-        number = cache.choose(np.random.default_rng([seed, draw]))
-        item = cache.window(number)
-        yield (
-            number,
-            {name: torch.from_numpy(value)[None].to(device) for name, value in item.items()},
-        )

@@ -31,7 +31,12 @@ from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.token_format import TokenGrid
 from semanticodec.training.acoustic_start import NUM_AXES
+
+# The codebook's memory, in batches: of a small batch there are too few vectors per code, which
+# would learn them by heart.
+CODE_DECAY = 0.997
 
 
 class FinishedCodec(NamedTuple):
@@ -143,12 +148,18 @@ def with_sight_of_patches(encoder: Encoder) -> Encoder:
     It is untrained, codebook included.
     """
     config = encoder.config
-    width = config.stack_factor * config.audiomae.patch_size**2
-    acoustic = dataclasses.replace(config.acoustic, is_residual=True, patch_width=width)
+    _, bands = TokenGrid.from_stack_factor(config.stack_factor).block
+    acoustic = dataclasses.replace(
+        config.acoustic,
+        is_residual=True,
+        patch_width=config.stack_factor * config.audiomae.patch_size**2,
+        num_bands=config.audiomae.num_bands // bands,
+        residual_width=NUM_AXES,
+    )
     quantizer = config.quantizer
     if isinstance(quantizer, VectorQuantizer.Config) and quantizer.code_width is not None:
         code_width = min(NUM_AXES, config.acoustic.width)
-        quantizer = dataclasses.replace(quantizer, code_width=code_width)
+        quantizer = dataclasses.replace(quantizer, code_width=code_width, decay=CODE_DECAY)
     new = Encoder(dataclasses.replace(config, acoustic=acoustic, quantizer=quantizer))
     new.semantic.load_state_dict(encoder.semantic.state_dict())
     return new

@@ -24,7 +24,7 @@ from semanticodec.training.data import Batch, rand_per_item, randn_per_item
 from semanticodec.training.monitor import Sample
 from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.decoded_mels import DecodedMels
-from semanticodec.training.stages.waveform import WaveformStage
+from semanticodec.training.stages.waveform import DISCRIMINATORS, WaveformStage
 
 # Mel frames that one frame of the VAE's latent covers.
 VAE_STRIDE = 4
@@ -54,21 +54,27 @@ class VocoderStage(WaveformStage):
 
     @classmethod
     def build(cls, config: Config, modules: Mapping[str, Path]) -> VocoderStage:
-        """Make the stage; the modules it takes are a frozen `vae` and a finished `codec`.
+        """Make the stage.
+
+        Args:
+            config: settings of the training.
+            modules: if wanted a frozen `vae`, a finished `codec`, `discriminators` of another run.
 
         Raises:
             ConfigError: another module is given.
         """
-        if set(modules) - {"vae", "codec"}:
+        if set(modules) - {"vae", "codec", DISCRIMINATORS}:
             raise ConfigError(
-                f"The vocoder stage uses the modules vae and codec at most, but got "
-                f"{', '.join(modules)}; leave out the others."
+                f"The vocoder stage uses the modules vae, codec and discriminators at most, but "
+                f"got {', '.join(modules)}; leave out the others."
             )
-        return cls(
+        stage = cls(
             config,
             load_vae(modules["vae"]) if "vae" in modules else None,
             DecodedMels(modules["codec"]) if "codec" in modules else None,
         )
+        stage.restore_discriminators(modules.get(DISCRIMINATORS))
+        return stage
 
     def __init__(
         self, config: Config, vae: VAE | None = None, decoded: DecodedMels | None = None

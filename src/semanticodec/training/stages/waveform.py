@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from semanticodec.audio.mel import HOP_LENGTH
+from semanticodec.checkpoints.trained_module import export_trained, restore_module
 from semanticodec.decoder.harmonic_vocos import HarmonicVocos
 from semanticodec.decoder.pitch import Pitch, pitch_of
 from semanticodec.decoder.vocoder import Vocoder
+from semanticodec.errors import ConfigError
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.discriminators import (
     MultiPeriodDiscriminator,
@@ -28,6 +31,9 @@ from semanticodec.training.losses import MultiResolutionMelLoss, MultiResolution
 from semanticodec.training.pitch_loss import frequencies, pitch_loss
 from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.adversarial import AdversarialStage
+
+# Name of the module that runs take, and of its folder in those that wrote it.
+DISCRIMINATORS = "discriminators"
 
 
 class WaveformStage(AdversarialStage):
@@ -81,6 +87,34 @@ class WaveformStage(AdversarialStage):
     def discriminators(self) -> Sequence[nn.Module]:
         """Return the multi-period and the multi-resolution discriminators."""
         return [self.periods, self.resolutions]
+
+    def restore_discriminators(self, run: Path | None) -> None:
+        """Start with the discriminators that another run wrote, if one is given.
+
+        Args:
+            run: folder that `export_aids` wrote, RUN/discriminators.
+        Raises:
+            ConfigError: none is given, and the recipe does not train them.
+            CheckpointError: it holds none, or others than the recipe's.
+        """
+        if run is not None:
+            for name, module in self._named_discriminators().items():
+                restore_module(module, run / name, name)
+        elif not self.config.trains_discriminators:
+            raise ConfigError(
+                "Discriminators that are not trained have to be given: add "
+                "--module discriminators=RUN/discriminators, or set trains_discriminators=True."
+            )
+
+    def export_aids(self, run: Path, steps: int) -> None:
+        """Write the discriminators, once they have learned something, to RUN/discriminators."""
+        if not self.is_adversarial(steps - 1):
+            return
+        for name, module in self._named_discriminators().items():
+            export_trained(run / DISCRIMINATORS / name, name, module)
+
+    def _named_discriminators(self) -> dict[str, nn.Module]:
+        return {"periods": self.periods, "resolutions": self.resolutions}
 
     def waveform_loss(
         self,

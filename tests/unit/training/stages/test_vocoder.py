@@ -187,7 +187,9 @@ def test_exports_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_no_module_but_vae_and_codec_is_of_use(tmp_path):
-    with pytest.raises(ConfigError, match="modules vae and codec at most, but got audiomae"):
+    with pytest.raises(
+        ConfigError, match="modules vae, codec and discriminators at most, but got audiomae"
+    ):
         stage_of(modules={"audiomae": tmp_path})
 
 
@@ -216,3 +218,30 @@ def test_recipes_fit_together(name):
 
 def test_paper_recipe_is_the_official_hifigan():
     assert RECIPES["paper"]().stage_config.vocoder == HiFiGAN.Config()
+
+
+def test_discriminators_go_on_from_another_run_or_stay_as_it_left_them(tmp_path):
+    first = stage_of(discriminator_start=2)
+    first.export_aids(tmp_path, 2)
+    assert not (tmp_path / "discriminators").exists()  # they have seen nothing yet
+    first.export_aids(tmp_path, 3)
+    given = {"discriminators": tmp_path / "discriminators"}
+    torch.manual_seed(1)
+    for learns, groups in ((True, ["generator", "discriminator"]), (False, ["generator"])):
+        config = dataclasses.replace(
+            tiny().stage_config, discriminator_start=0, trains_discriminators=learns
+        )
+        second = VocoderStage.build(config, given)
+        assert second.active_groups(0) == groups
+        for ours, theirs in zip(second.discriminators(), first.discriminators(), strict=True):
+            pairs = zip(ours.parameters(), theirs.parameters(), strict=True)
+            assert all(torch.equal(mine, given) for mine, given in pairs)
+
+
+def test_discriminators_that_do_not_learn_have_to_be_given_in_the_recipes_sizes(tmp_path):
+    with pytest.raises(ConfigError, match="add --module discriminators="):
+        stage_of(trains_discriminators=False)
+    periods = dataclasses.replace(tiny().stage_config.periods, channels=(8, 4))
+    stage_of(periods=periods).export_aids(tmp_path, 1)
+    with pytest.raises(CheckpointError, match="in other sizes than the recipe's"):
+        stage_of(modules={"discriminators": tmp_path / "discriminators"})
