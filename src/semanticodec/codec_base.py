@@ -194,7 +194,7 @@ class CodecBase(Formatted, nn.Module):
         """Return a codec with weights, of which `shapes` is known before they are read."""
         device, dtype = checked_device(device), checked_dtype(dtype)
         check_fork()
-        with Uninitialized(shapes and shapes.values()), torch.device("cpu"):
+        with Uninitialized(None if shapes is None else shapes.values()), torch.device("cpu"):
             codec = cls._built(config)
             if shapes is not None:
                 check_shapes(codec, shapes)

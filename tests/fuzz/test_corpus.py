@@ -7,7 +7,6 @@ import pytest
 
 from fuzz.__main__ import CORPUS, TARGETS
 
-
 # Each input of this target builds a codec: together they take twenty seconds.
 SLOW = {"config": pytest.mark.slow}
 

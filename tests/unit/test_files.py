@@ -297,7 +297,9 @@ def test_a_protected_file_is_not_replaced(tmp_path):
 @pytest.mark.parametrize("call", ["write", "rename", "chmod", "mkdir", "unlink"])
 def test_a_kill_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path, call):
     target = tmp_path / "folder" / "a"
-    program = "import sys; from semanticodec.files import *; write_bytes(sys.argv[1], b'new' * 9999)"
+    program = (
+        "import sys; from semanticodec.files import *\nwrite_bytes(sys.argv[1], b'new' * 9999)"
+    )
     old, new = b"old" * 9999, b"new" * 9999
     for number in range(1, 20):
         write_bytes(target, old)
