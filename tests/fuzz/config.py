@@ -58,6 +58,8 @@ def check(data: bytes) -> None:
 
 def _edit(index: Any, place: int, value: int) -> None:
     places = list(_places(index))
+    if not places:  # earlier edits left nothing
+        return
     holder, key = places[place % len(places)]
     if value == 255:
         del holder[key]
