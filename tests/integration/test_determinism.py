@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.determinism.golden import NUM_SAMPLES, TOKEN_RATES, digest, golden_clips
+from experiments.determinism.golden import TOKEN_RATES, digest, golden_clips
 from golden_models import golden
 from semanticodec import Codes, SemantiCodec
 
@@ -18,6 +18,7 @@ from semanticodec import Codes, SemantiCodec
 FLOOR = {"semantic": 1e-2, "acoustic": 1e-2}
 # Threads inside an operation add in another order; full scale is 1.
 WAV_BOUND = 1e-4
+SHORT = 10_240
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +88,14 @@ def test_the_waveform_is_the_same_again_alone_and_streamed(
         assert torch.equal(streamed, alone)
 
 
-def test_the_waveform_hardly_depends_on_threads(codec: SemantiCodec, codes: Codes) -> None:
+@pytest.mark.slow  # threads inside an operation wait for each other where cores are busy
+def test_the_waveform_hardly_depends_on_threads(quick_codec: SemantiCodec) -> None:
+    codes = quick_codec.encode(golden_clips()[0, 0, :SHORT])
     before = torch.get_num_threads()
     wavs = []
     for number in (1, 2):
         torch.set_num_threads(number)
-        wavs.append(codec.decode(codes, seed=3))
+        wavs.append(quick_codec.decode(codes, seed=3))
     torch.set_num_threads(before)
-    assert wavs[0].shape == (2, 1, NUM_SAMPLES)
+    assert wavs[0].shape == (1, 1, SHORT)
     assert (wavs[0] - wavs[1]).abs().max() < WAV_BOUND
