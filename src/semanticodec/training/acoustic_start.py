@@ -100,7 +100,7 @@ def start_from_patches(acoustic: AcousticEncoder, windows: Sequence[Positions]) 
         size += (centered(rows.inputs[here]) @ weight).square().sum()
     # As large as the difference that the paper's form starts from.
     difference = rows.inputs[:, : acoustic.config.width]
-    residual.weight *= centered(difference).norm() / size.sqrt().clamp_min(1e-12)
+    residual.weight.mul_(centered(difference).norm() / size.sqrt().clamp_min(1e-12))
 
 
 def _untold(
