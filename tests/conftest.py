@@ -1,4 +1,4 @@
-"""Shapes are checked, guards stand in all tests; and what several share: a tiny codec, its folder."""
+"""Shapes are checked, guards stand in all tests; and what several share: a tiny codec."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
