@@ -59,7 +59,7 @@ def write(output: Path) -> None:
         for name, values in golden_arrays(codec).items():
             arrays[f"{name}_{token_rate}"] = values
     with atomic_path(output) as path, path.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 if __name__ == "__main__":
