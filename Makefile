@@ -4,6 +4,7 @@
 #   make demo INPUT=any.wav       the same with a file, a folder or a glob of your own
 #   make test                     the tests (make test ARGS="-k container" for some of them)
 #   make test-slow                also those that need several GB of memory or many minutes
+#   make fuzz TARGET=container      look for inputs that break it, 10 minutes (or config, manifests)
 #   make lint | make format       ruff, pyright, import-linter, vulture | let ruff rewrite
 #   make docs                     the documentation site: build/docs/index.html
 #   make docs-links               whether its links into the Internet lead somewhere
@@ -28,7 +29,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SPHINX := OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -c docs --quiet --fail-on-warning --keep-going
 INPUTS_OF_SETUP := pyproject.toml constraints.txt
 
-.PHONY: help demo test test-slow lint format docs docs-links audit sbom clean setup
+.PHONY: help demo test test-slow fuzz lint format docs docs-links audit sbom clean setup
 .DEFAULT_GOAL := help
 
 help:
@@ -66,6 +67,10 @@ test: $(VENV)/.stamp-dev
 
 test-slow: $(VENV)/.stamp-dev
 	@$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+fuzz: $(VENV)/.stamp-dev
+	$(PIP) install -c constraints.txt -e ".[fuzz]"
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET) $(ARGS)
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

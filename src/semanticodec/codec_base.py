@@ -21,10 +21,12 @@ from semanticodec.checkpoints.hub import HubAccess, download_official, upload_mo
 from semanticodec.checkpoints.model_card import CARD_NAME, model_card
 from semanticodec.checkpoints.official import load_official
 from semanticodec.checkpoints.pretrained import (
+    check_shapes,
     choose_vocabulary,
     load_state,
     model_folder,
     read_setting,
+    read_shapes,
     read_weights,
     write_model,
 )
@@ -39,7 +41,7 @@ from semanticodec.decoder.sampling import (
 )
 from semanticodec.device import checked_device, checked_dtype
 from semanticodec.encoder.encoder import Encoder
-from semanticodec.errors import CheckpointError, ConfigError
+from semanticodec.errors import CheckpointError, ConfigError, SemantiCodecError
 from semanticodec.files import checked_path, write_bytes, write_text
 from semanticodec.layers.surroundings import check_fork, float32_default
 from semanticodec.layers.uninitialized import Uninitialized
@@ -119,7 +121,8 @@ class CodecBase(Formatted, nn.Module):
         folder = model_folder(source, access)
         config, files = read_setting(folder, token_rate)
         config = choose_vocabulary(config, semantic_vocab_size)
-        codec = cls._from_state(config, lambda: read_weights(files, config), device, dtype)
+        shapes = read_shapes(files, config)
+        codec = cls._from_state(config, lambda: read_weights(files, config), device, dtype, shapes)
         codec._tables = tables_path(folder, codec.format)
         return codec
 
@@ -186,15 +189,33 @@ class CodecBase(Formatted, nn.Module):
         read_state: Callable[[], dict[str, Tensor]],
         device: str | torch.device,
         dtype: str | torch.dtype,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
     ) -> CodecT:
+        """Return a codec with weights, of which `shapes` is known before they are read."""
         device, dtype = checked_device(device), checked_dtype(dtype)
         check_fork()
-        with Uninitialized(), torch.device("cpu"):
-            codec = cls(config)
+        with Uninitialized(None if shapes is None else shapes.values()), torch.device("cpu"):
+            codec = cls._built(config)
+            if shapes is not None:
+                check_shapes(codec, shapes)
             load_state(codec, read_state())
         codec.to(device)
         codec.decoder.to(dtype)
         return codec.eval().requires_grad_(False)
+
+    @classmethod
+    def _built(cls: type[CodecT], config: CodecConfig) -> CodecT:
+        """Return the codec that a file describes, whose numbers may not go together."""
+        try:
+            return cls(config)
+        except SemantiCodecError:
+            raise
+        except Exception as error:  # a hostile or damaged description may fail in any way
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise CheckpointError(
+                f"the configuration describes no codec that can be built ({reason}); restore "
+                "config.json, or download the model again"
+            ) from error
 
     def save_pretrained(
         self, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None

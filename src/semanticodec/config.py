@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from semanticodec.token_format import TokenFormat, TokenGrid, vocab_size_of
 # key TAG has the class's name in its table. Another choice between classes is another line here.
 CHOICES: Mapping[type, Mapping[str, Any]] = {VocoderConfig: VOCODERS, QuantizerConfig: QUANTIZERS}
 TAG = "class"
+LARGEST_NUMBER = (1 << 63) - 1  # what torch takes for a size; NaN is not below it either
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,7 @@ def _tagged_class(kind: type, tag: Any, settings: Mapping[str, Any], where: str)
         # Written before there was a choice: the first class that knows all the settings.
         configs = [known.Config for known in classes.values()]
         return next((each for each in configs if set(settings) <= _names(each)), configs[0])
-    if tag not in classes:
+    if not isinstance(tag, str) or tag not in classes:
         raise ConfigError(
             f"{where} is of the class {tag!r}; this version knows {', '.join(classes)}"
         )
@@ -154,7 +155,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{where} is {value!r}; a list is needed")
-        return _tuples(value)
+        return _tuple(arguments, value, where)
     if origin is typing.Literal:
         if value not in arguments:
             raise ConfigError(f"{where} is {value!r}; choose one of {arguments}")
@@ -163,14 +164,21 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     return _scalar(hint, value, where)
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+def _tuple(hints: tuple[Any, ...], values: Sequence[Any], where: str) -> tuple[Any, ...]:
+    if hints[-1] is Ellipsis:
+        hints = hints[:1] * len(values)
+    if len(values) != len(hints):
+        raise ConfigError(f"{where} is {values!r}; {len(hints)} values are needed")
+    pairs = enumerate(zip(hints, values))
+    return tuple(_value(hint, item, f"{where}[{number}]") for number, (hint, item) in pairs)
 
 
 def _scalar(kind: type, value: Any, where: str) -> Any:
     is_whole_number = kind is float and type(value) is int
     if type(value) is not kind and not is_whole_number:
         raise ConfigError(f"{where} is {value!r}; a value of type {kind.__name__} is needed")
+    if isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
+        raise ConfigError(f"{where} is {value!r}; a number of at most {LARGEST_NUMBER} is needed")
     return kind(value)
 
 

@@ -282,7 +282,19 @@ def write_json(target: PathLike, value: Any) -> None:
 
 def read_json(path: PathLike) -> Any:
     """Return the content of a JSON file; a `ValueError` says that it holds none."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    return parse_json(Path(path).read_text(encoding="utf-8"))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return what a JSON text says; a `JSONDecodeError` where Python would run out of stack, too.
+
+    Raises:
+        ValueError: no JSON.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise json.JSONDecodeError("nested too deeply", "", 0) from error
 
 
 def file_digest(path: PathLike) -> str:

@@ -289,6 +289,31 @@ def test_a_protected_file_is_not_replaced(tmp_path):
     assert target.read_bytes() == b"precious" and names(tmp_path) == ["a"]
 
 
+# --- killed ---
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace to kill with")
+@pytest.mark.parametrize("call", ["write", "rename", "chmod", "mkdir", "unlink"])
+def test_a_kill_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path, call):
+    target = tmp_path / "folder" / "a"
+    program = (
+        "import sys; from semanticodec.files import *\nwrite_bytes(sys.argv[1], b'new' * 9999)"
+    )
+    old, new = b"old" * 9999, b"new" * 9999
+    for number in range(1, 20):
+        write_bytes(target, old)
+        target.chmod(0o640)
+        inject = f"inject={call}:signal=SIGKILL:when={number}"
+        command = ["strace", "-f", "-o", "/dev/null", "-e", inject, sys.executable, "-c", program]
+        killed = subprocess.run([*command, target], capture_output=True, timeout=60)
+        assert target.read_bytes() in (old, new)
+        if killed.returncode == 0:
+            assert target.read_bytes() == new
+            return
+    pytest.fail("the program never came to its end")
+
+
 # --- folders, text, digests ---
 
 

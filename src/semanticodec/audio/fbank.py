@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.errors import AudioError
+from semanticodec.errors import AudioError, ConfigError
 from semanticodec.token_format import SAMPLE_RATE
 
 FRAME_LENGTH = 400  # 25 ms
@@ -62,6 +62,10 @@ class Fbank(nn.Module):
 
     def __init__(self, num_mel_bins: int = 128) -> None:
         super().__init__()
+        if not 1 <= num_mel_bins <= FFT_SIZE // 2:
+            raise ConfigError(
+                f"num_mel_bins is {num_mel_bins}; the filter bank has 1 to {FFT_SIZE // 2}"
+            )
         window = torch.hann_window(
             FRAME_LENGTH, periodic=False, dtype=torch.float64, device=TABLE_DEVICE
         ).float()

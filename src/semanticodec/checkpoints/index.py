@@ -10,6 +10,7 @@ from semanticodec.files import read_json
 
 FORMAT = 1
 CONFIG_NAME = "config.json"
+LARGEST = 1 << 24  # bytes; the built-in model's has 17 kB
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "default_model"
 
 
@@ -19,8 +20,10 @@ def read_index(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder} has no {CONFIG_NAME}; is it a model folder?")
     try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"more than {LARGEST >> 20} MiB")
         index = read_json(path)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
     if not isinstance(index, dict) or not isinstance(index.get("token_rates"), dict):
         raise CheckpointError(f"{path} lists no token_rates; it is no model of this codec")

@@ -9,7 +9,8 @@ Several token rates may share weight files; nothing is ever unpickled.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
@@ -80,7 +81,13 @@ def read_setting(folder: Path, token_rate: int | None = None) -> tuple[CodecConf
     """Return configuration and weight files of one token rate of a model folder."""
     chosen, setting = entry_of(read_index(folder), token_rate, f"the model in {folder.name}")
     files = weight_files(folder, chosen, setting)
-    return config_from_dict(CodecConfig, setting.get("config")), files
+    config = config_from_dict(CodecConfig, setting.get("config"))
+    if str(config.token_rate) != chosen:
+        raise CheckpointError(
+            f"{folder / CONFIG_NAME} has under {chosen} tokens per second a setting for "
+            f"{config.token_rate}; restore the file"
+        )
+    return config, files
 
 
 def index_entry(config: CodecConfig, weights: list[str]) -> dict[str, Any]:
@@ -107,6 +114,8 @@ def entry_of(
 def choose_vocabulary(config: CodecConfig, semantic_vocab_size: int | None) -> CodecConfig:
     """Return the configuration with a single semantic vocabulary (default: the largest)."""
     offered = config.encoder.semantic.vocab_sizes
+    if not offered:
+        raise ConfigError("the model has no semantic vocabulary; is config.json whole?")
     chosen = max(offered) if semantic_vocab_size is None else semantic_vocab_size
     if not isinstance(chosen, Integral) or chosen not in offered:
         raise ConfigError(
@@ -118,23 +127,57 @@ def choose_vocabulary(config: CodecConfig, semantic_vocab_size: int | None) -> C
 
 
 def read_weights(files: list[Path], config: CodecConfig) -> dict[str, Tensor]:
-    """Return the float32 state of the codec, without codebooks of other vocabularies."""
-    wanted = {f"{CODEBOOK_KEY}{size}" for size in config.encoder.semantic.vocab_sizes}
+    """Return the float32 state of the codec, without codebooks of other vocabularies.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or has NaN or infinite weights.
+    """
     state: dict[str, Tensor] = {}
     for path in files:
-        if not path.is_file():
-            raise CheckpointError(f"{path} is missing; restore it or download the model again")
-        try:
-            with safe_open(path, framework="pt") as file:
-                for stored_key in file.keys():  # noqa: SIM118 - not a dict
-                    key = stored_key.removeprefix(HF_PREFIX)
-                    if not key.startswith(CODEBOOK_KEY) or key in wanted:
-                        state[key] = _read_tensor(file, stored_key)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(
-                f"{path} is not a readable safetensors file ({error}); download it again"
-            ) from error
+        with _opened(path) as file:
+            for key, stored_key in _wanted_keys(file, config):
+                state[key] = _read_tensor(file, stored_key)
+                if not state[key].isfinite().all():
+                    raise CheckpointError(
+                        f"{path} has NaN or infinite weights in {stored_key}; download it again"
+                    )
     return state
+
+
+def read_shapes(files: list[Path], config: CodecConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of what `read_weights` would return, from the heads of the files alone.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in files:
+        with _opened(path) as file:
+            for key, stored_key in _wanted_keys(file, config):
+                shapes[key] = tuple(file.get_slice(stored_key).get_shape())
+    return shapes
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing; restore it or download the model again")
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({error}); download it again"
+        ) from error
+
+
+def _wanted_keys(file: Any, config: CodecConfig) -> Iterator[tuple[str, str]]:
+    """Yield the codec's name and the file's of all tensors but other vocabularies' codebooks."""
+    wanted = {f"{CODEBOOK_KEY}{size}" for size in config.encoder.semantic.vocab_sizes}
+    for stored_key in file.keys():  # noqa: SIM118 - not a dict
+        key = stored_key.removeprefix(HF_PREFIX)
+        if not key.startswith(CODEBOOK_KEY) or key in wanted:
+            yield key, stored_key
 
 
 def _read_tensor(file: Any, key: str) -> Tensor:
@@ -145,22 +188,36 @@ def _read_tensor(file: Any, key: str) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
+def check_shapes(module: torch.nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse weights that a module does not have.
+
+    Raises:
+        CheckpointError: names or shapes differ from the configuration.
+    """
+    own = module.state_dict()
+    _refuse("missing", sorted(set(own) - set(shapes)))
+    _refuse("unknown", sorted(set(shapes) - set(own)))
+    _refuse("wrong shape of", [key for key in own if own[key].shape != shapes[key]])
+
+
 def load_state(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
     """Load `state` into `module` strictly, taking the tensors as they are (no second copy).
 
     Raises:
-        CheckpointError: keys or shapes differ from the configuration.
+        CheckpointError: names, shapes or types differ from the configuration.
     """
+    check_shapes(module, {key: tuple(tensor.shape) for key, tensor in state.items()})
     own = module.state_dict()
-    missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
-    shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
-    for what, keys in (("missing", missing), ("unknown", unknown), ("wrong shape of", shapes)):
-        if keys:
-            raise CheckpointError(
-                f"weights do not fit the configuration: {what} {len(keys)} tensors, "
-                f"first {', '.join(keys[:3])}; do config.json and weights belong together?"
-            )
+    _refuse("wrong type of", [key for key in own if own[key].dtype != state[key].dtype])
     module.load_state_dict(state, assign=True)
+
+
+def _refuse(what: str, keys: list[str]) -> None:
+    if keys:
+        raise CheckpointError(
+            f"weights do not fit the configuration: {what} {len(keys)} tensors, "
+            f"first {', '.join(keys[:3])}; do config.json and weights belong together?"
+        )
 
 
 def write_model(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from semanticodec.errors import ConfigError
-from semanticodec.files import output_errors, write_text
+from semanticodec.files import output_errors, parse_json, write_text
 
 SHARDS_NAME, ERRORS_NAME, LOCK_NAME = "shards.jsonl", "errors.jsonl", ".lock"
 
@@ -72,7 +72,7 @@ class CorpusJournal:
 
     def shards(self) -> Iterator[dict[str, Any]]:
         """Yield the finished shards' lines, in the order in which they were finished."""
-        return read_lines(self._shards)
+        return _read_lines(self._shards, {"shard": str, "ids": list, "files": dict})
 
     def append(self, done: ShardDone) -> None:
         """Keep a finished shard, on disk before this returns; its errors come first.
@@ -90,8 +90,9 @@ class CorpusJournal:
         finished, ids = set(), set()
         for line in self.shards():
             finished.add(line["shard"])
-            ids.update(line["ids"])
-        last = {line["id"]: line for line in read_lines(self._errors) if line["shard"] in finished}
+            ids.update(map(str, line["ids"]))
+        errors = _read_lines(self._errors, {"shard": str, "id": str})
+        last = {line["id"]: line for line in errors if line["shard"] in finished}
         return [line for name, line in last.items() if name not in ids]
 
     def tidy(self) -> list[dict[str, Any]]:
@@ -137,23 +138,30 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+def _read_lines(path: Path, content: Mapping[str, type]) -> Iterator[dict[str, Any]]:
     """Yield the lines of a journal.
 
+    Args:
+        path: the journal.
+        content: what every line has, with its type.
     Raises:
         ConfigError: one of them is damaged.
     """
     if not path.is_file():
         return
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                yield json.loads(line)
-            except ValueError as error:
+                values = parse_json(line)
+                for name, kind in content.items():
+                    if not isinstance(values[name], kind):
+                        raise TypeError(f"{name} is {values[name]!r}")
+            except (ValueError, KeyError, TypeError) as error:
                 raise ConfigError(
-                    f"{path}, line {number} is damaged ({error}); remove the line, and its shard "
+                    f"{path}, line {number} is damaged ({error!r}); remove the line, and its shard "
                     "is made again"
                 ) from error
+            yield values
 
 
 def _drop_cut_line(path: Path) -> None:

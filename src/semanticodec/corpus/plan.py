@@ -14,13 +14,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from semanticodec.corpus.item import Place, WorkItem
 from semanticodec.errors import DataError
-from semanticodec.files import atomic_path
+from semanticodec.files import atomic_path, parse_json
 
 PLAN_NAME = "plan.jsonl"
 SHARD_DIGITS = 5
@@ -106,7 +107,8 @@ def read_shard(folder: Path, place: ShardPlace) -> list[WorkItem]:
         found = _parsed(folder, file.readline())
     if found["shard"] != place.shard:
         raise DataError(f"{folder / PLAN_NAME} has changed; start the corpus anew")
-    return [_item(values) for values in found["items"]]
+    with _damage(folder):
+        return [_item(values) for values in found["items"]]
 
 
 def with_ids(items: Sequence[WorkItem]) -> list[WorkItem]:
@@ -176,10 +178,20 @@ def _line(number: int, items: Sequence[WorkItem]) -> str:
 
 
 def _parsed(folder: Path, line: bytes) -> dict[str, Any]:
+    with _damage(folder):
+        values = parse_json(line)
+        shard, items = values["shard"], values["items"]
+        if not isinstance(shard, str) or not isinstance(items, list):
+            raise TypeError(f"shard {shard!r} of {type(items).__name__}")
+        return {"shard": shard, "items": items}
+
+
+@contextmanager
+def _damage(folder: Path) -> Iterator[None]:
+    """Say of which file it is that a line is not as it was written."""
     try:
-        values = json.loads(line)
-        return {"shard": values["shard"], "items": values["items"]}
-    except (ValueError, KeyError, TypeError) as error:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         path = os.fspath(folder / PLAN_NAME)
         raise DataError(f"{path} is damaged ({error!r}); start the corpus anew") from error
 

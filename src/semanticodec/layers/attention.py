@@ -44,6 +44,11 @@ class SelfAttention(nn.Module):
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
+        if num_heads < 1 or width % num_heads:
+            raise ConfigError(
+                f"Attention over {width} values cannot have {num_heads} heads: "
+                "choose num_heads so that it divides the width."
+            )
         self.num_heads = num_heads
         self.qkv = nn.Linear(width, 3 * width)
         self.attend = DotProductAttention()

@@ -3,13 +3,16 @@
 import csv
 import json
 import logging
+import math
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from semanticodec.errors import DataError
+from semanticodec.files import parse_json
 from semanticodec.listing import AUDIO_SUFFIXES, has_suffix, walk
 from semanticodec.training.entry import AudioEntry, measured
 from semanticodec.training.shards import is_pattern, pattern_entries
@@ -49,10 +52,10 @@ def _entries_of(source: Path) -> Iterator[AudioEntry]:
     elif not source.is_file():
         raise DataError(f"Training data {source} does not exist; give a folder, manifest or tar.")
     elif source.suffix == ".csv":
-        with open(source, newline="", encoding="utf-8") as stream:
+        with _readable(source), open(source, newline="", encoding="utf-8") as stream:
             yield from _manifest_entries(source, csv.DictReader(stream))
     elif source.suffix == ".jsonl":
-        with open(source, encoding="utf-8") as stream:
+        with _readable(source), open(source, encoding="utf-8") as stream:
             yield from _manifest_entries(source, _json_rows(source, stream))
     elif source.suffix == ".tar":
         yield from _shard_entries(source, domain=source.parent.name or "all", is_named=False)
@@ -61,6 +64,14 @@ def _entries_of(source: Path) -> Iterator[AudioEntry]:
             f"Training data {source} is of no known kind; give a folder, a .csv or .jsonl "
             "manifest with a `path` column, or a WebDataset .tar."
         )
+
+
+@contextmanager
+def _readable(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{source} is not readable ({error}). Give UTF-8 text.") from error
 
 
 def _folder_entries(folder: Path) -> Iterator[AudioEntry]:
@@ -75,14 +86,14 @@ def _folder_entries(folder: Path) -> Iterator[AudioEntry]:
             yield AudioEntry(path=str(path), domain=domain, is_domain_named=bool(below))
 
 
-def _json_rows(source: Path, lines: Iterator[str]) -> Iterator[dict]:
+def _json_rows(source: Path, lines: Iterable[str]) -> Iterator[dict]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{source}, line {number}: not JSON ({error.msg}).") from error
+            row = parse_json(line)
+        except ValueError as error:
+            raise DataError(f"{source}, line {number}: not JSON ({error}).") from error
         if not isinstance(row, dict):
             raise DataError(f"{source}, line {number}: give one JSON object per line.")
         yield row
@@ -90,19 +101,22 @@ def _json_rows(source: Path, lines: Iterator[str]) -> Iterator[dict]:
 
 def _manifest_entries(source: Path, rows: Iterator[dict]) -> Iterator[AudioEntry]:
     for number, row in enumerate(rows, start=1):
-        if not row.get("path"):
+        path = row.get("path")
+        if not isinstance(path, str) or not path or "\0" in path:
             raise DataError(
-                f"{source}, entry {number} has no `path`; its columns are "
+                f"{source}, entry {number} has no `path` of a file; its columns are "
                 f"{', '.join(map(str, row)) or 'empty'}. Name the audio column `path`."
             )
         try:
             duration_s = float(row.get("duration_s") or 0.0)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError):
+            duration_s = math.nan
+        if not 0 <= duration_s < math.inf:
             raise DataError(
                 f"{source}, entry {number}: duration_s is {row['duration_s']!r}; give seconds."
-            ) from error
+            )
         yield AudioEntry(
-            path=str(source.parent / str(row["path"])),
+            path=str(source.parent / path),
             domain=str(row.get("domain") or "all"),
             is_domain_named=bool(row.get("domain")),
             duration_s=duration_s,

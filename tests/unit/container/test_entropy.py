@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from container_tables import pattern_coder, pattern_tables
 from semanticodec.container import Block, Header, Reader, read, write
 from semanticodec.container.ans import Decoder, encode
 from semanticodec.container.entropy import LOGIT_SCALE, MOST_PARTS, PARTS, EntropyCoder
 from semanticodec.container.framing import LEAST_SHARE, block_size, pack_block
 from semanticodec.errors import ContainerError
 from semanticodec.token_format import TokenFormat
-
-from .tables import pattern_coder, pattern_tables
 
 FORMAT = TokenFormat(token_rate=25, semantic_vocab_size=64, acoustic_vocab_size=32)
 CODER = pattern_coder(FORMAT)

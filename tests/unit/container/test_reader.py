@@ -2,7 +2,6 @@
 
 import io
 import tracemalloc
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from container_laws import check_any_bytes
 from semanticodec.container import Block, Header, Reader, read, read_header, write
 from semanticodec.container.framing import block_size
 from semanticodec.errors import ContainerError
@@ -42,23 +42,6 @@ def damaged(data: bytes, *places: int) -> bytes:
     for place in places:
         changed[place] ^= 0x40
     return bytes(changed)
-
-
-def check_any_bytes(data: bytes) -> None:
-    """Read in every way; whatever comes back is whole, within range and not too much."""
-    with suppress(ContainerError):
-        read_header(data)
-    for conceal in (False, True):
-        try:
-            header, semantic, acoustic, is_concealed = read(data, conceal=conceal)
-        except ContainerError:
-            continue
-        assert header.num_positions == len(semantic) == len(acoustic) == len(is_concealed) > 0
-        assert semantic.min() >= 0 and semantic.max() < header.semantic_vocab_size
-        assert acoustic.min() >= 0 and acoustic.max() < header.acoustic_vocab_size
-        assert conceal or not is_concealed.any()
-        window = header.format.positions_per_window
-        assert len(semantic) <= len(data) * 8 // header.bits_per_position + window
 
 
 # --- sound streams ---

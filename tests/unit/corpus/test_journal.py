@@ -67,7 +67,7 @@ def test_what_no_line_names_is_removed_from_formats_alone(tmp_path):
 
 
 def test_a_damaged_line_is_named(tmp_path):
-    (tmp_path / SHARDS_NAME).write_text("{}\n}{\n")
+    (tmp_path / SHARDS_NAME).write_text('{"shard": "0", "ids": [], "files": {}}\n}{\n')
     with pytest.raises(ConfigError, match=r"shards.jsonl, line 2 is damaged"):
         list(CorpusJournal(tmp_path).shards())
 

@@ -58,8 +58,10 @@ def _lines(path: Path, num_fields: int) -> Iterator[list[str]]:
     try:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             fields = line.split(maxsplit=num_fields - 1)
-            if fields and len(fields) < num_fields:
-                raise DataError(f"{path}, line {number}: {line!r}; {num_fields} fields are needed")
+            if (fields and len(fields) < num_fields) or "\0" in line:
+                raise DataError(
+                    f"{path}, line {number}: {line!r}; {num_fields} fields of text are needed"
+                )
             if fields:
                 yield [field.strip() for field in fields]
     except UnicodeDecodeError as error:
@@ -75,4 +77,4 @@ def _place(script: Path, name: str, where: str) -> Place:
     # Kaldi's paths start where it is run, which is rarely where the table is.
     path = Path(where)
     beside = script.parent / where
-    return Place(files.KIND, os.path.realpath(beside if beside.exists() else path))
+    return Place(files.KIND, os.path.realpath(beside if os.path.exists(beside) else path))

@@ -20,6 +20,7 @@ from semanticodec.corpus.item import Place, WorkItem
 from semanticodec.corpus.record import Column
 from semanticodec.corpus.sources import files
 from semanticodec.errors import DataError
+from semanticodec.files import parse_json
 
 PATH_COLUMNS = ("path", "audio_filepath")
 OWN_COLUMNS = (*PATH_COLUMNS, "id", "offset", "duration")
@@ -65,17 +66,19 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
                     continue
-                row = json.loads(line)
+                row = parse_json(line)
                 if not isinstance(row, dict):
                     raise DataError(f"{path}, line {number}: {line[:40]!r} is no JSON object")
                 yield number, row
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except DataError:
+        raise
+    except ValueError as error:
         raise DataError(f"{path} holds no JSON object per line ({error}); write it so") from error
 
 
 def _item(folder: Path, row: Mapping[str, Any]) -> WorkItem:
     path = next((row[name] for name in PATH_COLUMNS if row.get(name)), None)
-    if not isinstance(path, str):
+    if not isinstance(path, str) or "\0" in path:
         raise ValueError(f"no {' or '.join(PATH_COLUMNS)}; give one in every row")
     place = folder / path
     offset_s = seconds(row.get("offset")) or 0.0
@@ -97,7 +100,7 @@ def _item(folder: Path, row: Mapping[str, Any]) -> WorkItem:
 def _num_bytes(place: Path, duration_s: float | None) -> int:
     if duration_s is not None:
         return round(duration_s * SEGMENT_BYTES)
-    return place.stat().st_size if place.is_file() else 0
+    return os.path.getsize(place) if os.path.isfile(place) else 0
 
 
 def seconds(value: object) -> float | None:
@@ -110,7 +113,7 @@ def seconds(value: object) -> float | None:
         return None
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not 0 <= number < float("inf"):
         raise ValueError(f"{value!r} is no number of seconds; give 0 or more")
