@@ -67,6 +67,8 @@ def _watch(event: str, args: tuple) -> None:
 
 
 def _forbid(what: str) -> None:
+    if what.startswith(("looked", "sent")) and of_hub_client(sys._getframe(2)):
+        return
     _found.append(what)
     raise ForbiddenInTestsError(what)
 
@@ -78,6 +80,15 @@ def unpickled_by_package(frame: FrameType | None) -> bool:
             return True
         if frame.f_globals.get("__name__", "").partition(".")[0] in CARRIERS:
             return False
+        frame = frame.f_back
+    return False
+
+
+def of_hub_client(frame: FrameType | None) -> bool:
+    """Return whether huggingface_hub fetches its list of agents, which it does even offline."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "huggingface_hub.utils._detect_agent":
+            return True
         frame = frame.f_back
     return False
 
