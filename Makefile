@@ -8,6 +8,8 @@
 #   make lint | make format       ruff, pyright, import-linter, vulture | let ruff rewrite
 #   make docs                     the documentation site: build/docs/index.html
 #   make docs-links               whether its links into the Internet lead somewhere
+#   make audit                    whether PyPI knows weaknesses of the pinned versions
+#   make sbom                     the pinned versions as CycloneDX: build/sbom.json
 #   make clean                    removes the environment and what the targets wrote
 #
 # TORCH_INDEX=URL installs PyTorch from another package index, for instance one of CPU builds.
@@ -27,7 +29,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SPHINX := OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -c docs --quiet --fail-on-warning --keep-going
 INPUTS_OF_SETUP := pyproject.toml constraints.txt
 
-.PHONY: help demo test test-slow fuzz lint format docs docs-links clean setup
+.PHONY: help demo test test-slow fuzz lint format docs docs-links audit sbom clean setup
 .DEFAULT_GOAL := help
 
 help:
@@ -87,6 +89,18 @@ docs: $(VENV)/.stamp-dev
 
 docs-links: $(VENV)/.stamp-dev
 	@$(SPHINX) -b linkcheck . build/docs-links
+
+# Tools of their own environment: what they need is no part of what they describe.
+build/.audit/.stamp:
+	$(PYTHON) -m venv build/.audit
+	build/.audit/bin/python -m pip --disable-pip-version-check --quiet install "pip-audit>=2.10" "cyclonedx-bom>=7.5"
+	@touch $@
+
+audit: build/.audit/.stamp
+	@build/.audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+
+sbom: build/.audit/.stamp
+	@build/.audit/bin/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml -o build/sbom.json
 
 clean:
 	rm -rf $(VENV) $(OUTPUT) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -24,7 +24,7 @@ from semanticodec.encoder.quantizer import principal_axes
 from semanticodec.layers.banded_linear import BandedLinear
 from semanticodec.layers.stacking import stack_patches
 from semanticodec.token_format import PATCH_SAMPLES
-from semanticodec.training.regression import RIDGE, centered, linear_map
+from semanticodec.training.regression import centered, linear_map
 
 # How much detail counts beside the level. At 1 it goes under, at 10 it takes the bits that words
 # need (docs/log.md, "Codes that start anew").
@@ -32,6 +32,8 @@ DETAIL_GAIN = 2.0
 NUM_AXES = 48
 FRAMES_PER_PATCH = PATCH_SAMPLES // HOP_LENGTH
 CENTROID_RIDGE = 1e-3
+# Neighbors are much alike, and stacked positions have thousands of inputs.
+MAP_RIDGE = 1e-2
 
 
 class Positions(NamedTuple):
@@ -44,7 +46,7 @@ class Positions(NamedTuple):
         bands: number of the position's place on the frequency axis.
     """
 
-    inputs: Float[Tensor, "N I"]
+    inputs: Float[Tensor, "N D3"]
     centroids: Float[Tensor, "N D"]
     energies: Float[Tensor, "N E"]
     bands: Int[Tensor, " N"]
@@ -93,12 +95,12 @@ def start_from_patches(acoustic: AcousticEncoder, windows: Sequence[Positions]) 
     size = torch.zeros((), dtype=wanted.dtype, device=wanted.device)
     for band in range(residual.num_bands):
         here = rows.bands == band
-        weight = linear_map(rows.inputs[here], wanted[here], RIDGE)
+        weight = linear_map(rows.inputs[here], wanted[here], MAP_RIDGE)
         residual.weight[band, :, : weight.shape[1]] = weight
         size += (centered(rows.inputs[here]) @ weight).square().sum()
     # As large as the difference that the paper's form starts from.
     difference = rows.inputs[:, : acoustic.config.width]
-    residual.weight *= centered(difference).norm() / size.sqrt().clamp_min(1e-12)
+    residual.weight.mul_(centered(difference).norm() / size.sqrt().clamp_min(1e-12))
 
 
 def _untold(

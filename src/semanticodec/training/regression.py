@@ -21,11 +21,15 @@ def linear_map(
     inputs: Float[Tensor, "N D"], targets: Float[Tensor, "N E"], ridge: float
 ) -> Float[Tensor, "D E"]:
     """Return the ridge regression of centered targets on centered inputs, solved in float64."""
-    rows = centered(inputs)
-    products = (rows.T @ rows).double()
-    lift = (ridge * products.diagonal()).clamp_min(1e-12 * products.diagonal().max())
-    crossed = (rows.T @ centered(targets)).double()
-    return torch.linalg.solve(products + lift.diag(), crossed).to(inputs)
+    rows, wanted = centered(inputs).double(), centered(targets).double()
+    energies = rows.square().sum(dim=0)
+    lift = (ridge * energies).clamp_min(1e-12 * energies.max())
+    if len(rows) >= rows.shape[1]:
+        return torch.linalg.solve(rows.T @ rows + lift.diag(), rows.T @ wanted).to(inputs)
+    # The same from the rows' products, of which there are fewer.
+    lifted = rows / lift
+    products = lifted @ rows.T + torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
+    return (lifted.T @ torch.linalg.solve(products, wanted)).to(inputs)
 
 
 @torch.no_grad()

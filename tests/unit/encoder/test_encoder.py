@@ -18,7 +18,9 @@ FLOOR = -1.25
 NUM_FRAMES = 128
 
 
-def small_encoder(stack_factor: int = 1, patch_width: int = 0, **quantizer_settings) -> Encoder:
+def small_encoder(
+    stack_factor: int = 1, patch_width: int = 0, num_bands: int = 8, **quantizer_settings
+) -> Encoder:
     torch.manual_seed(0)
     width = stack_factor * WIDTH
     encoder = Encoder(
@@ -29,7 +31,11 @@ def small_encoder(stack_factor: int = 1, patch_width: int = 0, **quantizer_setti
             stack_factor=stack_factor,
             semantic=SemanticQuantizer.Config(width=width, vocab_sizes=(32, 64)),
             acoustic=AcousticEncoder.Config(
-                width=width, hidden=2 * width, num_layers=2, patch_width=patch_width
+                width=width,
+                hidden=2 * width,
+                num_layers=2,
+                patch_width=patch_width,
+                num_bands=num_bands,
             ),
             quantizer=VectorQuantizer.Config(
                 **({"width": width, "codebook_size": 48, "code_width": 4} | quantizer_settings)
@@ -146,7 +152,8 @@ def test_forward_in_evaluation_agrees_with_encode():
 
 @pytest.mark.parametrize("stack_factor", [1, 2, 4])
 def test_the_acoustic_encoder_may_see_the_patches(stack_factor):
-    encoder = small_encoder(stack_factor, patch_width=256 * stack_factor)
+    num_bands = {1: 8, 2: 4, 4: 4}[stack_factor]
+    encoder = small_encoder(stack_factor, patch_width=256 * stack_factor, num_bands=num_bands)
     fbank = fbank_of(100, NUM_FRAMES)
     features, patches = encoder.features(fbank), encoder.patches(fbank)
     assert patches.shape == (2, features.shape[1], 256 * stack_factor)
@@ -162,6 +169,8 @@ def test_the_acoustic_encoder_may_see_the_patches(stack_factor):
 def test_patches_of_another_size_are_refused():
     with pytest.raises(ConfigError, match="set acoustic.patch_width to 512"):
         small_encoder(2, patch_width=256)
+    with pytest.raises(ConfigError, match="set acoustic.num_bands to 4"):
+        small_encoder(2, patch_width=512)
 
 
 def test_training_starts_from_features_and_leaves_audiomae_alone():

@@ -153,7 +153,7 @@ class CodecRate(nn.Module):
         inputs = self._residual_inputs(window)
         return self.encoder.acoustic.residual_vectors(inputs)[window.valid]
 
-    def _residual_inputs(self, window: _Window) -> Float[Tensor, "1 L I"]:
+    def _residual_inputs(self, window: _Window) -> Float[Tensor, "1 L D3"]:
         assert window.patches is not None
         given = (window.features, window.centroids, window.patches)
         marked = (mask_padding(rows, window.valid) for rows in given)

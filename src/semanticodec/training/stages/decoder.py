@@ -333,7 +333,7 @@ class DecoderStage(WaveformStage):
         seed = self.config.cache_seed
         shown = show_progress and distributed.is_main()
         for rate in self.rates:
-            rate.start_map(self._examples(cache, MAP_WINDOWS))
+            rate.start_map(self._examples(cache, MAP_WINDOWS * rate.stack_factor))
             label = f"start of the acoustic codes at {rate.config.token_rate} tokens/s"
             examples = self._examples(cache, CODE_WINDOWS * rate.stack_factor)
             with ProgressBar(examples, label=label, unit="window", shown=shown) as bar:
