@@ -12,7 +12,7 @@ RANDOM = ("normal_", "uniform_", "kaiming_uniform_", "kaiming_normal_", "trunc_n
 BY_SHAPE = ("empty", "zeros", "ones", "full", "rand", "randn")
 BY_RANGE = ("arange", "linspace", "hann_window")
 # What a network may make besides its weights: their initial values, and tables.
-SPARE_TENSORS, SPARE_VALUES = 100, 1 << 22
+SPARE_TENSORS, SPARE_VALUES = 1_000, 1 << 22
 SHARE = 4
 
 
