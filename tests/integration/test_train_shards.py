@@ -45,6 +45,7 @@ def losses(run):
     return {record["step"]: record["loss"] for record in map(json.loads, lines)}
 
 
+@pytest.mark.slow  # test_train_codec.py has both laws, of folders
 def test_a_run_stopped_and_resumed_by_two_processes_is_the_same_run(command, tmp_path, monkeypatch):
     monkeypatch.setattr("semanticodec.training.stages.codec.UNCACHED_WINDOWS", 2)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
