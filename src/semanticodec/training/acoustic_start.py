@@ -62,8 +62,7 @@ def weighted_energies(
         stack_factor: K of the positions.
         num_bands: patches along the frequency axis.
     """
-    parts = (spectrogram_patches(part, num_bands) for part in split_detail(spectrogram))
-    level, detail = parts
+    level, detail = (spectrogram_patches(part, num_bands) for part in split_detail(spectrogram))
     return stack_patches(torch.cat([level, DETAIL_GAIN * detail], dim=-1), stack_factor, num_bands)
 
 
