@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.layers.banded_linear import BandedLinear
+from semanticodec.encoder.untold_energies import UntoldEnergies
 
-# A position itself and the four beside it.
-NUM_NEIGHBORS = 5
+# What untold energies see of a neighbor's centroid.
+CENTROID_WIDTH = 64
 
 
 class AcousticEncoder(nn.Module):
@@ -34,11 +34,11 @@ class AcousticEncoder(nn.Module):
                 small budget collapses the acoustic codebook.
             patch_width: energies of the position's own patches that it sees beside features and
                 centroids (K patches of 16 x 16), so that codes can carry the harmonics that
-                features lost; 0 is the paper's form. The residual map then differs between bands
-                and sees the patches around the position, too, as the mel that is decoded has
-                longer frames and other bins than the patches.
-            num_bands: positions of a column, for that map.
-            residual_width: values that it gives; the others of its output are zero.
+                features lost; 0 is the paper's form. In place of the difference then stands
+                `UntoldEnergies`.
+            stack_factor: K, how many patches a position joins.
+            num_bands: positions of a column.
+            residual_width: values that untold energies give; the others of the output are zero.
         """
 
         width: int = 768
@@ -47,6 +47,7 @@ class AcousticEncoder(nn.Module):
         bidirectional: bool = True
         is_residual: bool = False
         patch_width: int = 0
+        stack_factor: int = 1
         num_bands: int = 8
         residual_width: int = 48
 
@@ -62,10 +63,14 @@ class AcousticEncoder(nn.Module):
         )
         lstm_width = (2 if config.bidirectional else 1) * config.hidden
         self.project = nn.Linear(lstm_width, config.width, bias=False)
-        self.residual: nn.Linear | BandedLinear | None = None
+        self.residual: nn.Linear | UntoldEnergies | None = None
         if config.is_residual:
-            self.residual = _residual_map(config)
             nn.init.zeros_(self.project.weight)
+            if config.patch_width:
+                self.residual = UntoldEnergies(_untold_config(config))
+            else:
+                self.residual = nn.Linear(config.width, config.width, bias=False)
+                nn.init.eye_(self.residual.weight)
 
     def forward(
         self,
@@ -84,65 +89,49 @@ class AcousticEncoder(nn.Module):
         """
         beside = [] if patches is None else [patches]
         hidden, _ = self.lstm(torch.cat([features, quantized, *beside], dim=-1))
-        return self.project_out(hidden, self.residual_inputs(features, quantized, patches))
+        return self.project_out(hidden, features, quantized, patches)
 
-    def residual_inputs(
+    def project_out(
         self,
+        hidden: Float[Tensor, "B L D2"],
         features: Float[Tensor, "B L D"],
         quantized: Float[Tensor, "B L D"],
         patches: Float[Tensor, "B L P"] | None = None,
-    ) -> Float[Tensor, "B L D3"]:
-        """Return what the residual map is given, see `forward`."""
-        difference = features - quantized
-        if patches is None:
-            return difference
-        return torch.cat([difference, with_neighbors(patches, self.config.num_bands)], dim=-1)
-
-    def residual_vectors(self, inputs: Float[Tensor, "B L D3"]) -> Float[Tensor, "B L D"]:
-        """Return what the residual map gives: all there is while the LSTM has not joined in."""
-        assert self.residual is not None
-        vectors = self.residual(inputs)
-        return F.pad(vectors, (0, self.config.width - vectors.shape[-1]))
-
-    def project_out(
-        self, hidden: Float[Tensor, "B L D2"], inputs: Float[Tensor, "B L D3"]
     ) -> Float[Tensor, "B L D"]:
         """Return the features of the LSTM's outputs.
 
         Args:
             hidden: outputs of the LSTM.
-            inputs: result of `residual_inputs`.
+            features: as for `forward`, and so are the others.
+            quantized: semantic centroids.
+            patches: energies.
         """
         acoustic = self.project(hidden)
-        return acoustic if self.residual is None else acoustic + self.residual_vectors(inputs)
+        if self.residual is None:
+            return acoustic
+        return acoustic + self.residual_vectors(features, quantized, patches)
+
+    def residual_vectors(
+        self,
+        features: Float[Tensor, "B L D"],
+        quantized: Float[Tensor, "B L D"],
+        patches: Float[Tensor, "B L P"] | None = None,
+    ) -> Float[Tensor, "B L D"]:
+        """Return what the acoustic features are while the LSTM has not joined in."""
+        if isinstance(self.residual, UntoldEnergies):
+            assert patches is not None
+            vectors = self.residual(features, quantized, patches)
+            return F.pad(vectors, (0, self.config.width - vectors.shape[-1]))
+        assert self.residual is not None
+        return self.residual(features - quantized)
 
 
-def _residual_map(config: AcousticEncoder.Config) -> nn.Linear | BandedLinear:
-    """Return the map, which starts as features minus centroids."""
-    if not config.patch_width:
-        linear = nn.Linear(config.width, config.width, bias=False)
-        nn.init.eye_(linear.weight)
-        return linear
-    in_width = config.width + NUM_NEIGHBORS * config.patch_width
-    out_width = min(config.residual_width, config.width)
-    banded = BandedLinear(config.num_bands, in_width, out_width, has_bias=False)
-    with torch.no_grad():
-        banded.weight[:] = torch.eye(in_width, out_width)
-    return banded
-
-
-def with_neighbors(patches: Float[Tensor, "B L P"], num_bands: int) -> Float[Tensor, "B L P5"]:
-    """Return every position's patches, then those before, after, below and above it.
-
-    Beyond the edges of the window a position is its own neighbor.
-
-    Args:
-        patches: energies of whole columns, time-major.
-        num_bands: positions of a column.
-    """
-    columns = patches.unflatten(1, (-1, num_bands))
-    before = torch.cat([columns[:, :1], columns[:, :-1]], dim=1)
-    after = torch.cat([columns[:, 1:], columns[:, -1:]], dim=1)
-    below = torch.cat([columns[:, :, :1], columns[:, :, :-1]], dim=2)
-    above = torch.cat([columns[:, :, 1:], columns[:, :, -1:]], dim=2)
-    return torch.cat([columns, before, after, below, above], dim=-1).flatten(1, 2)
+def _untold_config(config: AcousticEncoder.Config) -> UntoldEnergies.Config:
+    return UntoldEnergies.Config(
+        width=config.width,
+        patch_width=config.patch_width,
+        stack_factor=config.stack_factor,
+        num_bands=config.num_bands,
+        out_width=min(config.residual_width, config.width),
+        centroid_width=min(CENTROID_WIDTH, config.width),
+    )

@@ -152,11 +152,16 @@ class Encoder(nn.Module):
             )
         _, bands = TokenGrid.from_stack_factor(config.stack_factor).block
         num_bands = config.audiomae.num_bands // bands
-        if config.acoustic.patch_width and config.acoustic.num_bands != num_bands:
+        grid = config.stack_factor, num_bands
+        if config.acoustic.patch_width and grid != (
+            config.acoustic.stack_factor,
+            config.acoustic.num_bands,
+        ):
             raise ConfigError(
-                f"the acoustic encoder counts on columns of {config.acoustic.num_bands} positions, "
-                f"but {config.stack_factor} stacked patches make {num_bands}; set "
-                f"acoustic.num_bands to {num_bands}"
+                f"the acoustic encoder counts on columns of {config.acoustic.num_bands} positions "
+                f"of {config.acoustic.stack_factor} patches, but {config.stack_factor} stacked "
+                f"patches make {num_bands}; set acoustic.num_bands to {num_bands} and "
+                f"acoustic.stack_factor to {config.stack_factor}"
             )
         self.config = config
         self.audiomae = AudioMAE(config.audiomae)

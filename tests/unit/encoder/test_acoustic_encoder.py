@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from semanticodec.encoder.acoustic_encoder import AcousticEncoder, with_neighbors
+from semanticodec.encoder.acoustic_encoder import AcousticEncoder
+from semanticodec.encoder.untold_energies import UntoldEnergies
 from semanticodec.runtimes.onednn import use_onednn
 
 
@@ -56,29 +57,19 @@ def test_features_come_before_their_centroids():
     )
 
 
-SEES_PATCHES = {"is_residual": True, "patch_width": 6, "num_bands": 4, "residual_width": 5}
+SEES_PATCHES = {"is_residual": True, "patch_width": 256, "residual_width": 5}
 
 
-def test_residual_starts_without_the_patches():
+def test_untold_energies_take_the_place_of_the_difference():
     config = AcousticEncoder.Config(width=8, hidden=4, num_layers=1, **SEES_PATCHES)
     encoder = AcousticEncoder(config)
-    features, quantized = torch.randn(2, 12, 8), torch.randn(2, 12, 8)
-    vectors = encoder(features, quantized, torch.randn(2, 12, 6))
-    assert torch.equal(vectors[..., :5], (features - quantized)[..., :5])
-    assert vectors[..., 5:].abs().max() == 0
-
-
-def test_the_residual_sees_the_patches_around_a_position():
-    columns, bands = 5, 4
-    patches = torch.randn(1, columns * bands, 6, requires_grad=True)
-    around = with_neighbors(patches, bands)
-    assert around.shape == (1, columns * bands, 5 * 6)
-    (gradient,) = torch.autograd.grad(around[0, 2 * bands + 1].sum(), patches)
-    seen = gradient[0, :, 0].unflatten(0, (columns, bands)).nonzero().tolist()
-    assert seen == [[1, 1], [2, 0], [2, 1], [2, 2], [3, 1]]  # column, band
-    # In a corner it stands for the neighbors that it lacks.
-    (gradient,) = torch.autograd.grad(with_neighbors(patches, bands)[0, 0].sum(), patches)
-    assert gradient[0, :, 0].tolist() == [3, 1, 0, 0, 1] + [0] * 15
+    assert isinstance(encoder.residual, UntoldEnergies)
+    nn.init.normal_(encoder.residual.axes.weight)
+    nn.init.normal_(encoder.residual.cells.bias)
+    given = torch.randn(2, 16, 8), torch.randn(2, 16, 8), torch.randn(2, 16, 256)
+    vectors = encoder(*given)
+    assert torch.equal(vectors[..., :5], encoder.residual(*given))
+    assert vectors[..., :5].abs().min() > 0 and vectors[..., 5:].abs().max() == 0
 
 
 def test_residual_starts_as_what_the_centroid_left_out():
@@ -103,7 +94,7 @@ def test_an_item_does_not_depend_on_its_batch_to_the_bit(options):
     encoder = use_onednn(AcousticEncoder(config))
     for weight in (encoder.project.weight, *(encoder.residual or nn.Identity()).parameters()):
         weight.normal_()
-    widths = [40, 40, *([6] if config.patch_width else [])]
+    widths = [40, 40, *([256] if config.patch_width else [])]
     given = [torch.randn(5, 32, width) for width in widths]
     together = encoder(*given)
     items = zip(*(rows.split(1) for rows in given), strict=True)

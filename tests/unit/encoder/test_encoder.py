@@ -19,7 +19,7 @@ NUM_FRAMES = 128
 
 
 def small_encoder(
-    stack_factor: int = 1, patch_width: int = 0, num_bands: int = 8, **quantizer_settings
+    stack_factor: int = 1, acoustic: dict | None = None, **quantizer_settings
 ) -> Encoder:
     torch.manual_seed(0)
     width = stack_factor * WIDTH
@@ -31,11 +31,7 @@ def small_encoder(
             stack_factor=stack_factor,
             semantic=SemanticQuantizer.Config(width=width, vocab_sizes=(32, 64)),
             acoustic=AcousticEncoder.Config(
-                width=width,
-                hidden=2 * width,
-                num_layers=2,
-                patch_width=patch_width,
-                num_bands=num_bands,
+                width=width, hidden=2 * width, num_layers=2, **(acoustic or {})
             ),
             quantizer=VectorQuantizer.Config(
                 **({"width": width, "codebook_size": 48, "code_width": 4} | quantizer_settings)
@@ -153,7 +149,12 @@ def test_forward_in_evaluation_agrees_with_encode():
 @pytest.mark.parametrize("stack_factor", [1, 2, 4])
 def test_the_acoustic_encoder_may_see_the_patches(stack_factor):
     num_bands = {1: 8, 2: 4, 4: 4}[stack_factor]
-    encoder = small_encoder(stack_factor, patch_width=256 * stack_factor, num_bands=num_bands)
+    acoustic = {
+        "patch_width": 256 * stack_factor,
+        "num_bands": num_bands,
+        "stack_factor": stack_factor,
+    }
+    encoder = small_encoder(stack_factor, acoustic)
     fbank = fbank_of(100, NUM_FRAMES)
     features, patches = encoder.features(fbank), encoder.patches(fbank)
     assert patches.shape == (2, features.shape[1], 256 * stack_factor)
@@ -168,9 +169,12 @@ def test_the_acoustic_encoder_may_see_the_patches(stack_factor):
 
 def test_patches_of_another_size_are_refused():
     with pytest.raises(ConfigError, match="set acoustic.patch_width to 512"):
-        small_encoder(2, patch_width=256)
-    with pytest.raises(ConfigError, match="set acoustic.num_bands to 4"):
-        small_encoder(2, patch_width=512)
+        small_encoder(2, {"patch_width": 256})
+    message = "set acoustic.num_bands to 4 and acoustic.stack_factor to 2"
+    with pytest.raises(ConfigError, match=message):
+        small_encoder(2, {"patch_width": 512})
+    with pytest.raises(ConfigError, match=message):
+        small_encoder(2, {"patch_width": 512, "num_bands": 4})
 
 
 def test_training_starts_from_features_and_leaves_audiomae_alone():

@@ -104,10 +104,15 @@ class FastAcousticEncoder(AcousticEncoder):
     """
 
     def project_out(
-        self, hidden: Float[Tensor, "B L D2"], inputs: Float[Tensor, "B L D3"]
+        self,
+        hidden: Float[Tensor, "B L D2"],
+        features: Float[Tensor, "B L D"],
+        quantized: Float[Tensor, "B L D"],
+        patches: Float[Tensor, "B L P"] | None = None,
     ) -> Float[Tensor, "B L D"]:
         """Return the features of the LSTM's outputs."""
+        given = [hidden, features, quantized, *([] if patches is None else [patches])]
         if not is_cpu_inference(hidden):
-            return super().project_out(hidden, inputs)
-        items = zip(hidden.split(1), inputs.split(1))
+            return super().project_out(*given)
+        items = zip(*(rows.split(1) for rows in given), strict=True)
         return torch.cat([super(FastAcousticEncoder, self).project_out(*item) for item in items])

@@ -157,6 +157,7 @@ def complete_config(
             bidirectional=config.is_acoustic_bidirectional,
             is_residual=config.is_acoustic_residual,
             patch_width=stack_factor * patch_width if config.sees_patches else 0,
+            stack_factor=stack_factor,
             num_bands=modules.audiomae.config.num_bands // stacked_bands,
         ),
         quantizer=dataclasses.replace(config.quantizer, width=width),

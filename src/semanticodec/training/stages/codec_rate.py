@@ -20,11 +20,7 @@ from semanticodec.decoder.condition import Condition
 from semanticodec.encoder.audiomae import unpatchify
 from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, valid_mask
 from semanticodec.encoder.quantizer import count_codes, perplexity
-from semanticodec.training.acoustic_start import (
-    Positions,
-    start_from_patches,
-    weighted_energies,
-)
+from semanticodec.training.acoustic_start import Window, pair_bins, start_from_patches
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.features import WindowFeatures, stacked_features
 
@@ -50,7 +46,7 @@ class RateConfig:
     unquantized_share: float = 0.0
 
 
-class _Window(NamedTuple):
+class _Inputs(NamedTuple):
     """A window as the acoustic encoder takes it."""
 
     features: Float[Tensor, "1 L D"]
@@ -120,9 +116,8 @@ class CodecRate(nn.Module):
                 `mel` beside them, that is what codes shall tell, otherwise the filter bank.
         """
         known = dict(examples)
-        start_from_patches(
-            self.encoder.acoustic, [self._positions(item) for item in known.values()]
-        )
+        windows = [self._whole_window(item) for item in known.values()]
+        start_from_patches(self.encoder.acoustic, windows)
 
     @torch.no_grad()
     def start_codes(self, examples: Iterable[tuple[int, Mapping[str, Tensor]]], seed: int) -> None:
@@ -139,25 +134,24 @@ class CodecRate(nn.Module):
         for number, inputs in examples:
             numbers.append(number)
             if number not in vectors:
-                vectors[number] = self._first_vectors(self._window(self.stacked(inputs)))
+                vectors[number] = self._first_vectors(self._inputs(self.stacked(inputs)))
         self.encoder.quantizer.start_from(
             torch.cat([vectors[number] for number in numbers]),
             torch.Generator().manual_seed(seed),
         )
 
-    def _first_vectors(self, window: _Window) -> Float[Tensor, "N D"]:
+    def _first_vectors(self, window: _Inputs) -> Float[Tensor, "N D"]:
         """Return what the untrained acoustic encoder makes of a window, without padding."""
         if not self.sees_patches:
             return self.encoder.acoustic_vectors(*window)[window.valid]
         # The LSTM, which takes most of the time, adds nothing yet.
-        inputs = self._residual_inputs(window)
-        return self.encoder.acoustic.residual_vectors(inputs)[window.valid]
+        return self.encoder.acoustic.residual_vectors(*self._marked(window))[window.valid]
 
-    def _residual_inputs(self, window: _Window) -> Float[Tensor, "1 L D3"]:
+    def _marked(self, window: _Inputs) -> list[Tensor]:
+        """Return features, centroids and patches of a window with padded positions marked."""
         assert window.patches is not None
-        given = (window.features, window.centroids, window.patches)
-        marked = (mask_padding(rows, window.valid) for rows in given)
-        return self.encoder.acoustic.residual_inputs(*marked)
+        given = window.features, window.centroids, window.patches
+        return [mask_padding(rows, window.valid) for rows in given]
 
     @torch.no_grad()
     def context_rows(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N E"]:
@@ -166,42 +160,32 @@ class CodecRate(nn.Module):
         Args:
             inputs: results of the frozen modules for K = 1.
         """
-        window = self._window(self.stacked(inputs))
+        window = self._inputs(self.stacked(inputs))
         quantizer = self.encoder.quantizer
         codes = quantizer.encode(self.encoder.acoustic_vectors(*window))
         num_rows = int(window.valid.sum()) * self.condition.config.unstacks
         context = self.condition(quantizer.decode(codes), window.centroids, codes.shape[1])
         return context[0, :num_rows]
 
-    def _window(self, inputs: Mapping[str, Tensor]) -> _Window:
+    def _inputs(self, inputs: Mapping[str, Tensor]) -> _Inputs:
         vocab_size = self.vocab_sizes[-1]
         features = inputs["features"].float()
         codes = self.encoder.semantic.encode(features, vocab_size)
-        return _Window(
+        return _Inputs(
             features=features,
             centroids=self.encoder.semantic.decode(codes, vocab_size),
             valid=valid_mask(inputs["num_valid"], features.shape[1]),
             patches=self.patches(inputs),
         )
 
-    def _positions(self, inputs: Mapping[str, Tensor]) -> Positions:
-        """Return what `start_from_patches` asks of a window, without padding."""
-        window, num_bands = (
-            self._window(self.stacked(inputs)),
-            self.config.encoder.audiomae.num_bands,
-        )
-        told = (
-            inputs["mel"] if "mel" in inputs else unpatchify(inputs["patches"].float(), num_bands)
-        )
-        energies = weighted_energies(told, self.stack_factor, num_bands)
-        bands = torch.arange(window.valid.shape[1], device=window.valid.device)
-        bands = bands % self.config.encoder.acoustic.num_bands
-        return Positions(
-            inputs=self._residual_inputs(window)[window.valid],
-            centroids=window.centroids[window.valid],
-            energies=energies[window.valid],
-            bands=bands.expand(window.valid.shape)[window.valid],
-        )
+    def _whole_window(self, inputs: Mapping[str, Tensor]) -> Window:
+        """Return what `start_from_patches` asks of a window."""
+        window = self._inputs(self.stacked(inputs))
+        mel = inputs.get("mel")
+        if mel is None:
+            num_bands = self.config.encoder.audiomae.num_bands
+            mel = pair_bins(unpatchify(inputs["patches"].float(), num_bands))
+        return Window(*self._marked(window), valid=window.valid, mel=mel)
 
     def patches(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "B L P"] | None:
         """Return the energies of stacked inputs where the acoustic encoder sees them."""

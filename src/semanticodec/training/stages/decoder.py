@@ -61,7 +61,7 @@ COLUMNS_TOGETHER = 2
 COLUMNS_PER_WINDOW = 64
 CACHE_BATCH = 8
 # For regressions, and for k-means: with few vectors per code it learns them by heart.
-MAP_WINDOWS = 256
+MAP_WINDOWS = 300
 CODE_WINDOWS = 600
 INT16_SCALE = 32767.0
 CACHED = [*WindowFeatures._fields, "samples"]

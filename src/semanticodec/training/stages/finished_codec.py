@@ -153,6 +153,7 @@ def with_sight_of_patches(encoder: Encoder) -> Encoder:
         config.acoustic,
         is_residual=True,
         patch_width=config.stack_factor * config.audiomae.patch_size**2,
+        stack_factor=config.stack_factor,
         num_bands=config.audiomae.num_bands // bands,
         residual_width=NUM_AXES,
     )
