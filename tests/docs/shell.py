@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -27,16 +28,18 @@ class Line(NamedTuple):
     text: str
 
 
-def lines(document):
-    """Return the lines of a page's shell but those that the page itself says not to run."""
-    found = []
-    for snippet in snippets(document):
-        if snippet.language == "bash" and not snippet.skip:
-            number = snippet.line
-            for text in snippet.body.replace("\\\n", "\0").splitlines():
-                if text.strip():
-                    found.append(Line(number, text.replace("\0", " ")))
-                number += 1 + text.count("\0")
+def shell_blocks(document):
+    """Return the blocks of a page's shell but those that the page itself says not to run."""
+    return [each for each in snippets(document) if each.language == "bash" and not each.skip]
+
+
+def lines_of(snippet):
+    """Return the lines of a block; a line takes those that continue it."""
+    found, number = [], snippet.line
+    for text in snippet.body.replace("\\\n", "\0").splitlines():
+        if text.strip():
+            found.append(Line(number, text.replace("\0", " ")))
+        number += 1 + text.count("\0")
     return found
 
 
@@ -50,14 +53,15 @@ def words_of(text):
 
 def commands_of(text):
     """Return the commands of a line, and the file that the last one writes to, or None."""
-    parts = [
-        [*part]
-        for is_sign, part in itertools.groupby(words_of(text), lambda word: set(word) <= {*SIGNS})
-        if not is_sign or part in ("|", ">")
-    ]
-    signs = [word for word in words_of(text) if set(word) <= {*SIGNS}]
-    assert set(signs[:-1]) <= {"|"} and set(signs) <= {"|", ">"}, f"not understood: {text}"
-    return (parts[:-1], *parts[-1]) if signs[-1:] == [">"] else (parts, None)
+
+    def is_sign(word):
+        return set(word) <= {*SIGNS}
+
+    groups = [(found, [*words]) for found, words in itertools.groupby(words_of(text), is_sign)]
+    signs = [sign for found, words in groups if found for sign in words]
+    commands = [words for found, words in groups if not found]
+    assert set(signs) <= {"|", ">"} and ">" not in signs[:-1], f"not understood: {text}"
+    return (commands[:-1], commands[-1][0]) if ">" in signs else (commands, None)
 
 
 class Pipe(io.BytesIO):
@@ -65,6 +69,9 @@ class Pipe(io.BytesIO):
 
     def seekable(self):
         return False
+
+    def seek(self, *place):
+        raise io.UnsupportedOperation
 
 
 def call(function, words, data=b""):
@@ -109,7 +116,18 @@ def check_pip(words, data):
     return b""
 
 
+def run_other(name):
+    """Return a program of the system as the others are."""
+
+    def run(words, data):
+        return subprocess.run([name, *words], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+    return run
+
+
 PROGRAMS = {
+    "find": run_other("find"),
+    "head": run_other("head"),
     "semanticodec": run_semanticodec,
     "python": run_python,
     "make": check_make,

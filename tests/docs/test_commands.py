@@ -4,7 +4,9 @@ What a line takes too long for is made shorter (SHORT). Where it needs what is n
 stands in for that (STAND_INS and `served`). ELSEWHERE names what other tests run.
 """
 
+import argparse
 import io
+import re
 import shutil
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,7 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from shell import PROGRAMS, execute, lines, run_python, run_semanticodec
+from shell import (
+    PROGRAMS,
+    commands_of,
+    execute,
+    lines_of,
+    run_python,
+    run_semanticodec,
+    shell_blocks,
+)
 from snippets import ROOT
 
 from evaluation_fakes import run_here
@@ -22,6 +32,7 @@ from experiments.results import __main__ as results
 from probe_tasks import write_pitches
 from semanticodec import Codes, SemantiCodec
 from semanticodec.checkpoints import pretrained
+from semanticodec.cli import build_parser
 from semanticodec.evaluation import reconstruction
 from semanticodec.listening.session import Test
 from tiny_modules import write_audio
@@ -35,19 +46,38 @@ OWN_TESTS = {
     "docs/tutorials/first_training.md": "test_tutorials.py",
 }
 DOCUMENTS = sorted(
-    name
+    str(path.relative_to(ROOT))
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
-    if (name := str(path.relative_to(ROOT))) not in OWN_TESTS and lines(name)
 )
+# Blocks of seconds, by their first words.
+SLOW = (
+    "semanticodec train",
+    "semanticodec evaluate reconstruction",
+    "semanticodec evaluate semantics",
+    "semanticodec examples page",
+    "python -m experiments.figures stages demo/examples/speech.flac --start 0.3 -o",
+)
+
+
+def blocks():
+    """Yield the blocks of shell of all pages but those of OWN_TESTS, as parameters."""
+    for document in DOCUMENTS:
+        for block in shell_blocks(document):
+            if document not in OWN_TESTS:
+                marks = [pytest.mark.slow] if block.body.startswith(SLOW) else []
+                yield pytest.param(document, block, id=f"{document}:{block.line}", marks=marks)
+
+
 # Other tests run these words; they are not run a second time.
 ELSEWHERE = {
     "semanticodec export -o onnx/ --check": "tests/unit/runtimes/test_onnx.py",
     "python -m benchmarks.modules --official -o out/": "tests/benchmarks/test_modules_command.py",
     "python -m experiments.paper -o record/": "tests/experiments/paper/test_record.py",
 }
-# What makes a command short; later options win.
+# What makes a command short, by its first words; later options win.
 SHORT = {
     "semanticodec train": "--recipe tiny --steps 1 --batch-size 1 --threads 1 --quiet",
+    "semanticodec train codebook": "--recipe tiny --threads 1 --quiet",
     "semanticodec evaluate reconstruction": "--metrics mel --limit 1",
     "semanticodec evaluate semantics": "--seeds 1",
     "semanticodec evaluate pairs": "--limit 1",
@@ -82,15 +112,17 @@ def model(quick_codec, tmp_path_factory):
 def place(tmp_path, monkeypatch):
     """The sounds that the pages name, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("recordings", "clips", "decoded", "eval"):
-        write_audio(tmp_path / folder, seconds=(0.6, 0.5))
-    write_audio(tmp_path, seconds=(0.7,), domains=("speech",))
-    (tmp_path / "speech/0.wav").rename("speech.wav")
+    for folder in ("clips", "decoded", "eval"):
+        write_audio(tmp_path / folder, seconds=(0.6, 0.5), domains=("speech",))
+    write_audio(tmp_path / "recordings", seconds=(0.6,))
+    shutil.copy("recordings/speech/0.wav", "speech.wav")
     (tmp_path / "demo/examples").mkdir(parents=True)
     samples, rate = soundfile.read(ROOT / "demo/examples/speech.flac")
-    soundfile.write(tmp_path / "demo/examples/speech.flac", samples[: 2 * rate], rate)
-    write_pitches(tmp_path / "tasks/pitches", per_class=2)
+    soundfile.write(tmp_path / "demo/examples/speech.flac", samples[:rate], rate)
+    write_pitches(tmp_path / "tasks/pitches", per_class=1)
     shutil.copytree(ROOT / "docs/results", tmp_path / "docs/results")
+    (tmp_path / "results/earlier").mkdir(parents=True)
+    shutil.copy("docs/results/codecs.json", "results/earlier/results.json")
     (tmp_path / "tokens").write_text(f"{TOKEN}\n")
 
 
@@ -99,8 +131,8 @@ def shortened(program, words):
     text = " ".join([program, *words])
     for old, new in REPLACED.items():
         text = text.replace(old, new)
-    more = [more for start, more in SHORT.items() if text.startswith(start)]
-    return " ".join([text, *more]).split()[1:]
+    start = max((start for start in SHORT if text.startswith(start)), key=len, default=None)
+    return f"{text} {SHORT.get(start, '')}".split()[1:]
 
 
 def run_ours(words, data):
@@ -188,9 +220,11 @@ def served(monkeypatch):
 
 
 def curl(clients):
-    """Return `curl` as the first server answers it."""
+    """Return `curl` as a server of ours answers it."""
 
     def ask(words, data):
+        if not clients:
+            run_ours(["serve"], b"")
         options = dict(zip(words[::2], words[1::2]))
         (address,) = (word for word in words if word.startswith("localhost:8000/"))
         body = Path(options["--data-binary"].removeprefix("@")).read_bytes()
@@ -203,14 +237,14 @@ def curl(clients):
     return ask
 
 
-@pytest.mark.usefixtures("place")
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_line_runs(document, model, served, monkeypatch, capsys):
+@pytest.mark.usefixtures("place", "unchecked_shapes")  # which takes half of the time
+@pytest.mark.parametrize(("document", "block"), blocks())
+def test_every_line_runs(document, block, model, served, monkeypatch, capsys):
     monkeypatch.setattr(pretrained, "DEFAULT_MODEL", model)
     monkeypatch.setattr(reconstruction, "run_tasks", run_here)
     monkeypatch.setattr(results, "_draw_all", lambda *_: None)  # the page shows what is there
     programs = {**PROGRAMS, **STAND_INS, "curl": curl(served)}
-    for line in lines(document):
+    for line in lines_of(block):
         if line.text.split("#")[0].strip() in ELSEWHERE:
             continue
         try:
@@ -230,11 +264,32 @@ def test_every_line_runs(document, model, served, monkeypatch, capsys):
 
 @pytest.mark.parametrize(("page", "test"), OWN_TESTS.items())
 def test_pages_that_are_left_out_have_a_test(page, test):
-    assert lines(page) and page in (ROOT / "tests/docs" / test).read_text(encoding="utf-8")
+    assert shell_blocks(page) and page in (ROOT / "tests/docs" / test).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("text", "test"), ELSEWHERE.items())
 def test_lines_that_are_left_out_are_there_and_tested(text, test):
-    everywhere = [line.text for page in DOCUMENTS for line in lines(page)]
-    assert any(line.startswith(text) for line in everywhere)
+    bodies = [block.body for page in DOCUMENTS for block in shell_blocks(page)]
+    assert any(f"\n{text}" in f"\n{body}" for body in bodies)
     assert (ROOT / test).is_file()
+
+
+def parsers(parser):
+    """Yield a parser and those of its commands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from parsers(command)
+
+
+def test_examples_of_the_help_are_understood():
+    found = 0
+    for parser in parsers(build_parser()):
+        text = re.sub(r"\s*\\\n\s*", " ", parser.description or "")
+        for line in re.findall(r"(?m)^  (semanticodec .*)", text):
+            command, *_ = re.split(" {2,}|#", line)  # what it does stands behind
+            for name, *words in commands_of(command)[0]:
+                found += 1
+                assert name != "semanticodec" or build_parser().parse_args(words)
+    assert found > 40
