@@ -238,7 +238,7 @@ def curl(clients):
 
 
 @pytest.mark.usefixtures("place", "unchecked_shapes")  # which takes half of the time
-@pytest.mark.parametrize(("document", "block"), blocks())
+@pytest.mark.parametrize(("document", "block"), [*blocks()])
 def test_every_line_runs(document, block, model, served, monkeypatch, capsys):
     monkeypatch.setattr(pretrained, "DEFAULT_MODEL", model)
     monkeypatch.setattr(reconstruction, "run_tasks", run_here)
