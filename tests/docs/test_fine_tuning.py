@@ -38,7 +38,7 @@ def start(quick_codec, tmp_path, monkeypatch):
         soundfile.write(path, 0.1 * rng.standard_normal(44_000), 16_000)
 
 
-@pytest.mark.usefixtures("start")
+@pytest.mark.usefixtures("start", "unchecked_shapes")  # which takes half of the time
 def test_the_commands_of_the_page():
     namespace = {}
     for snippet in snippets(DOCUMENT):

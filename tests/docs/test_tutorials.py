@@ -15,6 +15,7 @@ LEFT = {  # what is there after the last line
 }
 
 
+@pytest.mark.usefixtures("unchecked_shapes")  # which takes half of the time
 @pytest.mark.parametrize("page", LEFT)
 def test_tutorial(page, quick_codec, tmp_path, monkeypatch, capsys):
     if page == CORPUS:  # any model will do; the first tutorial has rates to choose from
