@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 import soundfile
+from shell import lines_of, words_of
 from snippets import ROOT, run, snippets
 
 from semanticodec.checkpoints import pretrained
@@ -40,9 +41,14 @@ def test_python_runs(tiny_folder, tmp_path, monkeypatch):
     assert soundfile.info(tmp_path / "long.wav").frames == 48_000
 
 
-def test_only_official_weights_are_left_out():
-    reasons = {snippet.skip for snippet in snippets("README.md") if snippet.skip}
-    assert reasons == {"needs the official weights"}
+def test_what_is_left_out_has_a_reason_and_its_commands_are_understood():
+    skipped = [each for page in DOCUMENTS for each in snippets(page) if each.skip]
+    reasons = {"needs the official weights", "needs the Hub", "needs a text model"}
+    assert {each.skip for each in skipped} == reasons
+    for snippet in skipped:
+        for line in lines_of(snippet) if snippet.language == "bash" else ():
+            name, *words = words_of(line.text)
+            assert name == "semanticodec" and build_parser().parse_args(words), line
 
 
 def expanded(script):
