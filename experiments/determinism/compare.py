@@ -6,6 +6,7 @@ moves gaps a little; only where the gap is smaller than the largest move can a c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +65,26 @@ class Comparison(NamedTuple):
     semantic: Stream
     acoustic: Stream
     wav: float
+
+
+def together(comparisons: Sequence[Comparison]) -> Comparison:
+    """Return what several codecs show as one: counts are added, of the rest the largest counts."""
+    return Comparison(
+        semantic=_streams_together([each.semantic for each in comparisons]),
+        acoustic=_streams_together([each.acoustic for each in comparisons]),
+        wav=max(each.wav for each in comparisons),
+    )
+
+
+def _streams_together(streams: Sequence[Stream]) -> Stream:
+    return Stream(
+        num_positions=sum(stream.num_positions for stream in streams),
+        num_different=sum(stream.num_different for stream in streams),
+        num_behind=sum(stream.num_behind for stream in streams),
+        floor=max(stream.floor for stream in streams),
+        widest=max(stream.widest for stream in streams),
+        num_near=sum(stream.num_near for stream in streams),
+    )
 
 
 def two_nearest(vectors: Float[Tensor, "N D"], codebook: Float[Tensor, "K D"]) -> Nearest:
@@ -138,7 +159,7 @@ class Comparer:
     """Compares settings with the first one.
 
     Args:
-        codec: the built-in model, for its codebooks.
+        codec: what measured, for its codebooks.
         first: what the first setting measured.
     """
 
