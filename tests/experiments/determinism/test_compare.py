@@ -33,7 +33,17 @@ def test_positions_behind_another_code_do_not_count_for_the_floor():
     nearest = two_nearest(VECTORS, CODEBOOK)
     everywhere = torch.ones(2, dtype=torch.bool)
     stream = compare_stream(nearest, VECTORS + 5, everywhere, everywhere)
-    assert (stream.num_different, stream.num_behind, stream.floor) == (2, 2, 0.0)
+    assert (stream.num_different, stream.num_behind) == (2, 2)
+    assert stream.floor == 2 * nearest.rounding < 1e-5
+
+
+def test_the_rounding_of_a_search_far_from_zero_is_part_of_the_floor():
+    """Its distances are differences of large numbers: in float32 those of 1e6 are 0.06 apart."""
+    nearest = two_nearest(VECTORS + 1000, CODEBOOK + 1000)
+    nowhere = torch.zeros(2, dtype=torch.bool)
+    stream = compare_stream(nearest, VECTORS + 1000, nowhere, nowhere)
+    assert 0.01 < nearest.rounding < 1
+    assert stream.floor >= 2 * nearest.rounding
 
 
 def test_several_codecs_are_one_row_of_counts_and_largest_gaps():
