@@ -48,6 +48,7 @@ def recordings(quick_codec, tmp_path, monkeypatch):
 def test_five_commands_and_every_reader(tmp_path, monkeypatch, capsys):
     datasets, _ = pytest.importorskip("datasets"), pytest.importorskip("webdataset")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", False)
     install, *commands = (snippet.body.strip() for snippet in of_language("bash"))
     extra = install.partition("[")[2].partition("]")[0]
     assert f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text() and len(commands) == 4
