@@ -25,13 +25,17 @@ CARRIERS = {
     "ray",
     "execnet",
     "xdist",
+    "torch.distributed",
+    "torch.multiprocessing",
     "cloudpickle",
     "dill",
-    # compiled functions, which they keep beside their sources or in a folder of theirs
+    # compiled functions and graphs, which they copy, or keep in a folder of theirs
     "numba",
     "torch._dynamo",
     "torch._functorch",
     "torch._inductor",
+    "torch.export",
+    "torch.fx",
 }
 # The Hub's client asks for its list of agents, even offline, and does without it.
 UNTOLD = {"huggingface_hub.utils._detect_agent"}
