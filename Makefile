@@ -6,8 +6,8 @@
 #   make test-slow                also those that need several GB of memory or many minutes
 #   make fuzz TARGET=container      look for inputs that break it, 10 minutes (or config, manifests)
 #   make lint | make format       ruff, pyright, import-linter, vulture | let ruff rewrite
-#   make docs                     the documentation site: build/docs/index.html
-#   make docs-links               whether its links into the Internet lead somewhere
+#   make docs                     the documentation site: build/docs/index.html (Python 3.11)
+#   make docs-links               whether its links to the Internet lead somewhere
 #   make audit                    whether PyPI knows weaknesses of the pinned versions
 #   make sbom                     the pinned versions as CycloneDX: build/sbom.json
 #   make clean                    removes the environment and what the targets wrote
@@ -29,7 +29,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SPHINX := OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -c docs --quiet --fail-on-warning --keep-going
 INPUTS_OF_SETUP := pyproject.toml constraints.txt
 
-.PHONY: help demo test test-slow fuzz lint format docs docs-links audit sbom clean setup
+.PHONY: help demo test test-slow fuzz lint format python-of-docs docs docs-links audit sbom clean setup
 .DEFAULT_GOAL := help
 
 help:
@@ -83,11 +83,15 @@ format: $(VENV)/.stamp-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.stamp-dev
+# Sphinx needs it; below, the extra [docs] is empty.
+python-of-docs: $(VENV)/.stamp-python
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed for the site; choose one with PYTHON=..., and a new VENV=...")'
+
+docs: python-of-docs $(VENV)/.stamp-dev
 	@rm -rf build/docs
 	@$(SPHINX) . build/docs
 
-docs-links: $(VENV)/.stamp-dev
+docs-links: python-of-docs $(VENV)/.stamp-dev
 	@$(SPHINX) -b linkcheck . build/docs-links
 
 # Tools of their own environment: what they need is no part of what they describe.

@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_cut(commands.add_parser("cut", help="list pieces of 2.56 s of the recordings of a folder"))
     _add_train(commands.add_parser("train", help="train a model on the codes of such pieces"))
-    _add_continue(commands.add_parser("continue", help="let a model go on behind a recording"))
+    _add_continue(commands.add_parser("continue", help="let a model continue a recording"))
     return parser
 
 

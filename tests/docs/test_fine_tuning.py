@@ -1,12 +1,12 @@
 """The commands of docs/fine_tuning.md run, one step long, and leave the codes as they were."""
 
-import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from shell import lines_of, shell_blocks, words_of
 from snippets import ROOT, run, snippets
 
 from semanticodec import SemantiCodec
@@ -20,9 +20,9 @@ SHORT = ["--steps", "1", "--batch-size", "1", "--threads", "1", "--quiet"]
 
 def commands():
     """Return the words of the page's commands that need nothing but audio."""
-    bodies = [each.body for each in snippets(DOCUMENT) if each.language == "bash" and not each.skip]
-    lines = "".join(bodies).replace("\\\n", " ").splitlines()
-    return [shlex.split(line)[1:] for line in lines if line.startswith("semanticodec ")]
+    blocks = shell_blocks(DOCUMENT)
+    found = [words_of(line.text) for block in blocks for line in lines_of(block)]
+    return [words for program, *words in found if program == "semanticodec"]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def start(quick_codec, tmp_path, monkeypatch):
         soundfile.write(path, 0.1 * rng.standard_normal(44_000), 16_000)
 
 
-@pytest.mark.usefixtures("start")
+@pytest.mark.usefixtures("start", "unchecked_shapes")  # which takes half of the time
 def test_the_commands_of_the_page():
     namespace = {}
     for snippet in snippets(DOCUMENT):

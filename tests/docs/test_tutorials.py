@@ -1,15 +1,13 @@
 """The tutorials run from top to bottom, and their Python prints what they show."""
 
-import re
-import shlex
-
 import pytest
+from shell import execute, lines_of
 from snippets import ROOT, run, snippets
 
 from semanticodec.checkpoints import pretrained
-from semanticodec.cli import main
 
 CORPUS = "docs/tutorials/first_corpus.md"
+NEW_ENVIRONMENT = "python -m venv .venv && source .venv/bin/activate"
 LEFT = {  # what is there after the last line
     "docs/tutorials/first_sound.md": ["decoded.wav", "again.png", "at-25.wav"],
     CORPUS: ["corpus/webdataset/00000.tar", "corpus/jsonl/00000.jsonl"],
@@ -17,6 +15,7 @@ LEFT = {  # what is there after the last line
 }
 
 
+@pytest.mark.usefixtures("unchecked_shapes")  # which takes half of the time
 @pytest.mark.parametrize("page", LEFT)
 def test_tutorial(page, quick_codec, tmp_path, monkeypatch, capsys):
     if page == CORPUS:  # any model will do; the first tutorial has rates to choose from
@@ -29,21 +28,12 @@ def test_tutorial(page, quick_codec, tmp_path, monkeypatch, capsys):
     namespace = {}
     for snippet in snippets(page):
         if snippet.language == "bash":
-            execute(snippet.body)
+            for line in lines_of(snippet):
+                if line.text != NEW_ENVIRONMENT:
+                    execute(line.text)
             capsys.readouterr()
         elif snippet.language == "python":
             run(snippet, page, namespace)
         else:
             assert capsys.readouterr().out == snippet.body, f"{page}, line {snippet.line}"
     assert [name for name in LEFT[page] if not (tmp_path / name).is_file()] == []
-
-
-def execute(script):
-    """Run the package's own commands; of others look for the extras that they install."""
-    for line in script.replace("\\\n", " ").splitlines():
-        program, *words = shlex.split(line)
-        if program == "semanticodec":
-            assert main(words) == 0, line
-        else:
-            (extra,) = re.findall(r"\[(\w+)\]", line) or ["dev"]
-            assert f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")

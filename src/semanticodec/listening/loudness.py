@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
-from scipy.signal import resample_poly
 
 from semanticodec.errors import DataError
 from semanticodec.token_format import SAMPLE_RATE
@@ -34,6 +33,8 @@ def loudness(wav: Float[np.ndarray, " S"]) -> float:
 
 def true_peak_db(wav: Float[np.ndarray, " S"]) -> float:
     """Return the highest level between samples too, in dB of full scale."""
+    from scipy.signal import resample_poly
+
     peak = float(np.abs(resample_poly(wav.astype(float), OVERSAMPLING, 1)).max())
     return 20 * math.log10(peak) if peak > 0 else -math.inf
 

@@ -57,7 +57,7 @@ def examples_page(examples: Sequence[Example]) -> str:
 def _section(example: Example, anchor: str) -> str:
     wavs = {ORIGINAL: example.original}
     wavs |= {rate_name(coding): coding.wav for coding in example.codings}
-    heard = dict(zip(wavs, equally_loud(list(wavs.values()), SAMPLE_RATE)))
+    heard = dict(zip(wavs, equally_loud(list(wavs.values()))))
     picture = io.BytesIO()
     draw_comparison(picture, wavs, kind="webp")
     name = escape(example.name)

@@ -9,26 +9,24 @@ import numpy as np
 from jaxtyping import Float
 
 from semanticodec.errors import MissingDependencyError
+from semanticodec.listening.loudness import BLOCK_S, loudness
+from semanticodec.token_format import SAMPLE_RATE
 
-MEASURED_S = 0.4  # a block of ITU-R BS.1770
 LOUDEST_PEAK = 0.99
 
 
-def equally_loud(
-    wavs: Sequence[Float[np.ndarray, " S"]], sample_rate: int
-) -> list[Float[np.ndarray, " S"]]:
+def equally_loud(wavs: Sequence[Float[np.ndarray, " S"]]) -> list[Float[np.ndarray, " S"]]:
     """Return waveforms scaled to the integrated loudness of the first; none is clipped.
 
     Args:
-        wavs: versions of one sound, the original first.
-        sample_rate: Hz of all of them.
+        wavs: versions of one sound, 16 kHz mono, the original first.
     Returns:
         float32. Silence stays as it is; where a peak would pass 1, all are made softer alike.
     Raises:
         MissingDependencyError: pyloudnorm is not installed.
-    Source: ITU-R BS.1770-4, by pyloudnorm.
     """
-    levels = [loudness(wav, sample_rate) for wav in wavs]
+    require_loudness()
+    levels = [_level(wav) for wav in wavs]
     gains = [
         10 ** ((levels[0] - level) / 20) if math.isfinite(levels[0] - level) else 1.0
         for level in levels
@@ -38,21 +36,10 @@ def equally_loud(
     return [(common * gain * wav).astype(np.float32) for wav, gain in zip(wavs, gains)]
 
 
-def loudness(wav: Float[np.ndarray, " S"], sample_rate: int) -> float:
-    """Return the integrated loudness in LUFS, of a short sound with silence behind it.
-
-    Args:
-        wav: mono waveform.
-        sample_rate: Hz.
-    Raises:
-        MissingDependencyError: pyloudnorm is not installed.
-    """
-    require_loudness()
-    import pyloudnorm
-
-    shortest = math.ceil(MEASURED_S * sample_rate) + 1
-    padded = np.pad(wav, (0, max(0, shortest - len(wav))))
-    return float(pyloudnorm.Meter(sample_rate).integrated_loudness(padded))
+def _level(wav: Float[np.ndarray, " S"]) -> float:
+    """Return the loudness of a sound; a short one is measured with silence behind it."""
+    shortest = math.ceil(BLOCK_S * SAMPLE_RATE)
+    return loudness(np.pad(wav, (0, max(0, shortest - len(wav)))))
 
 
 def require_loudness() -> None:

@@ -51,7 +51,7 @@ def coding_html(original: Float[np.ndarray, " S"] | None, coding: Coding, name: 
     """
     wavs = [coding.wav] if original is None else [original, coding.wav]
     names = [DECODED] if original is None else [ORIGINAL, DECODED]
-    heard = dict(zip(names, equally_loud(wavs, SAMPLE_RATE)))
+    heard = dict(zip(names, equally_loud(wavs)))
     picture = io.BytesIO()
     draw_roundtrip(picture, original, coding.codes, coding.wav, name)
     shown = "" if original is None else "original and "
@@ -78,7 +78,7 @@ def comparison_html(original: Float[np.ndarray, " S"], codings: Sequence[Coding]
     wavs = [original, *(coding.wav for coding in codings)]
     picture = io.BytesIO()
     draw_comparison(picture, dict(zip(names, wavs)))
-    heard = dict(zip(names, equally_loud(wavs, SAMPLE_RATE)))
+    heard = dict(zip(names, equally_loud(wavs)))
     description = f"Spectrograms on one scale: {', '.join(names)}"
     return (
         player_html(f"Player of {name}", heard, SAMPLE_RATE)
