@@ -32,7 +32,7 @@ import numpy as np
 
 from benchmarks.common import add_common_options, written_json
 from benchmarks.neighbors import add_neighbors_option, busy_neighbors
-from benchmarks.process import MEGABYTE, CommandError
+from benchmarks.process import MEGABYTE, CommandError, cpu_seconds
 from benchmarks.sound import sound_blocks, write_sound
 from semanticodec.benchmark.sound import synthesize
 from semanticodec.evaluation.tables import plain_table
@@ -137,12 +137,11 @@ def _watched(pid: int) -> Iterator[list[_Sample]]:
         while not is_done.wait(POLL_S):
             try:
                 pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-                times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+                computed_s = cpu_seconds(pid)
             except (OSError, IndexError):
                 return
             size_mb = pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
-            cpu_seconds = sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
-            samples.append(_Sample(time.perf_counter(), size_mb, cpu_seconds))
+            samples.append(_Sample(time.perf_counter(), size_mb, computed_s))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -90,6 +90,16 @@ def run_command(*words: str | os.PathLike[str], threads: int | None = None) -> F
     return run_python(("-m", "semanticodec", *words), environment)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a running process until now, on Linux.
+
+    Raises:
+        OSError: no such process, or another system.
+    """
+    times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+
 class _MemoryWatcher:
     """Follows a child's largest resident set on Linux.
 

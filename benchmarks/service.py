@@ -4,6 +4,8 @@
     python -m benchmarks.service --clients 4 --workers 1  against calling the library directly
     python -m benchmarks.service --kill                   kills a worker in the middle
 
+On a busy machine compare CPU seconds: those of the service's processes, and of the calls.
+
 Clients repeat what gets no answer or a 503. The library is called in this process, one request
 after the other, with as many threads as the service has in all.
 """
@@ -32,6 +34,7 @@ import soundfile
 import torch
 
 from benchmarks.common import add_common_options, written_json
+from benchmarks.process import cpu_seconds
 from semanticodec import Codes, SemantiCodec
 from semanticodec.audio.streamed import wav_bytes
 from semanticodec.benchmark.sound import synthesize
@@ -58,6 +61,7 @@ class Request:
     answer: bytes
     seconds: float
     library_s: float
+    library_cpu_s: float
 
 
 @dataclass
@@ -102,9 +106,10 @@ class Library:
         answer = compute()
         torch.set_num_threads(self._threads)
         compute()
-        started = time.perf_counter()
+        started, started_cpu = time.perf_counter(), time.process_time()
         compute()
-        return Request(kind, path, body, answer, seconds, time.perf_counter() - started)
+        taken, taken_cpu = time.perf_counter() - started, time.process_time() - started_cpu
+        return Request(kind, path, body, answer, seconds, taken, taken_cpu)
 
     def _decoded(self, codes: Codes) -> bytes:
         blocks = self._codec.decode_stream(codes, quality=self._quality, seed=SEED)
@@ -136,6 +141,10 @@ class Server:
         for line in self._process.stderr:
             if '"message": "ready"' in line:
                 self.workers.append(json.loads(line)["process"])
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds of all its processes until now."""
+        return sum(map(cpu_seconds, {self._process.pid, *self.workers}))
 
     def kill_one(self) -> None:
         """Kill a worker by its process id, or all there is where it is the only one."""
@@ -207,8 +216,10 @@ def run_clients(
     return outcome, time.perf_counter() - started
 
 
-def report(outcome: Outcome, requests: Sequence[Request], elapsed_s: float) -> dict[str, Any]:
-    """Return the figures."""
+def report(
+    outcome: Outcome, requests: Sequence[Request], elapsed_s: float, cpu_s: float | None
+) -> dict[str, Any]:
+    """Return the figures; where a worker was killed nobody knows the CPU seconds."""
     sound_s = sum(request.seconds for request in requests)
     library_s = sum(request.library_s for request in requests)
     return {
@@ -221,6 +232,8 @@ def report(outcome: Outcome, requests: Sequence[Request], elapsed_s: float) -> d
         "sound_seconds_per_second": sound_s / elapsed_s,
         "library_seconds": library_s,
         "share_of_library": library_s / elapsed_s,
+        "cpu_seconds": cpu_s,
+        "library_cpu_seconds": sum(request.library_cpu_s for request in requests),
         "latencies": {
             kind: dict(zip(map(str, PERCENTILES), np.percentile(values, PERCENTILES).tolist()))
             for kind, values in outcome.latencies.items()
@@ -278,10 +291,12 @@ def main() -> None:
     words = ["--workers", str(args.workers), "--threads", per_worker, "--device", "cpu"]
     server = Server([*words, *(["--model", args.model] if args.model else [])], args.workers)
     try:
+        before_s = 0.0 if args.kill else server.cpu_s()
         outcome, elapsed_s = run_clients(server, requests, args.clients, args.kill)
+        cpu_s = None if args.kill else server.cpu_s() - before_s
     finally:
         server.stop()
-    figures = report(outcome, requests, elapsed_s)
+    figures = report(outcome, requests, elapsed_s, cpu_s)
 
     rows = [
         (kind, str(len(outcome.latencies[kind])), *(f"{value:.3f}" for value in values.values()))
@@ -296,6 +311,8 @@ def main() -> None:
         f"{figures['sound_seconds_per_second']:.1f} s of sound per second, "
         f"{figures['share_of_library']:.2f} of calling the library"
     )
+    if cpu_s is not None:
+        print(f"{cpu_s:.0f} CPU seconds; the library {figures['library_cpu_seconds']:.0f}")
     settings = {name: getattr(args, name) for name in ("clients", "workers", "quality", "kill")}
     written_json(args, "service", {**settings, "durations_s": list(args.durations), **figures})
     if outcome.wrong:

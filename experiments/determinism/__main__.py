@@ -16,9 +16,8 @@ import torch
 
 from experiments.command import experiment_parser
 from experiments.determinism.clips import clip
-from experiments.determinism.compare import Comparer, Comparison, Stream
-from experiments.determinism.measure import Measured
-from semanticodec import SemantiCodec
+from experiments.determinism.compare import Comparer, Comparison, Stream, together
+from experiments.determinism.measure import Measured, all_choices
 from semanticodec.audio.io import load_audio
 from semanticodec.cli import run_command
 from semanticodec.cli.options import positive_int
@@ -44,7 +43,13 @@ OLDEST = {
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "MKL_CBWR": "COMPATIBLE",
 }
+INSTRUCTIONS = {
+    "ATEN_CPU_CAPABILITY": ("default", "avx2"),
+    "ONEDNN_MAX_CPU_ISA": ("SSE41", "AVX2", "AVX512_CORE"),
+    "MKL_CBWR": ("COMPATIBLE", "AVX2"),
+}
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+TWO_THREADS = {"OMP_NUM_THREADS": "2"}
 HEAD = (
     "| setting | semantic | acoustic | behind a semantic one | near a tie | widest gap / floor "
     "| waveform |\n|---|---|---|---|---|---|---|"
@@ -65,21 +70,19 @@ class Setting(NamedTuple):
     python: str = sys.executable
 
 
-def settings(pythons: Sequence[Path]) -> Iterator[Setting]:
+def settings(pythons: Sequence[Path], with_instructions: bool) -> Iterator[Setting]:
     """Yield all settings, the one that others are compared with first."""
     yield Setting("1 thread", ONE_THREAD)
     yield Setting("1 thread, again", ONE_THREAD)
-    yield Setting("2 threads", {"OMP_NUM_THREADS": "2"})
-    for name, values in (
-        ("ATEN_CPU_CAPABILITY", ("default", "avx2")),
-        ("ONEDNN_MAX_CPU_ISA", ("SSE41", "AVX2", "AVX512_CORE")),
-        ("MKL_CBWR", ("COMPATIBLE", "AVX2")),
-    ):
+    yield Setting("2 threads", TWO_THREADS)
+    for name, values in INSTRUCTIONS.items() if with_instructions else ():
         for value in values:
             yield Setting(f"`{name}={value}`", ONE_THREAD | {name: value})
-    yield Setting("the oldest of all three", ONE_THREAD | OLDEST)
+    if with_instructions:
+        yield Setting("the oldest of all three", ONE_THREAD | OLDEST)
     for python in pythons:
-        yield Setting(str(python), ONE_THREAD, str(python))
+        yield Setting("1 thread", ONE_THREAD, str(python))
+        yield Setting("2 threads", TWO_THREADS, str(python))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -105,6 +108,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="another interpreter, for another version of PyTorch; may be repeated",
     )
+    parser.add_argument(
+        "--no-instructions", action="store_true", help="leave out the other instruction sets"
+    )
     return parser
 
 
@@ -114,14 +120,19 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         np.savez(place / "clips.npz", *_clips(args.clips, args.data))
-        all_settings = list(settings(args.python))
+        all_settings = list(settings(args.python, not args.no_instructions))
         first = _measured(all_settings[0], place)
-        comparer = Comparer(SemantiCodec.from_pretrained(), first)
+        comparers = {
+            choice: Comparer(choice.codec(), Measured.load(choice.file(first)))
+            for choice in all_choices()
+        }
         with ProgressBar(total=len(all_settings) - 1, unit="setting") as progress:
             for setting in all_settings[1:]:
-                measured = _measured(setting, place)
-                name = f"{setting.name}, torch {measured.torch_version}"
-                rows.append(row(name, comparer.compare(measured)))
+                other = _measured(setting, place)
+                measured = [Measured.load(choice.file(other)) for choice in comparers]
+                name = f"PyTorch {measured[0].torch_version}, {setting.name}"
+                comparisons = map(Comparer.compare, comparers.values(), measured)
+                rows.append(row(name, together(list(comparisons))))
                 progress.write(rows[-1])
                 progress.update(1)
     with atomic_path(args.output) as path:
@@ -157,10 +168,10 @@ def _clips(number: int, data: Path | None) -> list[np.ndarray]:
     return wavs
 
 
-def _measured(setting: Setting, place: Path) -> Measured:
+def _measured(setting: Setting, place: Path) -> Path:
     """Run a setting in its process; the first one writes what the others decode."""
-    reference = place / "first.npz"
-    output = place / "other.npz" if reference.exists() else reference
+    reference = place / "first"
+    output = place / "other" if reference.exists() else reference
     program = [setting.python, "-m", "experiments.determinism.measure"]
     files = [str(place / "clips.npz"), str(output), str(reference)]
     finished = subprocess.run(
@@ -169,7 +180,7 @@ def _measured(setting: Setting, place: Path) -> Measured:
     if finished.returncode:
         said = finished.stderr.strip().splitlines() or ["no message"]
         raise DataError(f"{setting.name} failed ({said[-1]}); leave it out or mend it")
-    return Measured.load(output)
+    return output
 
 
 def main(argv: Sequence[str] | None = None) -> int:

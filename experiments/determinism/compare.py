@@ -1,11 +1,13 @@
 """How far two settings are apart: codes that differ, and how near to a tie those positions are.
 
-A position's gap is the squared distance to the runner-up minus that to the nearest row. Rounding
-moves gaps a little; only where the gap is smaller than the largest move can a code differ.
+A position's gap is the squared distance to the runner-up minus that to the nearest row. Settings
+move gaps a little: what is searched for is rounded otherwise, and so is the search itself, which
+is in float32. Only where the gap is smaller than both together can a code differ.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from experiments.determinism.measure import Measured
 from semanticodec import SemantiCodec
-from semanticodec.encoder.nearest import squared_distances
+from semanticodec.encoder.nearest import POSITION_BLOCK, squared_distances
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 
 
@@ -25,10 +27,12 @@ class Nearest(NamedTuple):
     Attributes:
         rows: the rows themselves, nearest first.
         gaps: squared distance to the second minus that to the first, at least 0.
+        rounding: how far a gap is off at most that is computed in float32, as the search does.
     """
 
     rows: Float[Tensor, "N 2 D"]
     gaps: Float[Tensor, " N"]
+    rounding: float
 
 
 class Stream(NamedTuple):
@@ -39,7 +43,8 @@ class Stream(NamedTuple):
         num_different: positions whose codes differ.
         num_behind: of these, those in a window where a semantic code differs: what the acoustic
             encoder is given is another centroid there, so that this is no rounding.
-        floor: largest move of a gap, in squared distance, in the other windows.
+        floor: what a code can be away from a tie and yet differ, in squared distance: the largest
+            move of a gap in the other windows, and the rounding of both searches.
         widest: widest gap of the positions that differ in the other windows.
         num_near: positions whose gap is smaller than the floor.
     """
@@ -66,15 +71,37 @@ class Comparison(NamedTuple):
     wav: float
 
 
+def together(comparisons: Sequence[Comparison]) -> Comparison:
+    """Return what several codecs show as one: counts are added, of the rest the largest counts."""
+    return Comparison(
+        semantic=_streams_together([each.semantic for each in comparisons]),
+        acoustic=_streams_together([each.acoustic for each in comparisons]),
+        wav=max(each.wav for each in comparisons),
+    )
+
+
+def _streams_together(streams: Sequence[Stream]) -> Stream:
+    return Stream(
+        num_positions=sum(stream.num_positions for stream in streams),
+        num_different=sum(stream.num_different for stream in streams),
+        num_behind=sum(stream.num_behind for stream in streams),
+        floor=max(stream.floor for stream in streams),
+        widest=max(stream.widest for stream in streams),
+        num_near=sum(stream.num_near for stream in streams),
+    )
+
+
 def two_nearest(vectors: Float[Tensor, "N D"], codebook: Float[Tensor, "K D"]) -> Nearest:
     """Return the two nearest rows of every vector, in float64."""
-    rows, gaps = [], []
-    codebook = codebook.double()
-    for block in vectors.double().split(512):
-        distances, index = squared_distances(block, codebook).topk(2, largest=False)
-        rows.append(codebook[index])
+    rows, gaps, roundings = [], [], []
+    exact = codebook.double()
+    for block in vectors.split(POSITION_BLOCK):
+        distances, index = squared_distances(block.double(), exact).topk(2, largest=False)
+        rows.append(exact[index])
         gaps.append(distances[:, 1] - distances[:, 0])
-    return Nearest(torch.cat(rows), torch.cat(gaps))
+        searched = squared_distances(block.float(), codebook.float()).gather(1, index)
+        roundings.append((searched[:, 1] - searched[:, 0] - gaps[-1]).abs().max())
+    return Nearest(torch.cat(rows), torch.cat(gaps), float(torch.stack(roundings).max()))
 
 
 def moved_gaps(nearest: Nearest, vectors: Float[Tensor, "N D"]) -> Float[Tensor, " N"]:
@@ -98,7 +125,7 @@ def compare_stream(
         is_behind: positions of windows that do not count for the floor.
     """
     moves = (moved_gaps(nearest, vectors) - nearest.gaps).abs()[~is_behind]
-    floor = float(moves.max()) if len(moves) else 0.0
+    floor = 2 * nearest.rounding + (float(moves.max()) if len(moves) else 0.0)
     gaps = nearest.gaps[differs & ~is_behind]
     return Stream(
         num_positions=len(differs),
@@ -138,7 +165,7 @@ class Comparer:
     """Compares settings with the first one.
 
     Args:
-        codec: the built-in model, for its codebooks.
+        codec: what measured, for its codebooks.
         first: what the first setting measured.
     """
 

@@ -14,7 +14,7 @@ from experiments.determinism.golden import TOKEN_RATES, digest, golden_clips
 from golden_models import golden
 from semanticodec import Codes, SemantiCodec
 
-# Thirty times what rounding was seen to move a gap by (squared distance).
+# Three times the widest floor of docs/determinism.md (squared distance).
 FLOOR = {"semantic": 1e-2, "acoustic": 1e-2}
 # Threads inside an operation add in another order; full scale is 1.
 WAV_BOUND = 1e-4

@@ -21,6 +21,8 @@ from torch.nn import functional as F
 
 # A call of oneDNN costs 10 microseconds more, which smaller products do not earn back.
 FEWEST_MULTIPLICATIONS = 2**21
+# PyTorch before 2.4 cannot be asked all that `uses_onednn` asks; its own product computes there.
+CAN_BE_ASKED = hasattr(torch.amp, "is_autocast_available")
 
 
 @cache
@@ -49,7 +51,8 @@ def is_cpu_inference(inputs: Tensor) -> bool:
 def uses_onednn(inputs: Tensor) -> bool:
     """Return whether oneDNN's product can take this input, and may."""
     return (
-        inputs.dtype in (torch.float32, torch.bfloat16)
+        CAN_BE_ASKED
+        and inputs.dtype in (torch.float32, torch.bfloat16)
         and is_cpu_inference(inputs)
         and not torch.is_autocast_enabled("cpu")
         and torch.backends.mkldnn.enabled

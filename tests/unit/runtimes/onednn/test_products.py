@@ -19,7 +19,8 @@ ROWS, WIDTH = 128, 192  # large enough to go through oneDNN
 assert ROWS * WIDTH * WIDTH >= FEWEST_MULTIPLICATIONS
 
 needs_onednn = pytest.mark.skipif(
-    any(products._product(dtype) is None for dtype in (torch.float32, torch.bfloat16)),
+    not products.CAN_BE_ASKED
+    or any(products._product(dtype) is None for dtype in (torch.float32, torch.bfloat16)),
     reason="this torch has no oneDNN product",
 )
 
@@ -113,6 +114,17 @@ def test_without_the_operator_torch_computes(monkeypatch):
     layer, inputs = FastLinear(WIDTH, WIDTH), torch.randn(ROWS, WIDTH)
     assert not uses_onednn(inputs)
     assert torch.equal(layer(inputs), F.linear(inputs, layer.weight, layer.bias))
+
+
+@torch.no_grad()
+def test_pytorch_before_2_4_computes_itself(monkeypatch):
+    weight, inputs = torch.randn(WIDTH, WIDTH), torch.randn(ROWS, WIDTH)
+    expected = F.linear(inputs, weight)
+    monkeypatch.setattr(products, "CAN_BE_ASKED", False)
+    # What it lacks: the function, and the function's argument.
+    monkeypatch.delattr(torch.compiler, "is_compiling", raising=False)
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda: False)
+    assert torch.equal(linear(inputs, weight), expected)
 
 
 @torch.no_grad()
