@@ -1,4 +1,4 @@
-"""Shapes are checked in all tests; and what several of them share: a tiny codec."""
+"""Shapes are checked, guards stand in all tests; and what several share: a tiny codec."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,13 @@ import jaxtyping
 import pytest
 import torch
 
+import guards
+
 # Before the package's first import: the hook decorates functions as their modules are loaded. Only
 # in this process, since the start of those that tests open is itself tested for being quick.
 jaxtyping.install_import_hook("semanticodec", "shape_checks.checked")
+
+guards.install()
 
 from semanticodec import SamplingConfig, SemantiCodec
 from semanticodec.checkpoints.pretrained import choose_vocabulary
@@ -27,6 +31,13 @@ def random_codec(token_rate: int = 100) -> SemantiCodec:
             if tensor.is_floating_point() and "schedule" not in name and "scale" not in name:
                 tensor.copy_(0.1 * torch.randn(tensor.shape, generator=generator))
     return codec
+
+
+@pytest.fixture(autouse=True)
+def _nothing_forbidden() -> Iterator[None]:
+    """Fail the test in which the package unpickles or reaches another machine."""
+    with guards.nothing_forbidden():
+        yield
 
 
 @pytest.fixture(scope="session")

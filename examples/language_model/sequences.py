@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import datasets
 import torch
+from datasets import config
 from jaxtyping import Int
 from torch import Tensor
 
@@ -59,6 +60,7 @@ def open_corpus(corpus: Path) -> datasets.Dataset:
     """Return the pieces of a corpus that `semanticodec tokenize` wrote, in order."""
     files = str(corpus / "parquet" / "*.parquet")
     cache = str(corpus / "datasets")
+    config.HF_UPDATE_DOWNLOAD_COUNTS = False  # else a server is told of every load
     table = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=cache)
     return table.sort(["recording", "piece"])
 

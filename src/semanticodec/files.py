@@ -112,8 +112,8 @@ class PendingFile:
             self.discard()
 
     def discard(self) -> None:
-        """Remove the hidden file."""
-        with suppress(FileNotFoundError, NotADirectoryError):
+        """Remove the hidden file, where the system lets us."""
+        with suppress(OSError):
             self.path.unlink()
 
     def _restore_owner_and_mode(self) -> None:
@@ -168,6 +168,7 @@ def atomic_folder(target: PathLike) -> Iterator[Path]:
     """
     final = Path(os.path.realpath(target))
     partial = final.with_name(f".{final.name}.partial")
+    replaced = final.with_name(f".{final.name}.replaced")
 
     def discard() -> None:
         shutil.rmtree(partial, ignore_errors=True)
@@ -175,12 +176,23 @@ def atomic_folder(target: PathLike) -> Iterator[Path]:
     with _discarding(target, partial / "probe", discard):
         with output_errors(target):
             discard()
+            _restore_folder(replaced, final)
             partial.mkdir(parents=True)
         yield partial
         with output_errors(target):
             if final.is_dir():
-                shutil.rmtree(final)
-            os.replace(partial, final)
+                os.replace(final, replaced)
+            try:
+                os.replace(partial, final)
+            finally:
+                _restore_folder(replaced, final)
+
+
+def _restore_folder(replaced: Path, final: Path) -> None:
+    """Give a folder that was to be replaced its name again, or remove it if that has happened."""
+    if replaced.is_dir() and not final.exists():
+        os.replace(replaced, final)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def check_writable(target: PathLike) -> None:

@@ -4,21 +4,24 @@ settings = {"metrics": {"mel": 1}, "clips": ["a.wav"]}
 claim(folder, settings, remedy="give another --output")      writes folder/settings.json
 claim(folder, settings, remedy="give another --output")      the same run: nothing happens
 claim(folder, {**settings, "metrics": {"mel": 2}}, ...)      ConfigError: another metrics.mel
+with locked(folder): ...                                     ConfigError where another run does so
 """
 
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from semanticodec.errors import ConfigError
-from semanticodec.files import read_json, write_json
+from semanticodec.files import output_errors, read_json, write_json
 
-SETTINGS_NAME = "settings.json"
+SETTINGS_NAME, LOCK_NAME = "settings.json", ".lock"
 MOST_CHARACTERS = 80
 MOST_NAMED = 3
 
@@ -133,6 +136,26 @@ def claim(
     merged = _merged(recorded, plain(settings))
     if merged != recorded:
         write_json(Path(folder) / name, merged)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for one run; the system lets go of it when the process ends in any way.
+
+    Raises:
+        ConfigError: another run holds it.
+    """
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK_NAME).open("a")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"another run works on {folder}; wait for its end, or give another --output"
+            ) from error
+        yield
 
 
 def read_claim(

@@ -36,6 +36,7 @@ def recordings(quick_codec, tmp_path, monkeypatch):
 def test_five_commands_and_every_reader(tmp_path, monkeypatch, capsys):
     datasets, _ = pytest.importorskip("datasets"), pytest.importorskip("webdataset")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", False)
     commands = [line.text for block in shell_blocks(DOCUMENT) for line in lines_of(block)]
     assert len(commands) == 5
     out = b"".join(map(execute, commands)).decode()

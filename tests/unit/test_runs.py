@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from semanticodec.errors import ConfigError
-from semanticodec.runs import Difference, check_same_run, claim, differences, plain, read_claim
+from semanticodec.runs import (
+    Difference,
+    check_same_run,
+    claim,
+    differences,
+    locked,
+    plain,
+    read_claim,
+)
 
 REMEDY = "give another --output"
 
@@ -84,3 +92,10 @@ def test_a_damaged_record_is_no_permission(tmp_path, text):
     (tmp_path / "settings.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError, match=r"settings\.json is damaged .*; give another"):
         claim(tmp_path, {}, remedy=REMEDY)
+
+
+def test_a_lock_lasts_as_long_as_its_block(tmp_path):
+    with locked(tmp_path), pytest.raises(ConfigError, match="another run"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass

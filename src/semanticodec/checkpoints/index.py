@@ -20,9 +20,7 @@ def read_index(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder} has no {CONFIG_NAME}; is it a model folder?")
     try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"more than {LARGEST >> 20} MiB")
-        index = read_json(path)
+        index = read_config(path)
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{path} is not valid JSON ({error}); restore the file") from error
     if not isinstance(index, dict) or not isinstance(index.get("token_rates"), dict):
@@ -38,6 +36,18 @@ def read_index(folder: Path) -> dict[str, Any]:
             f"{path} has format {index.get('format')!r}, this version reads {FORMAT}; upgrade"
         )
     return index
+
+
+def read_config(path: Path) -> Any:
+    """Return the content of a `config.json` of any kind.
+
+    Raises:
+        ValueError: no JSON, or more than any model has to say.
+        OSError: it cannot be read.
+    """
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"more than {LARGEST >> 20} MiB")
+    return read_json(path)
 
 
 def weight_files(folder: Path, token_rate: str, setting: Any) -> list[Path]:

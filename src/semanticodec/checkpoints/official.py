@@ -11,8 +11,6 @@ largest setting has 8 GB of weights, of which no second copy is made.
 from __future__ import annotations
 
 import os
-import pickle
-import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -32,6 +30,7 @@ from semanticodec.checkpoints.official_names import (
     decoder_names,
     encoder_names,
 )
+from semanticodec.checkpoints.torch_file import check_exists, read_torch_file
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
 from semanticodec.decoder.decoder import Decoder
@@ -186,21 +185,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         CheckpointError: missing, truncated, not a PyTorch file, or holding more than tensors.
     """
     file = Path(path)
-    is_zip = _check_file(file)
-    try:
-        # Only the zip layout can be mapped; a file of before PyTorch 1.6 is read whole.
-        content = torch.load(file, map_location="cpu", weights_only=True, mmap=is_zip)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{file} holds something other than tensors, or is damaged; it was not opened, because "
-            "such a file can run code. Use the original file of the release"
-        ) from error
-    # The reader of a hostile or damaged file may fail in any way.
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CheckpointError(
-            f"{file} is damaged or no PyTorch checkpoint ({reason}); download it again"
-        ) from error
+    content = read_torch_file(file)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not content:
@@ -228,7 +213,7 @@ def read_codebook(path: str | os.PathLike[str], token_rate: int) -> Float[Tensor
     """
     width = official_config(token_rate, 1).encoder.width
     file = Path(path)
-    _check_exists(file)
+    check_exists(file)
     try:
         # Copy on write: torch wants memory that it may write to, the file stays as it is.
         array = np.load(file, mmap_mode="c", allow_pickle=False)
@@ -260,29 +245,6 @@ def read_codebook(path: str | os.PathLike[str], token_rate: int) -> Float[Tensor
             f"{file} has {rows} rows; a semantic vocabulary is a power of two (4096 to 32768)"
         )
     return torch.from_numpy(np.ascontiguousarray(array))
-
-
-def _check_exists(file: Path) -> None:
-    if not file.is_file():
-        kind = "is a folder" if file.is_dir() else "does not exist"
-        raise CheckpointError(f"{file} {kind}; give the path of the downloaded file")
-
-
-def _check_file(file: Path) -> bool:
-    """Return whether the file has PyTorch's zip layout; refuse what cannot be a checkpoint."""
-    _check_exists(file)
-    with file.open("rb") as stream:
-        start = stream.read(4)
-    if zipfile.is_zipfile(file):
-        return True
-    if start.startswith(b"PK"):
-        raise CheckpointError(f"{file} is incomplete (its end is missing); download it again")
-    if not start.startswith(b"\x80"):  # every pickle of protocol 2 or later
-        raise CheckpointError(
-            f"{file} is not a PyTorch checkpoint (it starts with {start!r}); "
-            "give the encoder.ckpt or decoder.ckpt of the release"
-        )
-    return False
 
 
 def _is_plain_tensor(key: Any, value: Any) -> bool:

@@ -134,14 +134,21 @@ def read_weights(files: list[Path], config: CodecConfig) -> dict[str, Tensor]:
     """
     state: dict[str, Tensor] = {}
     for path in files:
-        with _opened(path) as file:
+        with opened(path) as file:
             for key, stored_key in _wanted_keys(file, config):
                 state[key] = _read_tensor(file, stored_key)
-                if not state[key].isfinite().all():
-                    raise CheckpointError(
-                        f"{path} has NaN or infinite weights in {stored_key}; download it again"
-                    )
+                check_finite(state[key], stored_key, path)
     return state
+
+
+def check_finite(tensor: Tensor, key: str, path: Path) -> None:
+    """Refuse weights that are no numbers.
+
+    Raises:
+        CheckpointError: NaN or infinite values; it names the tensor and its file.
+    """
+    if not tensor.isfinite().all():
+        raise CheckpointError(f"{path} has NaN or infinite weights in {key}; download it again")
 
 
 def read_shapes(files: list[Path], config: CodecConfig) -> dict[str, tuple[int, ...]]:
@@ -152,14 +159,19 @@ def read_shapes(files: list[Path], config: CodecConfig) -> dict[str, tuple[int, 
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for path in files:
-        with _opened(path) as file:
+        with opened(path) as file:
             for key, stored_key in _wanted_keys(file, config):
                 shapes[key] = tuple(file.get_slice(stored_key).get_shape())
     return shapes
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
+    """Give a safetensors file whose head has been read, and nothing else.
+
+    Raises:
+        CheckpointError: missing, damaged, or claiming more than it is long.
+    """
     if not path.is_file():
         raise CheckpointError(f"{path} is missing; restore it or download the model again")
     try:
@@ -207,9 +219,18 @@ def load_state(module: torch.nn.Module, state: dict[str, Tensor]) -> None:
         CheckpointError: names, shapes or types differ from the configuration.
     """
     check_shapes(module, {key: tuple(tensor.shape) for key, tensor in state.items()})
+    check_types(module, state)
+    module.load_state_dict(state, assign=True)
+
+
+def check_types(module: torch.nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Refuse weights of other types than a module's, which has them all.
+
+    Raises:
+        CheckpointError: integers for floats, for instance.
+    """
     own = module.state_dict()
     _refuse("wrong type of", [key for key in own if own[key].dtype != state[key].dtype])
-    module.load_state_dict(state, assign=True)
 
 
 def _refuse(what: str, keys: list[str]) -> None:

@@ -11,19 +11,27 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from semanticodec.checkpoints.pretrained import CONFIG_NAME, WEIGHTS_NAME, write_weights
+from semanticodec.checkpoints.index import read_config
+from semanticodec.checkpoints.pretrained import (
+    CONFIG_NAME,
+    WEIGHTS_NAME,
+    check_finite,
+    check_shapes,
+    check_types,
+    opened,
+    write_weights,
+)
 from semanticodec.config import TAG, config_from_dict, config_to_dict
 from semanticodec.decoder.vae import VAE, VAEConfig
 from semanticodec.decoder.vocoder import Vocoder, VocoderConfig
 from semanticodec.decoder.vocoders import VOCODERS, make_vocoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.semantic_quantizer import BUFFER_PREFIX
-from semanticodec.errors import CheckpointError, ConfigError
-from semanticodec.files import file_digest, read_json, write_json
+from semanticodec.errors import CheckpointError
+from semanticodec.files import file_digest, write_json
+from semanticodec.layers.uninitialized import Limited
 from semanticodec.runtimes.onednn import use_onednn
 
 CODEBOOK = "codebook"
@@ -64,14 +72,19 @@ def read_module(path: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor
     Returns:
         The module's configuration (sequences as lists) and its weights in float32.
     Raises:
-        CheckpointError: A file is missing or damaged, or the folder holds another module.
+        CheckpointError: A file is missing or damaged, weights are NaN or infinite, or the folder
+            holds another module.
     """
+    return _read_description(path, name), _read_tensors(path)
+
+
+def _read_description(path: Path, name: str) -> dict[str, Any]:
     folder = _folder(path)
     try:
-        description = read_json(folder / CONFIG_NAME)
-        found, config = _named_config(description)
-        weights = load_file(folder / WEIGHTS_NAME)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        found, config = _named_config(read_config(folder / CONFIG_NAME))
+        if not (folder / WEIGHTS_NAME).is_file():
+            raise ValueError(f"{WEIGHTS_NAME} is missing")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder} is not an exported module ({error}). Give the `export` folder of a "
             f"finished run of `semanticodec train {name}`."
@@ -81,7 +94,33 @@ def read_module(path: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor
             f"{folder} holds the module {found!r}, not {name!r}. Give the export of a run of "
             f"`semanticodec train {name}`."
         )
-    return config, {key: _float32(tensor) for key, tensor in weights.items()}
+    return config
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = {}
+    file_path = _folder(path) / WEIGHTS_NAME
+    with opened(file_path) as file:
+        for key in file.keys():  # noqa: SIM118 - not a dict
+            weights[key] = _float32(file.get_tensor(key))
+            check_finite(weights[key], key, file_path)
+    return weights
+
+
+def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    with opened(_folder(path) / WEIGHTS_NAME) as file:
+        return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+
+
+def _load_weights(module: nn.Module, path: Path) -> None:
+    """Read the weights of an export into a module that has them by name and shape.
+
+    Raises:
+        CheckpointError: damaged, NaN or infinite weights, or of another type.
+    """
+    weights = _read_tensors(path)
+    check_types(module, weights)
+    module.load_state_dict(weights)
 
 
 def _folder(path: Path) -> Path:
@@ -117,7 +156,7 @@ def restore_module(module: nn.Module, path: Path, name: str) -> None:
     Raises:
         CheckpointError: no such export, or one of another class or other sizes.
     """
-    config, weights = read_module(path, name)
+    config = _read_description(path, name)
     ours = config_to_dict(module.config).get(TAG)
     if config.get(TAG) != ours:
         raise CheckpointError(
@@ -125,11 +164,12 @@ def restore_module(module: nn.Module, path: Path, name: str) -> None:
             "has it. Use a recipe for that class."
         )
     try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
+        check_shapes(module, _read_shapes(path))
+    except CheckpointError as error:
         raise CheckpointError(
             f"{path} holds the module {name!r} in other sizes than the recipe's: {error}"
         ) from error
+    _load_weights(module, path)
 
 
 def load_audiomae(path: Path) -> AudioMAE:
@@ -160,15 +200,18 @@ def load_vocoder(path: Path) -> Vocoder:
 
 
 def _frozen_module(path: Path, name: str, kind: type, make: Callable[[Any], Module]) -> Module:
-    values, weights = read_module(path, name)
+    values, shapes = _read_description(path, name), _read_shapes(path)
     try:
-        module = make(config_from_dict(kind, values))
-        module.load_state_dict(weights)
-    except (ConfigError, RuntimeError) as error:
+        with Limited(shapes.values()):
+            module = make(config_from_dict(kind, values))
+        check_shapes(module, shapes)
+    # A hostile or damaged description may fail in any way.
+    except Exception as error:
         raise CheckpointError(
             f"{path} holds the module {name!r}, whose {CONFIG_NAME} and weights do not fit "
             f"together ({error}). Export it again with `semanticodec train {name}`."
         ) from error
+    _load_weights(module, path)
     return use_onednn(module.requires_grad_(False).eval())
 
 
@@ -184,15 +227,29 @@ def load_codebooks(path: Path, *, width: int, stack_factor: int) -> dict[int, Fl
     Raises:
         CheckpointError: no such export, or one for other features.
     """
-    config, weights = read_module(path, CODEBOOK)
+    config = _read_description(path, CODEBOOK)
     if (config.get("width"), config.get("stack_factor")) != (width, stack_factor):
         raise CheckpointError(
             f"The codebooks in {path} are for features {config.get('width')} wide with stack "
             f"factor {config.get('stack_factor')}, but {width} and {stack_factor} are needed. "
             "Cluster again with the same AudioMAE and stack factor."
         )
-    sizes = sorted(int(name.removeprefix(BUFFER_PREFIX)) for name in weights)
+    sizes = _codebook_sizes(path, width)
+    weights = _read_tensors(path)
     return {size: weights[f"{BUFFER_PREFIX}{size}"] for size in sizes}
+
+
+def _codebook_sizes(path: Path, width: int) -> list[int]:
+    sizes = []
+    for key, shape in _read_shapes(path).items():
+        size = key.removeprefix(BUFFER_PREFIX)
+        if not size.isdecimal() or shape != (int(size), width):
+            raise CheckpointError(
+                f"{path} has {key} of shape {list(shape)} among its codebooks, which are "
+                f"{BUFFER_PREFIX}SIZE of shape [SIZE, {width}]. Cluster again."
+            )
+        sizes.append(int(size))
+    return sorted(sizes)
 
 
 def load_domain_entries(path: Path) -> tuple[tuple[int, tuple[tuple[str, int], ...]], ...]:
@@ -203,6 +260,6 @@ def load_domain_entries(path: Path) -> tuple[tuple[int, tuple[tuple[str, int], .
     Raises:
         CheckpointError: no such export.
     """
-    config, _ = read_module(path, CODEBOOK)
+    config = _read_description(path, CODEBOOK)
     entries: dict[str, dict[str, int]] = config.get("entries", {})
     return tuple((int(size), tuple(domains.items())) for size, domains in entries.items())

@@ -158,11 +158,14 @@ class Writer:
         self._path = path
         if is_stream(path):
             return open_stream(path)  # written to as the blocks come, and never replaced
-        pending = PendingFile(path)
-        pending.create()
-        self._pending = pending
-        with output_errors(path):
-            return pending.path.open("wb")
+        self._pending = PendingFile(path)
+        try:
+            self._pending.create()
+            with output_errors(path):
+                return self._pending.path.open("wb")
+        except BaseException:
+            self._pending.discard()
+            raise
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)

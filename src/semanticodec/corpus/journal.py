@@ -9,11 +9,9 @@ a run that was stopped.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from typing import Any
 from semanticodec.errors import ConfigError
 from semanticodec.files import output_errors, parse_json, write_text
 
-SHARDS_NAME, ERRORS_NAME, LOCK_NAME = "shards.jsonl", "errors.jsonl", ".lock"
+SHARDS_NAME, ERRORS_NAME = "shards.jsonl", "errors.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,26 +114,6 @@ def remove_unfinished(folder: Path, format_names: Iterable[str], known: Iterable
             for path in (Path(parent, name) for name in names):
                 if os.path.relpath(path, folder) not in kept:
                     path.unlink()
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a corpus for one run; the system lets go of it when the process ends in any way.
-
-    Raises:
-        ConfigError: another run holds it.
-    """
-    with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK_NAME).open("a")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"another run works on {folder}; wait for its end, or give another --output"
-            ) from error
-        yield
 
 
 def _read_lines(path: Path, content: Mapping[str, type]) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from semanticodec.corpus.cluster import ClusterChoice, run_on_cluster
 from semanticodec.corpus.description import DESCRIPTION_NAME, write_description
 from semanticodec.corpus.formats import formats_named
 from semanticodec.corpus.item import WorkItem
-from semanticodec.corpus.journal import CorpusJournal, ShardDone, locked, remove_unfinished
+from semanticodec.corpus.journal import CorpusJournal, ShardDone, remove_unfinished
 from semanticodec.corpus.plan import (
     ShardLimits,
     ShardPlace,
@@ -32,7 +32,7 @@ from semanticodec.corpus.sources import STDIN, list_items
 from semanticodec.corpus.threads import run_in_threads
 from semanticodec.corpus.worker import ModelChoice, ShardMaker
 from semanticodec.errors import DataError
-from semanticodec.runs import SETTINGS_NAME, claim
+from semanticodec.runs import SETTINGS_NAME, claim, locked
 from semanticodec.token_format import SAMPLE_RATE
 
 REMEDY = "give another --output"

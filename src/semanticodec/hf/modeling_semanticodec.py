@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,10 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers.utils.generic import ModelOutput
+from transformers.utils.hub import cached_file
 
 from semanticodec.checkpoints.fingerprint import tensors_of
 from semanticodec.checkpoints.hub import upload_model
 from semanticodec.checkpoints.model_card import CARD_NAME, model_card
+from semanticodec.checkpoints.pretrained import WEIGHTS_NAME, check_finite, opened
 from semanticodec.codec import SemantiCodec
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.sampling import SamplingConfig
@@ -79,6 +82,11 @@ class SemantiCodecOutput(ModelOutput):
 
 OutputT = TypeVar("OutputT", bound=ModelOutput)
 
+# Where transformers looks for a file of a model.
+WHERE = ("cache_dir", "local_files_only", "proxies", "revision", "subfolder", "token")
+# Shapes of the weights that are being loaded, by which a network that is built for them is judged.
+_SHAPES: ContextVar[list[tuple[int, ...]] | None] = ContextVar("_SHAPES", default=None)
+
 
 class SemantiCodecModel(PreTrainedModel):
     """A codec behind the interface of the audio tokenizers of `transformers`.
@@ -120,10 +128,16 @@ class SemantiCodecModel(PreTrainedModel):
         """Return a saved model; arguments are those of `PreTrainedModel.from_pretrained`.
 
         Raises:
-            CheckpointError: weights that do not fit the configuration.
+            CheckpointError: weights that do not fit the configuration, or are NaN or infinite.
+            ConfigError: a configuration of a far larger network than the weights are for.
         """
         wants_report = kwargs.pop("output_loading_info", False)
-        loaded: Any = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        name = args[0] if args else kwargs.get("pretrained_model_name_or_path")
+        limit = _SHAPES.set(_weight_shapes(name, kwargs))
+        try:
+            loaded: Any = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        finally:
+            _SHAPES.reset(limit)
         model, report = loaded
         for what in ("missing_keys", "unexpected_keys"):
             if keys := sorted(report[what]):
@@ -132,6 +146,8 @@ class SemantiCodecModel(PreTrainedModel):
                     f"first {', '.join(keys[:3])}; if SemantiCodec saved them, write "
                     "SemantiCodecModel.from_codec(SemantiCodec.from_pretrained(...))"
                 )
+        for key, tensor in model.codec.state_dict().items():
+            check_finite(tensor, key, Path(str(name)))
         _finish(model.codec)
         model.codec.decoder.to(model.config.dtype)
         return (model, report) if wants_report else model
@@ -352,8 +368,22 @@ class SemantiCodecModel(PreTrainedModel):
 
 def _built(config: CodecConfig, is_to_load: bool) -> SemantiCodec:
     """Return a codec on the CPU, its weights random or, to be loaded, whatever memory holds."""
-    with torch.device("cpu"), Uninitialized() if is_to_load else nullcontext():
+    with torch.device("cpu"), Uninitialized(_SHAPES.get()) if is_to_load else nullcontext():
         return SemantiCodec(config)
+
+
+def _weight_shapes(name: Any, how: Mapping[str, Any]) -> list[tuple[int, ...]] | None:
+    """Return the shapes of a model's weights, None where they are not in a single file."""
+    if name is None:  # weights come as an argument
+        return None
+    try:
+        path = cached_file(name, WEIGHTS_NAME, **{key: how[key] for key in WHERE if key in how})
+    except OSError:
+        return None
+    if path is None:
+        return None
+    with opened(Path(path)) as file:
+        return [tuple(file.get_slice(key).get_shape()) for key in file.keys()]  # noqa: SIM118
 
 
 def _finish(codec: SemantiCodec) -> None:

@@ -1,4 +1,4 @@
-"""Building networks whose weights are about to be loaded."""
+"""Building networks whose weights are about to be loaded, and may be a stranger's."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +16,11 @@ SPARE_TENSORS, SPARE_VALUES = 1_000, 1 << 22
 SHARE = 4
 
 
-class Uninitialized(TorchFunctionMode):
-    """While it is active, weights are not drawn: their memory stays untouched, and so unused.
-
-    Building on the device "meta" would import torch's compiler, which takes more than a second.
+class Limited(TorchFunctionMode):
+    """While it is active, a network far too large for its weights is refused before it is built.
 
     Args:
-        shapes: shapes of the weights; with them, a network that is far too large for them is
-            refused before it takes memory.
+        shapes: shapes of the weights; None for no limit.
     """
 
     def __init__(self, shapes: Iterable[tuple[int, ...]] | None = None) -> None:
@@ -40,15 +37,13 @@ class Uninitialized(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Call `func`, or return the weights as they are where it would draw them.
+        """Call `func`.
 
         Raises:
             ConfigError: more or larger tensors than the weights can be for.
         """
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name in RANDOM:
-            return args[0] if args else kwargs["tensor"]
         if name in BY_SHAPE or name in BY_RANGE:
             self._count(_num_values(name, args, kwargs))
         return func(*args, **kwargs)
@@ -61,6 +56,29 @@ class Uninitialized(TorchFunctionMode):
                 f"the configuration describes a far larger network than its {self._num_weights} "
                 "tensors of weights are for; do config.json and weights belong together?"
             )
+
+
+class Uninitialized(Limited):
+    """While it is active, weights are not drawn: their memory stays untouched, and so unused.
+
+    Building on the device "meta" would import torch's compiler, which takes more than a second.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call `func`, or return the weights as they are where it would draw them.
+
+        Raises:
+            ConfigError: see `Limited`.
+        """
+        if getattr(func, "__name__", "") in RANDOM:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return super().__torch_function__(func, types, args, kwargs)
 
 
 def _num_values(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from semanticodec.errors import ConfigError
 from semanticodec.files import atomic_folder, write_json
 from semanticodec.layers.processes import rank, world_size
 from semanticodec.progress import ProgressBar
-from semanticodec.runs import differences, plain, read_claim
+from semanticodec.runs import differences, locked, plain, read_claim
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
@@ -121,7 +122,7 @@ def build_cache(
         origin: JSON values that name modules and settings; a cache of another origin is refused.
         show_progress: draw a progress bar, where stderr is a terminal.
     Raises:
-        ConfigError: the folder holds a cache of another origin.
+        ConfigError: the folder holds a cache of another origin, or another run fills it.
     """
     description = {
         "num_windows": num_windows,
@@ -130,35 +131,68 @@ def build_cache(
         **origin,
     }
     _claim(folder, description)
-    shards = range(num_shards(num_windows))
-    missing = [shard for shard in shards if not _shard_folder(folder, shard).exists()]
-    distributed.barrier()
-    own = [
-        range(shard * SHARD_WINDOWS, min((shard + 1) * SHARD_WINDOWS, num_windows))
-        for shard in missing[rank() :: world_size()]
-    ]
-    with ProgressBar(
-        total=sum(map(len, own)),
-        label="results of the frozen modules",
-        unit="window",
-        shown=show_progress and rank() == 0,
-    ) as bar:
-        for windows in own:
-            parts: dict[str, list[np.ndarray]] = {}
-            for first in range(windows.start, windows.stop, batch_size):
-                indices = range(first, min(first + batch_size, windows.stop))
-                wav, num_samples = _windows(source, indices, num_windows, seed)
-                values = compute(wav.to(device), num_samples.to(device))
-                for name, tensor in values.items():
-                    parts.setdefault(name, []).append(_stored(tensor))
-                bar.update(len(indices))
-            shard = _shard_folder(folder, windows.start // SHARD_WINDOWS)
-            with atomic_folder(shard) as partial:
-                for name, arrays in parts.items():
-                    np.save(partial / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
-            logger.info("Cached %d of %d windows", windows.stop, num_windows)
-    distributed.barrier()
+    shards = [_shard_folder(folder, index) for index in range(num_shards(num_windows))]
+    with _only_run(folder, shards):
+        distributed.barrier()  # from here on no other run adds a shard
+        missing = [index for index, shard in enumerate(shards) if not shard.exists()]
+        distributed.barrier()
+        own = [
+            range(index * SHARD_WINDOWS, min((index + 1) * SHARD_WINDOWS, num_windows))
+            for index in missing[rank() :: world_size()]
+        ]
+        with ProgressBar(
+            total=sum(map(len, own)),
+            label="results of the frozen modules",
+            unit="window",
+            shown=show_progress and rank() == 0,
+        ) as bar:
+            for windows in own:
+                arrays = _results(
+                    windows,
+                    source,
+                    compute,
+                    num_windows=num_windows,
+                    seed=seed,
+                    batch_size=batch_size,
+                    device=device,
+                    bar=bar,
+                )
+                with atomic_folder(shards[windows.start // SHARD_WINDOWS]) as partial:
+                    for name, rows in arrays.items():
+                        np.save(partial / f"{name}.npy", rows, allow_pickle=False)
+                logger.info("Cached %d of %d windows", windows.stop, num_windows)
+        distributed.barrier()
     return CachedSource(folder, num_windows)
+
+
+def _only_run(folder: Path, shards: Iterable[Path]) -> AbstractContextManager[None]:
+    """Hold a cache that is not complete for this run; any number may read one that is."""
+    if not distributed.is_main() or all(shard.exists() for shard in shards):
+        return nullcontext()
+    return locked(folder)
+
+
+def _results(
+    windows: range,
+    source: WindowSource,
+    compute: Compute,
+    *,
+    num_windows: int,
+    seed: int,
+    batch_size: int,
+    device: torch.device,
+    bar: ProgressBar,
+) -> dict[str, np.ndarray]:
+    """Return what the frozen modules give for the windows of a shard, one row each."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for first in range(windows.start, windows.stop, batch_size):
+        indices = range(first, min(first + batch_size, windows.stop))
+        wav, num_samples = _windows(source, indices, num_windows, seed)
+        values = compute(wav.to(device), num_samples.to(device))
+        for name, tensor in values.items():
+            parts.setdefault(name, []).append(_stored(tensor))
+        bar.update(len(indices))
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
 
 def _windows(

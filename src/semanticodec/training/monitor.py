@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from semanticodec.files import write_text
 from semanticodec.progress import ProgressBar
 from semanticodec.token_format import SAMPLE_RATE
 
@@ -62,7 +63,7 @@ def _drop_lines_after(path: Path, last_step: int) -> None:
         except (ValueError, KeyError, TypeError):
             # Half a line, cut off when the process was killed.
             continue
-    path.write_text("".join(kept), encoding="utf-8")
+    write_text(path, "".join(kept))
 
 
 class Monitor:

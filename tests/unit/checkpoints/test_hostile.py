@@ -1,11 +1,9 @@
 """Model folders of strangers: refused with a sentence, and before they take memory."""
 
 import json
-import resource
 import shutil
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from little_memory import ROOM, little_memory
 from semanticodec import SemantiCodec
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.layers.uninitialized import Uninitialized
 
-ROOM = 1 << 30  # bytes beyond what the process has: far less than what the files claim
 LARGE = 10 << 30
 
 
 @pytest.fixture
 def folder(tiny_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
-
-
-@contextmanager
-def little_memory() -> Iterator[None]:
-    """Let the process grow by `ROOM` at most."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limits = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def edit(folder: Path, change: Callable[[Any], object]) -> None:

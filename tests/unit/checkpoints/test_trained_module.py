@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from little_memory import ROOM, little_memory
 from semanticodec.checkpoints.trained_module import (
     export_module,
     load_audiomae,
+    load_codebooks,
     load_vae,
     load_vocoder,
     module_digest,
@@ -106,3 +109,89 @@ def test_a_module_of_another_class_or_size_is_not_restored(tmp_path: Path):
         restore_module(HiFiGAN(HiFiGAN.Config(initial_channels=32)), folder, "vocoder")
     with pytest.raises(CheckpointError, match="in other sizes than the recipe's"):
         restore_module(Vocos(Vocos.Config(width=8, hidden=8, num_layers=1)), folder, "vocoder")
+
+
+# --- exports of strangers ---
+
+
+def edit_weights(folder, **changes):
+    path = folder / "model.safetensors"
+    save_file({**load_file(path), **changes}, path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value):
+    folder = export_vocoder(tmp_path)
+    key, weights = next(iter(load_vocoder(folder).state_dict().items()))
+    edit_weights(folder, **{key: torch.full_like(weights, value)})
+    vocoder = Vocos(Vocos.Config(width=16, hidden=16, num_layers=1))
+    for load in (load_vocoder, lambda path: restore_module(vocoder, path, "vocoder")):
+        with pytest.raises(CheckpointError, match=f"NaN or infinite weights in {key}"):
+            load(folder)
+    codebook = export_codebook(tmp_path / "codebook")
+    edit_weights(codebook, codebook_8=torch.full((8, 16), value))
+    with pytest.raises(CheckpointError, match="NaN or infinite weights in codebook_8"):
+        load_codebooks(codebook, width=16, stack_factor=1)
+
+
+def test_weights_of_another_type_name_or_shape_are_refused(tmp_path: Path):
+    folder = export_vocoder(tmp_path)
+    key, weights = next(iter(load_vocoder(folder).state_dict().items()))
+    edit_weights(folder, **{key: torch.ones(weights.shape, dtype=torch.int32)})
+    with pytest.raises(CheckpointError, match=rf"wrong type of 1 tensors, first {key}"):
+        load_vocoder(folder)
+    edit_weights(folder, **{key: weights, "extra": torch.ones(1)})
+    with pytest.raises(CheckpointError, match="unknown 1 tensors, first extra"):
+        load_vocoder(folder)
+    codebook = export_codebook(tmp_path / "codebook")
+    for key in ("codebook_x", "codebook_9", "other"):
+        edit_weights(codebook, **{key: torch.ones(8, 16)})
+        with pytest.raises(CheckpointError, match=rf"has {key} of shape \[8, 16\] among"):
+            load_codebooks(codebook, width=16, stack_factor=1)
+        export_codebook(codebook)
+
+
+@pytest.mark.parametrize(
+    ("load", "export", "change"),
+    [
+        (load_vae, export_vae, {"base_channels": 2**40}),
+        (load_vae, export_vae, {"num_res_blocks": 2**40}),
+        (load_vae, export_vae, {"num_groups": 0}),
+        (load_audiomae, export_audiomae, {"depth": 2**40}),
+        (load_audiomae, export_audiomae, {"num_heads": 0}),
+        (load_vocoder, export_vocoder, {"hidden": 2**40}),
+        (load_vocoder, export_vocoder, {"class": "os.system"}),
+    ],
+)
+def test_hostile_configurations_are_refused(tmp_path: Path, load, export, change):
+    path = export(tmp_path) / "config.json"
+    content = json.loads(path.read_text())
+    content["config"].update(change)
+    path.write_text(json.dumps(content))
+    with little_memory(), pytest.raises(CheckpointError, match="do not fit together"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "\0", "{}" + " " * (1 << 24)])
+def test_hostile_descriptions_are_refused(tmp_path: Path, text):
+    (export_vae(tmp_path) / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match="not an exported module"):
+        load_vae(tmp_path)
+
+
+def test_a_large_file_of_other_tensors_is_not_read(tmp_path: Path):
+    size = ROOM // 8  # of float16: mapped twice it fits, as float32 it does not
+    tensors = {
+        f"extra.{at}": {
+            "dtype": "F16",
+            "shape": [size // 2],
+            "data_offsets": [at * size, (at + 1) * size],
+        }
+        for at in range(3)
+    }
+    head = json.dumps(tensors).encode()
+    with (export_vae(tmp_path) / "model.safetensors").open("wb") as file:
+        file.write(len(head).to_bytes(8, "little") + head)
+        file.truncate(8 + len(head) + 3 * size)
+    with little_memory(), pytest.raises(CheckpointError, match="do not fit together"):
+        load_vae(tmp_path)

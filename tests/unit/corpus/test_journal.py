@@ -10,7 +10,6 @@ from semanticodec.corpus.journal import (
     CorpusJournal,
     Failure,
     ShardDone,
-    locked,
     remove_unfinished,
 )
 from semanticodec.errors import ConfigError
@@ -70,10 +69,3 @@ def test_a_damaged_line_is_named(tmp_path):
     (tmp_path / SHARDS_NAME).write_text('{"shard": "0", "ids": [], "files": {}}\n}{\n')
     with pytest.raises(ConfigError, match=r"shards.jsonl, line 2 is damaged"):
         list(CorpusJournal(tmp_path).shards())
-
-
-def test_a_lock_lasts_as_long_as_its_block(tmp_path):
-    with locked(tmp_path), pytest.raises(ConfigError, match="another run"), locked(tmp_path):
-        pass
-    with locked(tmp_path):
-        pass

@@ -13,9 +13,10 @@ import pytest
 import soundfile
 
 from corpus_runs import choice, codes_in, write_clips
-from semanticodec.corpus.journal import SHARDS_NAME, CorpusJournal, locked
+from semanticodec.corpus.journal import SHARDS_NAME, CorpusJournal
 from semanticodec.corpus.run import tokenize
 from semanticodec.errors import ConfigError, DataError, OutputError
+from semanticodec.runs import locked
 
 BROKEN = {"broken/text", "broken/empty", "broken/short"}
 

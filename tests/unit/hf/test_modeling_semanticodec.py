@@ -9,8 +9,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForAudioTokenization
 
 from conftest import random_codec
+from little_memory import little_memory
 from semanticodec import SemantiCodec
-from semanticodec.errors import AudioError, CheckpointError, CodesError
+from semanticodec.errors import AudioError, CheckpointError, CodesError, ConfigError
 from semanticodec.hf import SemantiCodecConfig, SemantiCodecModel
 
 LENGTHS = (9000, 3000)
@@ -200,6 +201,27 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, model):
 
 
 # --- errors ---
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path, model):
+    model.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["codec.decoder.vae.conv_in.bias"][0] = torch.nan
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"NaN or infinite weights in decoder\.vae\.conv_in"):
+        SemantiCodecModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(("module", "field"), [("audiomae", "depth"), ("acoustic", "num_layers")])
+def test_far_larger_networks_than_the_weights_are_refused(tmp_path, model, module, field):
+    model.save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    (setting,) = config["token_rates"].values()
+    setting["config"]["encoder"][module][field] = 2**30
+    path.write_text(json.dumps(config))
+    with little_memory(), pytest.raises(ConfigError, match="far larger network"):
+        SemantiCodecModel.from_pretrained(tmp_path)
 
 
 @pytest.mark.usefixtures("unchecked_shapes")

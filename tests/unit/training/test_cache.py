@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from semanticodec.errors import ConfigError
+from semanticodec.runs import locked
 from semanticodec.training import cache
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import CropConfig
@@ -55,6 +56,22 @@ def test_a_cache_holds_what_the_modules_compute(tmp_path, small_shards):
         np.testing.assert_allclose(item["latent"], window["wav"][:6] * 3.0, rtol=1e-3, atol=1e-6)
     drawn = {int(cached.draw(np.random.default_rng(seed))["num_valid"]) for seed in range(50)}
     assert drawn == {int(item["num_valid"]) for item in contents(cached)}
+
+
+def test_two_runs_do_not_fill_one_cache(tmp_path, small_shards):
+    source = WindowSource.find((write_audio(tmp_path / "data"),), CropConfig())
+    folder = tmp_path / "cache"
+
+    class Nosy(Counter):
+        def __call__(self, wav, num_samples):
+            with pytest.raises(ConfigError, match=f"another run works on {folder}; wait"):
+                build(folder, source, Counter())
+            return super().__call__(wav, num_samples)
+
+    expected = contents(build(folder, source, Nosy()))
+    with locked(folder):  # a whole cache is for all
+        again = contents(build(folder, source, Counter(calls=0)))
+    assert all(np.array_equal(a["latent"], b["latent"]) for a, b in zip(expected, again))
 
 
 def test_an_interrupted_cache_is_completed_without_starting_again(tmp_path, small_shards):

@@ -17,10 +17,12 @@ import numpy as np
 import torch
 from jaxtyping import Int64, UInt16
 
+from semanticodec.checkpoints.torch_file import read_torch_file
 from semanticodec.corpus.formats.fields import read_lines, to_line
 from semanticodec.corpus.formats.listed import LIST_NAME, read_listed, write_listed
 from semanticodec.corpus.formats.shards import relative, shard_folders
 from semanticodec.corpus.record import TokenRecord
+from semanticodec.errors import CheckpointError
 from semanticodec.files import atomic_path
 
 SUFFIX = ".pt"
@@ -63,8 +65,8 @@ def _save(path: Path, ids: UInt16[np.ndarray, "2 L"]) -> None:
 
 def _load(path: Path) -> Int64[np.ndarray, "2 L"]:
     try:
-        codes = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the reader of a hostile or damaged file may fail in any way
+        codes = read_torch_file(path)
+    except CheckpointError as error:
         raise ValueError("it holds something other than a tensor, or is damaged") from error
     is_tensor = isinstance(codes, torch.Tensor) and codes.dtype == torch.int64
     # One that is not contiguous may claim any size.

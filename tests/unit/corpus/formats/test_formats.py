@@ -132,9 +132,10 @@ def streams(record):
     return record.codes.stacked()[0].numpy()
 
 
-def test_datasets_opens_parquet(corpus, records, tmp_path):
+def test_datasets_opens_parquet(corpus, records, tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
+    monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", False)
     read = datasets.load_dataset(
         "parquet", data_dir=str(corpus / "parquet"), split="train", cache_dir=str(tmp_path)
     )
