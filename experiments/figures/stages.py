@@ -16,6 +16,7 @@ from jaxtyping import Float, Int, Integer
 
 from experiments.figures.style import PALETTE, new_figure, tidy
 from semanticodec.audio.fbank import window_fbank
+from semanticodec.audio.mel import window_mel
 from semanticodec.audio.windows import encode_windows
 from semanticodec.decoder.noise import seeded_noise
 from semanticodec.decoder.sampler import Noise
@@ -65,7 +66,8 @@ def follow(codec: SemantiCodec, wav: Float[np.ndarray, " S"], seed: int = 0) -> 
     window = next(encode_windows([wav], codec.config.pads_windows))
     fbank = window_fbank(codec.fbank, window.wav)
     features = codec.encoder.features(fbank)
-    streams = codec.encoder.encode(fbank, codec.semantic_vocab_size)
+    mel = window_mel(codec.mel, window.wav) if codec.encoder.sees_mel else None
+    streams = codec.encoder.encode(fbank, codec.semantic_vocab_size, mel)
     length = codec.format.num_positions(len(wav))
     semantic, acoustic = (stream[:, :length] for stream in streams)
     halves = codec.encoder.quantized(semantic, acoustic, codec.semantic_vocab_size)

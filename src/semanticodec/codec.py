@@ -224,6 +224,7 @@ class SemantiCodec(CodecBase):
                 )
         return RecordingEncoder(
             fbank=self.fbank,
+            mel=self.mel,
             encoder=self.encoder,
             format=self.format,
             pads_windows=self.config.pads_windows,

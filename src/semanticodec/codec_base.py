@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from semanticodec.audio.fbank import Fbank
+from semanticodec.audio.mel import Mel
 from semanticodec.checkpoints.entropy_tables import read_coder, tables_path
 from semanticodec.checkpoints.fingerprint import CurrentFingerprint
 from semanticodec.checkpoints.hub import HubAccess, download_official, upload_model
@@ -58,6 +59,7 @@ class CodecBase(Formatted, nn.Module):
         config: sizes of all modules.
         format: token rate, vocabularies and sample rate of its codes.
         fbank: filter bank, the encoder's input.
+        mel: log-mel spectrogram, what the decoder decodes; some encoders see it, too.
         encoder: everything left of the codes in the paper's Figure 2.
         decoder: everything right of them.
     """
@@ -81,6 +83,7 @@ class CodecBase(Formatted, nn.Module):
         self._tables: Path | None = None
         with float32_default():
             self.fbank = Fbank(config.encoder.audiomae.num_mel_bins)
+            self.mel = Mel()
             self.encoder = Encoder(config.encoder)
             self.decoder = Decoder(config.decoder)
         use_onednn(self.eval().requires_grad_(False))

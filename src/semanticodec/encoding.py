@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from semanticodec.audio.fbank import FRAME_LENGTH, Fbank, window_fbank
+from semanticodec.audio.mel import Mel, window_mel
 from semanticodec.audio.waveforms import Recording
 from semanticodec.audio.windows import STEP_SAMPLES, Window, encode_windows
 from semanticodec.encoder.encoder import Encoder
@@ -36,12 +37,14 @@ class WindowFbank(NamedTuple):
 
     Attributes:
         fbank: normalized filter bank.
+        mel: log-mel spectrogram, for encoders that see it.
         num_positions: number of positions that hold samples; those behind are padding.
         num_samples: number of samples of the recording in this window.
         is_last: whether this is the recording's last window.
     """
 
     fbank: Float[Tensor, "1 T M"]
+    mel: Float[Tensor, "1 T M2"] | None
     num_positions: int
     num_samples: int
     is_last: bool
@@ -83,12 +86,14 @@ class RecordingEncoder:
 
     Attributes:
         fbank: filter bank.
+        mel: log-mel spectrogram.
         encoder: encoder on any device.
         format: token rate and vocabularies of the codes.
         pads_windows: whether windows are padded to 10.24 s; see `CodecConfig`.
     """
 
     fbank: Fbank
+    mel: Mel
     encoder: Encoder
     format: TokenFormat
     pads_windows: bool
@@ -146,7 +151,9 @@ class RecordingEncoder:
         """Return the codes of windows of one size, of whatever recordings, on the CPU."""
         with undisturbed(self.device):
             fbanks = torch.cat([window.fbank for window in windows])
-            codes = self.encoder.encode(fbanks, self.format.semantic_vocab_size)
+            mels = [window.mel for window in windows if window.mel is not None]
+            mel = torch.cat(mels) if mels else None
+            codes = self.encoder.encode(fbanks, self.format.semantic_vocab_size, mel)
             streams = [stream.cpu().split(1) for stream in codes]
         return [
             RecordingCodes(
@@ -170,7 +177,8 @@ class RecordingEncoder:
         rows = []
         for window in self.windows(recording):
             with undisturbed(self.device):
-                features = self.encoder.layer_features(window.fbank, vocab_size, layers)[0]
+                found = self.encoder.layer_features(window.fbank, vocab_size, layers, window.mel)
+                features = found[0]
                 rows.append(features[: window.num_positions].float().cpu())
         with torch.inference_mode(False):  # what is made under it could not be trained on
             return torch.cat(rows)
@@ -186,7 +194,9 @@ class RecordingEncoder:
         acoustic, semantic, num_samples = [], [], 0
         for window in self.windows(recording):
             with undisturbed(self.device):
-                found = self.encoder.latents(window.fbank, self.format.semantic_vocab_size)
+                found = self.encoder.latents(
+                    window.fbank, self.format.semantic_vocab_size, window.mel
+                )
                 rows = [latent[0, : window.num_positions].float().cpu() for latent in found]
             acoustic.append(rows[0])
             semantic.append(rows[1])
@@ -247,9 +257,12 @@ class RecordingEncoder:
     def fbank_of(self, window: Window) -> WindowFbank:
         """Return a window of samples as the encoder takes it."""
         with undisturbed(self.device):
-            fbank = window_fbank(self.fbank, window.wav.to(self.device))
+            wav = window.wav.to(self.device)
+            fbank = window_fbank(self.fbank, wav)
+            mel = window_mel(self.mel, wav) if self.encoder.sees_mel else None
         return WindowFbank(
             fbank,
+            mel,
             self.format.num_positions(window.num_samples),
             window.num_samples,
             window.is_last,

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.errors import AudioError
-from semanticodec.token_format import SAMPLE_RATE
+from semanticodec.token_format import PATCH_SAMPLES, SAMPLE_RATE
 
 FFT_SIZE = 1024
 HOP_LENGTH = 160
@@ -51,3 +51,13 @@ class Mel(nn.Module):
         magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt()
         mel = magnitude.transpose(1, 2) @ self.filters  # B F T -> B T F -> B T M
         return torch.log(mel.clamp_min(LOG_FLOOR))
+
+
+def window_mel(mel: Mel, wav: Float[Tensor, "B S"]) -> Float[Tensor, "B T 64"]:
+    """Return the log-mel spectrogram of a window's whole patches, without its look-ahead.
+
+    Args:
+        mel: the spectrogram module.
+        wav: S a multiple of 2560 samples (0.16 s, one patch), or that plus the look-ahead.
+    """
+    return mel(wav[:, : wav.shape[1] // PATCH_SAMPLES * PATCH_SAMPLES])

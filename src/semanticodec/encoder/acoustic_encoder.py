@@ -32,10 +32,9 @@ class AcousticEncoder(nn.Module):
                 with the LSTM joining in from zero (not official). The codes then start as a
                 second stage of residual quantization, spread as wide as the data: without it a
                 small budget collapses the acoustic codebook.
-            patch_width: energies of the position's own patches that it sees beside features and
-                centroids (K patches of 16 x 16), so that codes can carry the harmonics that
-                features lost; 0 is the paper's form. In place of the difference then stands
-                `UntoldEnergies`.
+            num_mel_bins: bins of the mel that it sees beside features and centroids, so that codes
+                can tell what features lost of what is decoded; 0 is the paper's form. In place of
+                the difference then stands `UntoldEnergies`, which the LSTM sees, too.
             stack_factor: K, how many patches a position joins.
             num_bands: positions of a column.
             residual_width: values that untold energies give; the others of the output are zero.
@@ -46,16 +45,22 @@ class AcousticEncoder(nn.Module):
         num_layers: int = 4
         bidirectional: bool = True
         is_residual: bool = False
-        patch_width: int = 0
+        num_mel_bins: int = 0
         stack_factor: int = 1
         num_bands: int = 8
         residual_width: int = 48
 
+        @property
+        def untold_width(self) -> int:
+            """Values that untold energies give."""
+            return min(self.residual_width, self.width)
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        sees_mel = config.is_residual and config.num_mel_bins > 0
         self.lstm = nn.LSTM(
-            2 * config.width + config.patch_width,
+            2 * config.width + (config.untold_width if sees_mel else 0),
             config.hidden,
             config.num_layers,
             batch_first=True,
@@ -66,72 +71,78 @@ class AcousticEncoder(nn.Module):
         self.residual: nn.Linear | UntoldEnergies | None = None
         if config.is_residual:
             nn.init.zeros_(self.project.weight)
-            if config.patch_width:
-                self.residual = UntoldEnergies(_untold_config(config))
-            else:
-                self.residual = nn.Linear(config.width, config.width, bias=False)
-                nn.init.eye_(self.residual.weight)
+            self.residual = UntoldEnergies(_untold_config(config)) if sees_mel else _same(config)
 
     def forward(
         self,
         features: Float[Tensor, "B L D"],
         quantized: Float[Tensor, "B L D"],
-        patches: Float[Tensor, "B L P"] | None = None,
+        mel: Float[Tensor, "B T M"] | None = None,
     ) -> Float[Tensor, "B L D"]:
         """Return the acoustic feature of every position, before quantization.
 
         Args:
             features: stacked AudioMAE features, padded positions marked.
             quantized: their semantic centroids, padded positions marked.
-            patches: energies of every position, padded positions marked, where `patch_width` asks
-                for them.
+            mel: log-mel spectrogram of the positions, where `num_mel_bins` asks for it.
         Source: paper Eq. 2; the linear map without bias is the release's.
         """
-        beside = [] if patches is None else [patches]
-        hidden, _ = self.lstm(torch.cat([features, quantized, *beside], dim=-1))
-        return self.project_out(hidden, features, quantized, patches)
-
-    def project_out(
-        self,
-        hidden: Float[Tensor, "B L D2"],
-        features: Float[Tensor, "B L D"],
-        quantized: Float[Tensor, "B L D"],
-        patches: Float[Tensor, "B L P"] | None = None,
-    ) -> Float[Tensor, "B L D"]:
-        """Return the features of the LSTM's outputs.
-
-        Args:
-            hidden: outputs of the LSTM.
-            features: as for `forward`, and so are the others.
-            quantized: semantic centroids.
-            patches: energies.
-        """
-        acoustic = self.project(hidden)
-        if self.residual is None:
-            return acoustic
-        return acoustic + self.residual_vectors(features, quantized, patches)
+        residual = self.residual_vectors(features, quantized, mel)
+        seen = [features, quantized]
+        if residual is not None and mel is not None:
+            seen.append(residual)
+        hidden, _ = self.lstm(torch.cat(seen, dim=-1))
+        return self.project_out(hidden, residual)
 
     def residual_vectors(
         self,
         features: Float[Tensor, "B L D"],
         quantized: Float[Tensor, "B L D"],
-        patches: Float[Tensor, "B L P"] | None = None,
-    ) -> Float[Tensor, "B L D"]:
-        """Return what the acoustic features are while the LSTM has not joined in."""
+        mel: Float[Tensor, "B T M"] | None = None,
+    ) -> Float[Tensor, "B L A"] | None:
+        """Return what the LSTM's outputs are added to, A = D or `residual_width`.
+
+        Args:
+            features: as for `forward`, and so are the others.
+            quantized: semantic centroids.
+            mel: log-mel spectrogram.
+        """
+        if self.residual is None:
+            return None
         if isinstance(self.residual, UntoldEnergies):
-            assert patches is not None
-            vectors = self.residual(features, quantized, patches)
-            return F.pad(vectors, (0, self.config.width - vectors.shape[-1]))
-        assert self.residual is not None
+            assert mel is not None
+            return self.residual(quantized, mel)
         return self.residual(features - quantized)
+
+    def project_out(
+        self, hidden: Float[Tensor, "B L D2"], residual: Float[Tensor, "B L A"] | None = None
+    ) -> Float[Tensor, "B L D"]:
+        """Return the features of the LSTM's outputs.
+
+        Args:
+            hidden: outputs of the LSTM.
+            residual: result of `residual_vectors`.
+        """
+        acoustic = self.project(hidden)
+        return acoustic if residual is None else acoustic + self.padded(residual)
+
+    def padded(self, residual: Float[Tensor, "B L A"]) -> Float[Tensor, "B L D"]:
+        """Return residual vectors as wide as features."""
+        return F.pad(residual, (0, self.config.width - residual.shape[-1]))
+
+
+def _same(config: AcousticEncoder.Config) -> nn.Linear:
+    linear = nn.Linear(config.width, config.width, bias=False)
+    nn.init.eye_(linear.weight)
+    return linear
 
 
 def _untold_config(config: AcousticEncoder.Config) -> UntoldEnergies.Config:
     return UntoldEnergies.Config(
         width=config.width,
-        patch_width=config.patch_width,
+        num_mel_bins=config.num_mel_bins,
         stack_factor=config.stack_factor,
         num_bands=config.num_bands,
-        out_width=min(config.residual_width, config.width),
+        out_width=config.untold_width,
         centroid_width=min(CENTROID_WIDTH, config.width),
     )

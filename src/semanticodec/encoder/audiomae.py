@@ -17,24 +17,19 @@ from torch.nn import functional as F
 
 from semanticodec.layers.attention import SelfAttention
 from semanticodec.layers.embeddings import grid_positions
+from semanticodec.layers.patches import cut_patches, join_patches
 
 LAYER_NORM_EPS = 1e-6
 
 
 def patchify(fbank: Float[Tensor, "B T M"], patch_size: int = 16) -> Float[Tensor, "B L P"]:
     """Return the pixels of every patch, time-major, P = patch_size squared."""
-    batch, num_frames, num_bins = fbank.shape
-    cells = fbank.reshape(
-        batch, num_frames // patch_size, patch_size, num_bins // patch_size, patch_size
-    )
-    return cells.transpose(2, 3).reshape(batch, -1, patch_size * patch_size)
+    return cut_patches(fbank, patch_size, patch_size)
 
 
 def unpatchify(patches: Float[Tensor, "B L P"], num_bands: int = 8) -> Float[Tensor, "B T M"]:
     """Return the filter bank that `patchify` cut, from all bands of some time steps."""
-    size = math.isqrt(patches.shape[-1])
-    cells = patches.unflatten(-1, (size, size)).unflatten(1, (-1, num_bands))
-    return cells.transpose(2, 3).flatten(3, 4).flatten(1, 2)  # B t f T M -> B T M
+    return join_patches(patches, math.isqrt(patches.shape[-1]), num_bands)
 
 
 class Block(nn.Module):

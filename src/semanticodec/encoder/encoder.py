@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
-from semanticodec.encoder.audiomae import AudioMAE, patchify
+from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.quantizer import QuantizerConfig
 from semanticodec.encoder.quantizers import make_quantizer
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
@@ -143,20 +143,10 @@ class Encoder(nn.Module):
                     f"the {name} module is {width} wide, but {config.stack_factor} stacked "
                     f"AudioMAE features are {config.width}; set {name}.width to {config.width}"
                 )
-        stacked_size = config.stack_factor * config.audiomae.patch_size**2
-        if config.acoustic.patch_width not in (0, stacked_size):
-            raise ConfigError(
-                f"the acoustic encoder asks for {config.acoustic.patch_width} energies of a "
-                f"position, but {config.stack_factor} stacked patches have {stacked_size}; set "
-                f"acoustic.patch_width to {stacked_size}, or to 0 for none"
-            )
         _, bands = TokenGrid.from_stack_factor(config.stack_factor).block
         num_bands = config.audiomae.num_bands // bands
-        grid = config.stack_factor, num_bands
-        if config.acoustic.patch_width and grid != (
-            config.acoustic.stack_factor,
-            config.acoustic.num_bands,
-        ):
+        grid = config.acoustic.stack_factor, config.acoustic.num_bands
+        if config.acoustic.num_mel_bins and grid != (config.stack_factor, num_bands):
             raise ConfigError(
                 f"the acoustic encoder counts on columns of {config.acoustic.num_bands} positions "
                 f"of {config.acoustic.stack_factor} patches, but {config.stack_factor} stacked "
@@ -178,17 +168,10 @@ class Encoder(nn.Module):
         config = self.config
         return stack_patches(self.audiomae(fbank), config.stack_factor, config.audiomae.num_bands)
 
-    def patches(self, fbank: Float[Tensor, "B T M"]) -> Float[Tensor, "B L P"] | None:
-        """Return the energies of every position where the acoustic encoder sees them.
-
-        Args:
-            fbank: normalized filter bank, T whole columns of stacked patches.
-        """
-        config = self.config
-        if not config.acoustic.patch_width:
-            return None
-        patches = patchify(fbank, config.audiomae.patch_size)
-        return stack_patches(patches, config.stack_factor, config.audiomae.num_bands)
+    @property
+    def sees_mel(self) -> bool:
+        """Whether the acoustic encoder is given the log-mel spectrogram."""
+        return self.config.acoustic.num_mel_bins > 0
 
     def valid_positions(self, fbank: Float[Tensor, "B T M"]) -> Int[Tensor, " B"]:
         """Return how many positions lie before the end of the audio, see `valid_positions`."""
@@ -198,26 +181,35 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def encode(
-        self, fbank: Float[Tensor, "B T M"], vocab_size: int
+        self,
+        fbank: Float[Tensor, "B T M"],
+        vocab_size: int,
+        mel: Float[Tensor, "B T M2"] | None = None,
     ) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
         """Return the semantic and the acoustic codes; in a codec, no item's depend on the others.
 
         Args:
             fbank: normalized filter bank of one window per item.
             vocab_size: size of the semantic vocabulary.
+            mel: log-mel spectrogram of the same frames, where the acoustic encoder sees it.
         Raises:
             ConfigError: unknown vocabulary.
         Source: paper Eq. 1 to 3, 5.
         """
         if computes_items_alone(fbank):
-            _, semantic_codes, vectors = self._analyze(fbank, vocab_size)
+            _, semantic_codes, vectors = self._analyze(fbank, vocab_size, mel)
             return semantic_codes, self.quantizer.encode(vectors)
         semantic_codes, acoustic_codes = [], []
-        for items in fbank.split(ACCELERATOR_ITEMS):
-            missing = ACCELERATOR_ITEMS - len(items)
-            _, codes, vectors = self._analyze(F.pad(items, (0, 0, 0, 0, 0, missing)), vocab_size)
-            semantic_codes.append(codes[: len(items)])
-            acoustic_codes.append(self.quantizer.encode(vectors)[: len(items)])
+        for start in range(0, len(fbank), ACCELERATOR_ITEMS):
+            items, mels = (
+                None if rows is None else _filled(rows[start : start + ACCELERATOR_ITEMS])
+                for rows in (fbank, mel)
+            )
+            assert items is not None
+            count = min(ACCELERATOR_ITEMS, len(fbank) - start)
+            _, codes, vectors = self._analyze(items, vocab_size, mels)
+            semantic_codes.append(codes[:count])
+            acoustic_codes.append(self.quantizer.encode(vectors)[:count])
         return torch.cat(semantic_codes), torch.cat(acoustic_codes)
 
     def quantized(
@@ -241,17 +233,21 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def latents(
-        self, fbank: Float[Tensor, "B T M"], vocab_size: int
+        self,
+        fbank: Float[Tensor, "B T M"],
+        vocab_size: int,
+        mel: Float[Tensor, "B T M2"] | None = None,
     ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L D"]]:
         """Return what the acoustic and the semantic quantizer are given, one row per position.
 
         Args:
             fbank: normalized filter bank of one window per item.
             vocab_size: size of the semantic vocabulary.
+            mel: log-mel spectrogram of the same frames, where the acoustic encoder sees it.
         Raises:
             ConfigError: unknown vocabulary.
         """
-        features, _, vectors = self._analyze(fbank, vocab_size)
+        features, _, vectors = self._analyze(fbank, vocab_size, mel)
         return vectors, features
 
     @torch.no_grad()
@@ -274,7 +270,11 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def layer_features(
-        self, fbank: Float[Tensor, "1 T M"], vocab_size: int, layers: str
+        self,
+        fbank: Float[Tensor, "1 T M"],
+        vocab_size: int,
+        layers: str,
+        mel: Float[Tensor, "1 T M2"] | None = None,
     ) -> Float[Tensor, "1 L D"]:
         """Return the features of a window behind, or before, the quantizers.
 
@@ -284,12 +284,13 @@ class Encoder(nn.Module):
             layers: one of `FEATURE_LAYERS`: "all" = [acoustic, semantic] as the decoder sees them,
                 "semantic" or "acoustic" alone, "continuous" = AudioMAE alone, or "unquantized" =
                 what "all" would be if every vector had a code of its own.
+            mel: log-mel spectrogram of the same frames, where the acoustic encoder sees it.
         Raises:
             ConfigError: unknown vocabulary.
         """
         if layers == "continuous":
             return self.features(fbank)
-        features, codes, vectors = self._analyze(fbank, vocab_size)
+        features, codes, vectors = self._analyze(fbank, vocab_size, mel)
         if layers == "unquantized":
             return torch.cat([self.quantizer.bypass(vectors), features], dim=-1)
         acoustic, semantic = self.quantized(codes, self.quantizer.encode(vectors), vocab_size)
@@ -302,7 +303,7 @@ class Encoder(nn.Module):
         num_valid: Int[Tensor, " B"],
         vocab_size: int,
         generators: Sequence[torch.Generator] | None = None,
-        patches: Float[Tensor, "B L P"] | None = None,
+        mel: Float[Tensor, "B T M2"] | None = None,
     ) -> EncoderOutput:
         """Return codes, features with gradients, and losses, from continuous features on.
 
@@ -314,14 +315,14 @@ class Encoder(nn.Module):
             num_valid: positions before the end of the audio, 0 to L per item.
             vocab_size: size of the semantic vocabulary; drawn per batch in training (Sec. IV-D).
             generators: one per item, for the acoustic quantizer's draws in training.
-            patches: result of `patches(fbank)`.
+            mel: log-mel spectrogram of the positions, where the acoustic encoder sees it.
         Raises:
             ConfigError: unknown vocabulary.
         """
         semantic_codes = self.semantic.encode(features, vocab_size)
         centroids = F.embedding(semantic_codes, self.semantic.codebook(vocab_size))
         valid = valid_mask(num_valid.to(features.device), features.shape[1])
-        vectors = self.acoustic_vectors(features, centroids, valid, patches)
+        vectors = self.acoustic_vectors(features, centroids, valid, mel)
         acoustic = self.quantizer(vectors, generators, valid)
         return EncoderOutput(
             semantic_codes=semantic_codes,
@@ -335,7 +336,10 @@ class Encoder(nn.Module):
         )
 
     def _analyze(
-        self, fbank: Float[Tensor, "B T M"], vocab_size: int
+        self,
+        fbank: Float[Tensor, "B T M"],
+        vocab_size: int,
+        mel: Float[Tensor, "B T M2"] | None,
     ) -> tuple[Float[Tensor, "B L D"], Int[Tensor, "B L"], Float[Tensor, "B L D"]]:
         """Return the features of windows, their semantic codes, and the acoustic features."""
         # Sums round differently in a batch of another size, and a position near a tie could get
@@ -345,7 +349,7 @@ class Encoder(nn.Module):
         codes = self.semantic.encode(features, vocab_size)
         valid = valid_mask(self.valid_positions(fbank), features.shape[1])
         centroids = F.embedding(codes, self.semantic.codebook(vocab_size))
-        vectors = self.acoustic_vectors(features, centroids, valid, self.patches(fbank))
+        vectors = self.acoustic_vectors(features, centroids, valid, mel)
         return features, codes, vectors
 
     def acoustic_vectors(
@@ -353,7 +357,7 @@ class Encoder(nn.Module):
         features: Float[Tensor, "B L D"],
         centroids: Float[Tensor, "B L D"],
         valid: Bool[Tensor, "B L"],
-        patches: Float[Tensor, "B L P"] | None,
+        mel: Float[Tensor, "B T M2"] | None,
     ) -> Float[Tensor, "B L D"]:
         """Return the acoustic encoder's output, which its quantizer is given.
 
@@ -361,7 +365,21 @@ class Encoder(nn.Module):
             features: stacked AudioMAE features.
             centroids: their semantic centroids.
             valid: True where a position lies before the end of the audio.
-            patches: result of `patches(fbank)`.
+            mel: log-mel spectrogram, where the acoustic encoder sees it.
+        Raises:
+            ConfigError: it is missing.
         """
-        given = [features, centroids] if patches is None else [features, centroids, patches]
-        return self.acoustic(*(mask_padding(rows, valid) for rows in given))
+        seen = [mask_padding(rows, valid) for rows in (features, centroids)]
+        if self.sees_mel:
+            if mel is None:
+                raise ConfigError(
+                    "this acoustic encoder sees the log-mel spectrogram beside the filter bank; "
+                    "give mel, the result of window_mel for the same window"
+                )
+            seen.append(mel)
+        return self.acoustic(*seen)
+
+
+def _filled(rows: Float[Tensor, "B T M"]) -> Float[Tensor, "B2 T M"]:
+    """Return windows with silent ones behind them, up to `ACCELERATOR_ITEMS`."""
+    return F.pad(rows, (0, 0, 0, 0, 0, ACCELERATOR_ITEMS - len(rows)))

@@ -104,7 +104,7 @@ def large_rates() -> Recipe:
         name="codec/large_rates",
         stage_config=replace(
             config,
-            sees_patches=True,
+            sees_mel=True,
             acoustic_start=100,
             unet=replace(config.unet, base_channels=96),
             cached_windows=4000,

@@ -75,9 +75,8 @@ def small_context() -> Recipe:
         stage_config=replace(
             recipe.stage_config,
             renews_acoustic=True,
-            # A transformer that cannot read yet would pull the codes apart.
-            acoustic_start=600,
-            code_weight=1500.0,
+            # Codes stay at their start: a transformer that cannot read yet would pull them apart.
+            trains_acoustic=False,
             context_transformer=ContextTransformer.Config(width=320, num_layers=6),
             unet_start=NEVER,
         ),
@@ -98,7 +97,9 @@ def small_mel() -> Recipe:
     return replace(
         recipe,
         name="decoder/small_mel",
-        stage_config=replace(recipe.stage_config, starts_output=True, vocoder_start=NEVER),
+        stage_config=replace(
+            recipe.stage_config, trains_acoustic=False, starts_output=True, vocoder_start=NEVER
+        ),
         train=replace(
             recipe.train,
             optimizers={"default": OptimizerConfig(lr=3e-4, betas=(0.9, 0.99), warmup_steps=100)},

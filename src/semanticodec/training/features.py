@@ -1,7 +1,7 @@
 """AudioMAE's features of windows, as the codec's encoder computes them before its quantizers.
 
 windows of 10.24 s with look-ahead -> filter bank -> AudioMAE -> single patches (K = 1)
-    -> stacked features of any token rate, and the energies of the patches beside them
+    -> stacked features of any token rate, and the mel beside them
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from semanticodec.audio.fbank import Fbank, normalize_fbank, window_fbank
-from semanticodec.encoder.audiomae import AudioMAE, patchify
+from semanticodec.audio.mel import Mel, window_mel
+from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import valid_positions
 from semanticodec.layers.stacking import stack_patches
 from semanticodec.token_format import NUM_BANDS, WINDOW_SAMPLES, TokenGrid
@@ -28,13 +29,13 @@ class WindowFeatures(NamedTuple):
         features: stacked, continuous.
         num_valid: positions before the last active frame; the encoder marks later ones.
         num_positions: positions that the codes of the window have; the decoder sees no others.
-        patches: stacked energies of the filter bank, for acoustic encoders that see them.
+        mel: log-mel spectrogram, for acoustic encoders that see it.
     """
 
     features: Float[Tensor, "B L D"]
     num_valid: Int[Tensor, " B"]
     num_positions: Int[Tensor, " B"]
-    patches: Float[Tensor, "B L P"]
+    mel: Float[Tensor, "B T M"]
 
 
 class FeatureExtractor(nn.Module):
@@ -50,6 +51,7 @@ class FeatureExtractor(nn.Module):
         super().__init__()
         self.audiomae = audiomae
         self.fbank = Fbank(audiomae.config.num_mel_bins)
+        self.mel = Mel()
 
     @torch.no_grad()
     def forward(self, wav: Float[Tensor, "B S"], num_samples: Int[Tensor, " B"]) -> WindowFeatures:
@@ -69,13 +71,14 @@ class FeatureExtractor(nn.Module):
             empty = normalize_fbank(torch.zeros((), device=rows.device))
             rows = torch.where(is_short & is_last.view(1, -1, 1), empty, rows)
             features = self.audiomae(rows)
+            mel = window_mel(self.mel, wav)
         grid = TokenGrid.from_stack_factor(1)
         kept = [grid.num_positions(int(count)) for count in num_samples]
         return WindowFeatures(
             features=features,
             num_valid=valid_positions(rows, features.shape[1]),
             num_positions=torch.tensor(kept, device=wav.device),
-            patches=patchify(rows, self.audiomae.config.patch_size),
+            mel=mel,
         )
 
 
@@ -96,5 +99,5 @@ def stacked_features(
         features=stack_patches(patches.features, stack_factor, num_bands),
         num_valid=-(-patches.num_valid // stack_factor),
         num_positions=num_columns * (num_bands // bands),
-        patches=stack_patches(patches.patches, stack_factor, num_bands),
+        mel=patches.mel,
     )

@@ -57,19 +57,22 @@ def test_features_come_before_their_centroids():
     )
 
 
-SEES_PATCHES = {"is_residual": True, "patch_width": 256, "residual_width": 5}
+SEES_MEL = {"is_residual": True, "num_mel_bins": 64, "residual_width": 5}
 
 
 def test_untold_energies_take_the_place_of_the_difference():
-    config = AcousticEncoder.Config(width=8, hidden=4, num_layers=1, **SEES_PATCHES)
+    config = AcousticEncoder.Config(width=8, hidden=4, num_layers=1, **SEES_MEL)
     encoder = AcousticEncoder(config)
     assert isinstance(encoder.residual, UntoldEnergies)
     nn.init.normal_(encoder.residual.axes.weight)
-    nn.init.normal_(encoder.residual.cells.bias)
-    given = torch.randn(2, 16, 8), torch.randn(2, 16, 8), torch.randn(2, 16, 256)
-    vectors = encoder(*given)
-    assert torch.equal(vectors[..., :5], encoder.residual(*given))
+    features, quantized, mel = torch.randn(2, 16, 8), torch.randn(2, 16, 8), torch.randn(2, 32, 64)
+    vectors = encoder(features, quantized, mel)
+    assert torch.equal(vectors[..., :5], encoder.residual(quantized, mel))
     assert vectors[..., :5].abs().min() > 0 and vectors[..., 5:].abs().max() == 0
+    # The LSTM, once it has weight, sees the mel, too.
+    nn.init.normal_(encoder.project.weight)
+    others = encoder(features, quantized, mel.flip(1))
+    assert not torch.equal(others[..., 5:], encoder(features, quantized, mel)[..., 5:])
 
 
 def test_residual_starts_as_what_the_centroid_left_out():
@@ -86,7 +89,7 @@ def test_official_acoustic_encoder_has_no_residual():
     assert not any("residual" in name for name in names)
 
 
-@pytest.mark.parametrize("options", [{}, {"is_residual": True}, SEES_PATCHES])
+@pytest.mark.parametrize("options", [{}, {"is_residual": True}, SEES_MEL])
 @torch.no_grad()
 def test_an_item_does_not_depend_on_its_batch_to_the_bit(options):
     torch.manual_seed(0)
@@ -94,8 +97,8 @@ def test_an_item_does_not_depend_on_its_batch_to_the_bit(options):
     encoder = use_onednn(AcousticEncoder(config))
     for weight in (encoder.project.weight, *(encoder.residual or nn.Identity()).parameters()):
         weight.normal_()
-    widths = [40, 40, *([256] if config.patch_width else [])]
-    given = [torch.randn(5, 32, width) for width in widths]
+    given = [torch.randn(5, 32, 40), torch.randn(5, 32, 40)]
+    given += [torch.randn(5, 64, 64)] if config.num_mel_bins else []
     together = encoder(*given)
     items = zip(*(rows.split(1) for rows in given), strict=True)
     assert torch.equal(together, torch.cat([encoder(*item) for item in items]))

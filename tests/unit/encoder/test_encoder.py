@@ -146,35 +146,40 @@ def test_forward_in_evaluation_agrees_with_encode():
     assert torch.equal(output.acoustic_features, mask_padding(acoustic_features, output.valid))
 
 
-@pytest.mark.parametrize("stack_factor", [1, 2, 4])
-def test_the_acoustic_encoder_may_see_the_patches(stack_factor):
-    num_bands = {1: 8, 2: 4, 4: 4}[stack_factor]
-    acoustic = {
-        "patch_width": 256 * stack_factor,
-        "num_bands": num_bands,
+def sight_of_mel(stack_factor: int) -> dict:
+    return {
+        "is_residual": True,
+        "num_mel_bins": 64,
+        "num_bands": {1: 8, 2: 4, 4: 4}[stack_factor],
         "stack_factor": stack_factor,
     }
-    encoder = small_encoder(stack_factor, acoustic)
-    fbank = fbank_of(100, NUM_FRAMES)
-    features, patches = encoder.features(fbank), encoder.patches(fbank)
-    assert patches.shape == (2, features.shape[1], 256 * stack_factor)
-    # The first position's first patch: 16 frames of the lowest 16 bins.
-    assert torch.equal(patches[0, 0, :256].view(16, 16), fbank[0, :16, :16])
-    output = encoder(features, encoder.valid_positions(fbank), 32, patches=patches)
-    _, acoustic_codes = encoder.encode(fbank, 32)
+
+
+@pytest.mark.parametrize("stack_factor", [1, 2, 4])
+def test_the_acoustic_encoder_may_see_the_mel(stack_factor):
+    encoder = small_encoder(stack_factor, sight_of_mel(stack_factor))
+    assert encoder.sees_mel
+    torch.nn.init.normal_(encoder.acoustic.residual.axes.weight)
+    fbank, mel = fbank_of(100, NUM_FRAMES), torch.randn(2, NUM_FRAMES, 64)
+    features, num_valid = encoder.features(fbank), encoder.valid_positions(fbank)
+    output = encoder(features, num_valid, 32, mel=mel)
+    _, acoustic_codes = encoder.encode(fbank, 32, mel)
     assert torch.equal(output.acoustic_codes, acoustic_codes)
-    others = encoder(features, encoder.valid_positions(fbank), 32, patches=patches.flip(1))
+    others = encoder(features, num_valid, 32, mel=mel.flip(1))
     assert not torch.equal(others.vectors, output.vectors)
+    together, alone = (
+        encoder.latents(part, 32, rows)[0] for part, rows in ((fbank, mel), (fbank[1:], mel[1:]))
+    )
+    torch.testing.assert_close(together[1:], alone)
 
 
-def test_patches_of_another_size_are_refused():
-    with pytest.raises(ConfigError, match="set acoustic.patch_width to 512"):
-        small_encoder(2, {"patch_width": 256})
-    message = "set acoustic.num_bands to 4 and acoustic.stack_factor to 2"
-    with pytest.raises(ConfigError, match=message):
-        small_encoder(2, {"patch_width": 512})
-    with pytest.raises(ConfigError, match=message):
-        small_encoder(2, {"patch_width": 512, "num_bands": 4})
+def test_a_mel_that_is_missing_and_other_columns_are_refused():
+    with pytest.raises(ConfigError, match="give mel, the result of window_mel"):
+        small_encoder(1, sight_of_mel(1)).encode(fbank_of(NUM_FRAMES), 32)
+    with pytest.raises(ConfigError, match="num_bands to 4 and acoustic.stack_factor to 2"):
+        small_encoder(2, sight_of_mel(1))
+    with pytest.raises(ConfigError, match="num_bands to 4 and acoustic.stack_factor to 4"):
+        small_encoder(4, sight_of_mel(2))
 
 
 def test_training_starts_from_features_and_leaves_audiomae_alone():

@@ -1,48 +1,54 @@
-"""The start of an acoustic encoder that sees patches, on energies whose laws the test knows."""
+"""The start of an acoustic encoder that sees the mel, on energies whose laws the test knows."""
 
 import pytest
 import torch
 
 from semanticodec.audio.detail import split_detail
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
-from semanticodec.encoder.audiomae import patchify
-from semanticodec.layers.stacking import stack_patches
-from semanticodec.training.acoustic_start import (
-    NUM_AXES,
-    Window,
-    pair_bins,
-    spectrogram_patches,
-    start_from_patches,
-)
+from semanticodec.training.acoustic_start import NUM_AXES, Window, start_from_mel
 
 WIDTH = 50
 ROWS = {1: 8, 2: 4, 4: 4}
-NUM_WINDOWS = 80
+NUM_WINDOWS = 40
 
 
-def fbank_of(seed, frames=128):
-    """Return a filter bank with much level and little detail, both of few kinds."""
+def mel_of(seed, frames=128):
+    """Return a mel with much level and little detail, both of few kinds."""
     generator = torch.Generator().manual_seed(seed)
     slow = torch.randn(1, frames // 16, 4, generator=generator).repeat_interleave(16, dim=1)
-    level = torch.nn.functional.interpolate(slow, size=128, mode="linear")
-    comb = torch.cos(torch.arange(64) * 2.2).repeat_interleave(2)
+    level = torch.nn.functional.interpolate(slow, size=64, mode="linear")
     loudness = torch.randn(1, frames // 16, 1, generator=generator)
-    return 0.1 * level + 0.05 * (comb * loudness).repeat_interleave(16, dim=1)
+    comb = torch.cos(torch.arange(64) * 2.2)
+    return level + 0.3 * (comb * loudness).repeat_interleave(16, dim=1)
 
 
 def window(seed, stack_factor=1):
-    fbank = fbank_of(seed)
-    patches = stack_patches(patchify(fbank), stack_factor)
+    mel = mel_of(seed)
+    length = mel.shape[1] // 16 * 8 // stack_factor
     generator = torch.Generator().manual_seed(1000 + seed)
-    features = torch.randn(1, patches.shape[1], WIDTH, generator=generator)
+    features = torch.randn(1, length, WIDTH, generator=generator)
     # Few centroids, which tell nothing.
     few = torch.randn(4, WIDTH, generator=torch.Generator().manual_seed(0))
     return Window(
         features=features,
-        centroids=few[torch.randint(4, (patches.shape[1],), generator=generator)][None],
-        patches=patches,
-        valid=torch.ones(1, patches.shape[1], dtype=torch.bool),
-        mel=pair_bins(fbank),
+        centroids=few[torch.randint(4, (length,), generator=generator)][None],
+        valid=torch.ones(1, length, dtype=torch.bool),
+        mel=mel,
+    )
+
+
+def encoder_of(stack_factor):
+    torch.manual_seed(0)
+    return AcousticEncoder(
+        AcousticEncoder.Config(
+            width=WIDTH,
+            hidden=4,
+            num_layers=1,
+            is_residual=True,
+            num_mel_bins=64,
+            stack_factor=stack_factor,
+            num_bands=ROWS[stack_factor],
+        )
     )
 
 
@@ -57,55 +63,40 @@ def found_again(seen, cells, held_out):
 
 @pytest.mark.parametrize("stack_factor", [1, 2, 4])
 @torch.no_grad()
-def test_the_encoder_starts_with_most_of_what_the_centroids_do_not_tell(stack_factor):
-    torch.manual_seed(0)
-    config = AcousticEncoder.Config(
-        width=WIDTH,
-        hidden=4,
-        num_layers=1,
-        is_residual=True,
-        patch_width=256 * stack_factor,
-        stack_factor=stack_factor,
-        num_bands=ROWS[stack_factor],
-    )
-    acoustic = AcousticEncoder(config)
+def test_vectors_tell_level_and_detail(stack_factor):
+    acoustic = encoder_of(stack_factor)
     windows = [window(seed, stack_factor) for seed in range(NUM_WINDOWS)]
-    start_from_patches(acoustic, windows)
-    *seen, held_out = [
-        acoustic.residual_vectors(*item[:3])[0] for item in (*windows, window(999, stack_factor))
-    ]
-    assert held_out.shape[1] == WIDTH and held_out[:, NUM_AXES:].abs().max() == 0
-    # A linear map from the vectors finds level and detail again.
+    start_from_mel(acoustic, windows)
+    items = [*windows, window(999, stack_factor)]
+    *seen, held_out = [acoustic.residual_vectors(x.features, x.centroids, x.mel)[0] for x in items]
+    assert held_out.shape[1] == NUM_AXES
+    differences = torch.cat([x.features - x.centroids for x in windows], dim=1)[0]
+    vectors = torch.cat(seen)
+    torch.testing.assert_close(
+        (vectors - vectors.mean(0)).norm(), (differences - differences.mean(0)).norm()
+    )
     positions = acoustic.residual.positions
     for part in ("level", "detail"):
-        cells = [
-            positions(getattr(split_detail(item.mel), part))[0]
-            for item in (*windows, window(999, stack_factor))
-        ]
-        found = found_again(torch.cat(seen), torch.cat(cells[:-1]), held_out)
+        cells = [positions(getattr(split_detail(item.mel), part))[0] for item in items]
+        found = found_again(vectors, torch.cat(cells[:-1]), held_out)
         assert (cells[-1] - found).square().mean() < 0.3 * cells[-1].var(), part
 
 
 @torch.no_grad()
 def test_what_the_centroids_tell_is_left_out():
-    torch.manual_seed(0)
-    config = AcousticEncoder.Config(
-        width=WIDTH, hidden=4, num_layers=1, is_residual=True, patch_width=256
-    )
-
     def told(seed):
         item = window(seed)
         # Centroids that tell the level of their patch.
-        level = spectrogram_patches(item.mel, 8).mean(2, keepdim=True)
-        return item._replace(centroids=level * torch.ones(WIDTH), features=level + item.features)
+        level = acoustic.residual.positions(item.mel).mean(2, keepdim=True)
+        return item._replace(centroids=level * torch.ones(WIDTH))
 
     sizes = {}
     for name, make in (("told", told), ("untold", window)):
-        acoustic = AcousticEncoder(config)
+        acoustic = encoder_of(1)
         windows = [make(seed) for seed in range(NUM_WINDOWS)]
-        start_from_patches(acoustic, windows)
+        start_from_mel(acoustic, windows)
         residual = acoustic.residual
-        fbank = residual.fbank(windows[0].patches)
-        inputs = residual.inputs(*windows[0][:2], fbank)
-        sizes[name] = residual.cells(residual.reduce(inputs)).std()
+        item = windows[0]
+        left = residual.positions(item.mel) - residual.tell(residual.told(item.centroids))
+        sizes[name] = left.std()
     assert sizes["told"] < 0.7 * sizes["untold"]

@@ -2,7 +2,7 @@
 
 import torch
 
-from semanticodec.training.acoustic_start import spectrogram_patches
+from semanticodec.layers.patches import cut_patches
 from semanticodec.training.mel_reader import MelReader
 
 WIDTH, BANDS, BINS = 12, 4, 16
@@ -10,7 +10,7 @@ WIDTH, BANDS, BINS = 12, 4, 16
 
 def test_patches_are_read_back_where_they_came_from():
     mel = torch.randn(2, 48, BINS)
-    patches = spectrogram_patches(mel, BANDS)
+    patches = cut_patches(mel, 16, mel.shape[2] // BANDS)
     assert patches.shape == (2, 3 * BANDS, 16 * BINS // BANDS)
     # Column 1, band 2: frames 16 to 31, bins 8 to 11.
     assert torch.equal(patches[:, BANDS + 2].unflatten(1, (16, 4)), mel[:, 16:32, 8:12])
@@ -25,4 +25,4 @@ def test_the_reader_starts_at_what_a_condition_means_in_each_band():
     reader.start(context, patches, bands)
     mel = reader(context[None, :40], torch.randn(1, 40, 8))
     assert mel.shape == (1, 160, BINS)
-    assert (spectrogram_patches(mel, BANDS)[0] - patches[:40]).abs().max() < 0.01
+    assert (cut_patches(mel, 16, mel.shape[2] // BANDS)[0] - patches[:40]).abs().max() < 0.01

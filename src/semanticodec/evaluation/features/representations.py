@@ -60,18 +60,21 @@ def audiomae_representations(
 
 
 def code_representations(
-    encoder: Encoder, fbank: Float[Tensor, "1 T M"], features: Float[Tensor, "1 L D"]
+    encoder: Encoder,
+    fbank: Float[Tensor, "1 T M"],
+    mel: Float[Tensor, "1 T M2"],
+    features: Float[Tensor, "1 L D"],
 ) -> Mapping[str, Float[Tensor, "L _D"]]:
     """Return what the quantizers make of a window, one row per position.
 
     Args:
         encoder: encoder with one semantic vocabulary, in evaluation mode.
         fbank: normalized filter bank.
+        mel: log-mel spectrogram of the same frames.
         features: stacked AudioMAE features of it.
     """
     vocab_size = encoder.config.semantic.vocab_sizes[0]
-    num_valid, patches = encoder.valid_positions(fbank), encoder.patches(fbank)
-    output = encoder(features, num_valid, vocab_size, patches=patches)
+    output = encoder(features, encoder.valid_positions(fbank), vocab_size, mel=mel)
     centroids, acoustic = output.semantic_features[0], output.acoustic_features[0]
     unquantized = encoder.quantizer.bypass(output.vectors)[0]
     return {
@@ -119,11 +122,14 @@ class Representations:
         return cls(audiomae)
 
     @torch.no_grad()
-    def compute(self, fbank: Float[Tensor, "1 T M"]) -> Mapping[str, Float[Tensor, "L _D"]]:
+    def compute(
+        self, fbank: Float[Tensor, "1 T M"], mel: Float[Tensor, "1 T M2"]
+    ) -> Mapping[str, Float[Tensor, "L _D"]]:
         """Return every representation of a window, one row per position.
 
         Args:
             fbank: normalized filter bank, T whole columns of positions.
+            mel: log-mel spectrogram of the same frames.
         """
         bands = self.audiomae.config.num_bands
         found = {
@@ -131,5 +137,5 @@ class Representations:
             for name, rows in audiomae_representations(self.audiomae, fbank).items()
         }
         if self.encoder is not None:
-            found.update(code_representations(self.encoder, fbank, found["features"][None]))
+            found.update(code_representations(self.encoder, fbank, mel, found["features"][None]))
         return found

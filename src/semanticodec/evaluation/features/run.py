@@ -19,6 +19,7 @@ from torch import Tensor
 from semanticodec.audio.detail import split_detail
 from semanticodec.audio.fbank import Fbank, window_fbank
 from semanticodec.audio.io import read_blocks
+from semanticodec.audio.mel import Mel, window_mel
 from semanticodec.audio.windows import encode_windows
 from semanticodec.encoder.audiomae import patchify
 from semanticodec.evaluation.features.regression import ExplainedVariance, LinearMaps
@@ -72,6 +73,7 @@ class FeatureProbe:
         self.grid = TokenGrid.from_stack_factor(representations.stack_factor)
         self.rows = config.num_bands // self.grid.block[1]
         self.fbank = Fbank(config.num_mel_bins)
+        self.mel = Mel()
         self._maps: dict[str, LinearMaps] = {}
         self._scores: dict[tuple[str, str], ExplainedVariance] = {}
 
@@ -138,7 +140,7 @@ class FeatureProbe:
         if self.settings.loud_only:
             means = targets["energies"].mean(dim=1)
             chosen &= means > means[chosen].mean()
-        features = self.representations.compute(fbank)
+        features = self.representations.compute(fbank, window_mel(self.mel, wav))
         return Patches(
             {name: rows[chosen] for name, rows in features.items()},
             {name: rows[chosen] for name, rows in targets.items()},

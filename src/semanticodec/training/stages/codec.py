@@ -142,7 +142,7 @@ class CodecStage(Stage):
         if not (is_resumed or self.is_started):
             self._measure_latents(windows)
             for rate in self.rates:
-                if rate.sees_patches:
+                if rate.sees_mel:
                     rate.start_map(self._examples(windows, CODE_WINDOWS))
                 examples = self._examples(windows, CODE_WINDOWS * rate.stack_factor)
                 with ProgressBar(

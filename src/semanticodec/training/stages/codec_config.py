@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from semanticodec.audio.mel import NUM_MEL_BINS
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
 from semanticodec.decoder.decoder import LATENT_BINS, LATENT_FRAMES, Decoder, SamplingConfig
@@ -36,9 +37,9 @@ class CodecStageConfig:
         acoustic_layers: layers of the acoustic encoder's LSTM.
         is_acoustic_bidirectional: whether the acoustic encoder's LSTM runs in both directions.
         is_acoustic_residual: whether the acoustic encoder starts as features minus centroid.
-        sees_patches: whether the acoustic encoder sees the energies of the patches beside the
-            features, see `AcousticEncoder.Config`. It then starts as the linear map that finds
-            most of what the semantic centroid does not tell about them, see `acoustic_start`.
+        sees_mel: whether the acoustic encoder sees the mel beside the features, see
+            `AcousticEncoder.Config`. It then starts at what semantic codes leave untold of it,
+            see `acoustic_start`.
         quantizer: sizes of one of the acoustic quantizers; its width is replaced.
         acoustic_start: first step that trains the acoustic encoder. Until then the T-UNet
             learns to use codes of the vectors that the encoder starts with (the codebook
@@ -72,7 +73,7 @@ class CodecStageConfig:
     acoustic_layers: int = 4
     is_acoustic_bidirectional: bool = True
     is_acoustic_residual: bool = False
-    sees_patches: bool = False
+    sees_mel: bool = False
     quantizer: QuantizerConfig = VectorQuantizer.Config()
     acoustic_start: int = 0
     is_code_space_fixed: bool = False
@@ -107,9 +108,9 @@ class CodecStageConfig:
                 "One T-UNet for several rates sees the patches of K = 1: start stack_factors "
                 "with 1 and set unstacks_condition=True."
             )
-        if self.sees_patches and not self.is_acoustic_residual:
+        if self.sees_mel and not self.is_acoustic_residual:
             raise ConfigError(
-                "An acoustic encoder that sees patches starts as a linear map of them: set "
+                "An acoustic encoder that sees the mel starts at what is untold of it: set "
                 "is_acoustic_residual=True."
             )
 
@@ -128,7 +129,6 @@ def complete_config(
     if config.is_vocabulary_fixed:
         vocab_sizes = (max(vocab_sizes),)
     width = stack_factor * modules.audiomae.config.width
-    patch_width = modules.audiomae.config.patch_size**2
     grid = TokenGrid.from_stack_factor(stack_factor)
     unstacks = stack_factor if config.unstacks_condition else 1
     num_rows = grid.positions_per_window * unstacks
@@ -156,7 +156,7 @@ def complete_config(
             num_layers=config.acoustic_layers,
             bidirectional=config.is_acoustic_bidirectional,
             is_residual=config.is_acoustic_residual,
-            patch_width=stack_factor * patch_width if config.sees_patches else 0,
+            num_mel_bins=NUM_MEL_BINS if config.sees_mel else 0,
             stack_factor=stack_factor,
             num_bands=modules.audiomae.config.num_bands // stacked_bands,
         ),

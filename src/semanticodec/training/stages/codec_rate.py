@@ -17,10 +17,9 @@ from torch.nn import Parameter
 
 from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
-from semanticodec.encoder.audiomae import unpatchify
 from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, valid_mask
 from semanticodec.encoder.quantizer import count_codes, perplexity
-from semanticodec.training.acoustic_start import Window, pair_bins, start_from_patches
+from semanticodec.training.acoustic_start import Window, start_from_mel
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.features import WindowFeatures, stacked_features
 
@@ -52,7 +51,7 @@ class _Inputs(NamedTuple):
     features: Float[Tensor, "1 L D"]
     centroids: Float[Tensor, "1 L D"]
     valid: Bool[Tensor, "1 L"]
-    patches: Float[Tensor, "1 L P"] | None
+    mel: Float[Tensor, "1 T M"]
 
 
 class CodecRate(nn.Module):
@@ -94,9 +93,9 @@ class CodecRate(nn.Module):
         return self.config.encoder.stack_factor
 
     @property
-    def sees_patches(self) -> bool:
-        """Whether the acoustic encoder is given the energies of the patches."""
-        return self.config.encoder.acoustic.patch_width > 0
+    def sees_mel(self) -> bool:
+        """Whether the acoustic encoder is given the log-mel spectrogram."""
+        return self.encoder.sees_mel
 
     def trained_parameters(self) -> list[Parameter]:
         """Return the parameters of acoustic encoder and quantizer."""
@@ -109,15 +108,14 @@ class CodecRate(nn.Module):
 
     @torch.no_grad()
     def start_map(self, examples: Iterable[tuple[int, Mapping[str, Tensor]]]) -> None:
-        """Start the acoustic encoder, where it sees patches, see `start_from_patches`.
+        """Start the acoustic encoder, where it sees the mel, see `start_from_mel`.
 
         Args:
-            examples: numbered results of the frozen modules for K = 1, one window at a time; with
-                `mel` beside them, that is what codes shall tell, otherwise the filter bank.
+            examples: numbered results of the frozen modules for K = 1, one window at a time.
         """
         known = dict(examples)
-        windows = [self._whole_window(item) for item in known.values()]
-        start_from_patches(self.encoder.acoustic, windows)
+        windows = [Window(*self._inputs(self.stacked(item))) for item in known.values()]
+        start_from_mel(self.encoder.acoustic, windows)
 
     @torch.no_grad()
     def start_codes(self, examples: Iterable[tuple[int, Mapping[str, Tensor]]], seed: int) -> None:
@@ -142,16 +140,14 @@ class CodecRate(nn.Module):
 
     def _first_vectors(self, window: _Inputs) -> Float[Tensor, "N D"]:
         """Return what the untrained acoustic encoder makes of a window, without padding."""
-        if not self.sees_patches:
+        if not self.sees_mel:
             return self.encoder.acoustic_vectors(*window)[window.valid]
         # The LSTM, which takes most of the time, adds nothing yet.
-        return self.encoder.acoustic.residual_vectors(*self._marked(window))[window.valid]
-
-    def _marked(self, window: _Inputs) -> list[Tensor]:
-        """Return features, centroids and patches of a window with padded positions marked."""
-        assert window.patches is not None
-        given = window.features, window.centroids, window.patches
-        return [mask_padding(rows, window.valid) for rows in given]
+        marked = (mask_padding(rows, window.valid) for rows in (window.features, window.centroids))
+        acoustic = self.encoder.acoustic
+        residual = acoustic.residual_vectors(*marked, window.mel)
+        assert residual is not None
+        return acoustic.padded(residual)[window.valid]
 
     @torch.no_grad()
     def context_rows(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N E"]:
@@ -175,21 +171,8 @@ class CodecRate(nn.Module):
             features=features,
             centroids=self.encoder.semantic.decode(codes, vocab_size),
             valid=valid_mask(inputs["num_valid"], features.shape[1]),
-            patches=self.patches(inputs),
+            mel=inputs["mel"].float(),
         )
-
-    def _whole_window(self, inputs: Mapping[str, Tensor]) -> Window:
-        """Return what `start_from_patches` asks of a window."""
-        window = self._inputs(self.stacked(inputs))
-        mel = inputs.get("mel")
-        if mel is None:
-            num_bands = self.config.encoder.audiomae.num_bands
-            mel = pair_bins(unpatchify(inputs["patches"].float(), num_bands))
-        return Window(*self._marked(window), valid=window.valid, mel=mel)
-
-    def patches(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "B L P"] | None:
-        """Return the energies of stacked inputs where the acoustic encoder sees them."""
-        return inputs["patches"].float() if self.sees_patches else None
 
     def vocab_size(self, step: int) -> int:
         """Return the vocabulary of a step: the same for all items in all processes (Sec. IV-D)."""
@@ -212,7 +195,7 @@ class CodecRate(nn.Module):
                 inputs["num_valid"],
                 self.vocab_size(batch.step),
                 batch.generators,
-                self.patches(inputs),
+                inputs["mel"].float(),
             )
 
     def context(

@@ -1,6 +1,6 @@
 """Training of the decoder as a whole, end to end, in one evaluation of the T-UNet.
 
-window -> AudioMAE features, patches -> codes -> condition -> T-UNet, once -> VAE decoder -> mel
+window -> AudioMAE features, mel -> codes -> condition -> T-UNet, once -> VAE decoder -> mel
     -> vocoder -> generated              (before `unet_start`: condition -> its transformer -> mel)
 loss = distance of the mels, level and detail + spectral and adversarial losses of the waveform
 
@@ -28,11 +28,12 @@ from semanticodec.checkpoints.pretrained import read_setting, read_weights
 from semanticodec.checkpoints.trained_module import load_audiomae
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
+from semanticodec.encoder.untold_energies import FRAMES_PER_PATCH
 from semanticodec.errors import ConfigError
+from semanticodec.layers.patches import cut_patches
 from semanticodec.progress import ProgressBar
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
-from semanticodec.training.acoustic_start import spectrogram_patches
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
@@ -50,7 +51,7 @@ from semanticodec.training.stages.finished_codec import (
     trainable_vocoder,
     with_context_transformer,
     with_semantics,
-    with_sight_of_patches,
+    with_sight_of_mel,
 )
 from semanticodec.training.stages.modules import codebook_names
 from semanticodec.training.stages.waveform import DISCRIMINATORS, WaveformStage
@@ -95,8 +96,8 @@ class DecoderStage(WaveformStage):
 
         Attributes:
             trains_acoustic: whether the acoustic encoder and its codebook are trained, too.
-            renews_acoustic: whether the acoustic encoder is given sight of the patches and starts
-                anew with its codebook, see `start_from_patches`; files of the model that it came
+            renews_acoustic: whether the acoustic encoder is given sight of the mel and starts
+                anew with its codebook, see `start_from_mel`; files of the model that it came
                 from are then not decodable.
             acoustic_start: first step in which the acoustic encoder is trained. Until then the
                 decoder learns to read its codes.
@@ -158,10 +159,6 @@ class DecoderStage(WaveformStage):
                 raise ConfigError(
                     f"The vocoder cannot see {self.vocoder_frames} frames of a piece of {frames}; "
                     f"choose 1 to {frames}."
-                )
-            if self.renews_acoustic and not self.trains_acoustic:
-                raise ConfigError(
-                    "Acoustic codes that start anew have to be trained: set trains_acoustic=True."
                 )
 
     @classmethod
@@ -238,7 +235,7 @@ class DecoderStage(WaveformStage):
         for codec, encoder, decoder in codecs:
             encoder_config = codec.encoder
             if config.renews_acoustic:
-                encoder = with_sight_of_patches(encoder)
+                encoder = with_sight_of_mel(encoder)
                 encoder_config = encoder.config
             own = dataclasses.replace(codec.decoder, **changes)
             rate = dataclasses.replace(codec, encoder=encoder_config, decoder=own)
@@ -327,7 +324,7 @@ class DecoderStage(WaveformStage):
         """Yield the condition of windows at every rate, and their mels."""
         for rate in self.rates:
             for _, inputs in self._examples(cache, MAP_WINDOWS):
-                yield rate.context_rows(inputs).unsqueeze(0), inputs["mel"]
+                yield rate.context_rows(inputs).unsqueeze(0), inputs["mel"].float()
 
     def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
         seed = self.config.cache_seed
@@ -340,15 +337,15 @@ class DecoderStage(WaveformStage):
                 rate.start_codes(bar, seed)
 
     def _examples(self, cache: CachedSource, count: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
-        """Yield the cached results of random windows and their mels, with the windows' numbers."""
+        """Yield the cached results of random windows, with the windows' numbers."""
         device = self.decoder.latent_scale.device
         order = np.random.default_rng(self.config.cache_seed).permutation(len(cache))
         for number in order[:count].tolist():
             item = cache.window(number)
-            inputs = {
-                name: torch.from_numpy(value)[None].to(device) for name, value in item.items()
-            }
-            yield number, {**inputs, "mel": self.mel(inputs["samples"].float() / INT16_SCALE)}
+            yield (
+                number,
+                {name: torch.from_numpy(value)[None].to(device) for name, value in item.items()},
+            )
 
     @torch.no_grad()
     def _start_reader(self, reader: MelReader, cache: CachedSource) -> None:
@@ -357,7 +354,8 @@ class DecoderStage(WaveformStage):
         for context, mel in self._contexts(cache):
             rows = context[0]
             contexts.append(rows)
-            patches.append(spectrogram_patches(mel, reader.num_bands)[0, : len(rows)])
+            cells = cut_patches(mel, FRAMES_PER_PATCH, NUM_MEL_BINS // reader.num_bands)
+            patches.append(cells[0, : len(rows)])
             bands.append(torch.arange(len(rows), device=rows.device) % reader.num_bands)
         reader.start(torch.cat(contexts), torch.cat(patches), torch.cat(bands))
 
@@ -437,7 +435,7 @@ class DecoderStage(WaveformStage):
         return Piece(
             inputs={
                 "features": _cut(inputs["features"], before, rows),
-                "patches": _cut(inputs["patches"], before, rows),
+                "mel": _cut(inputs["mel"], first * FRAMES_PER_PATCH, length * FRAMES_PER_PATCH),
                 "num_valid": (inputs["num_valid"] - before).clamp(0, rows),
                 "num_positions": (inputs["num_positions"] - before).clamp(0, rows),
             },

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from semanticodec.audio.mel import NUM_MEL_BINS
 from semanticodec.checkpoints.index import read_index
 from semanticodec.checkpoints.pretrained import read_setting, read_weights
 from semanticodec.checkpoints.trained_module import (
@@ -142,8 +143,8 @@ def trainable_vocoder(path: Path) -> Vocoder:
 
 
 @torch.no_grad()
-def with_sight_of_patches(encoder: Encoder) -> Encoder:
-    """Return an encoder with the same semantic codes, whose acoustic part sees the patches.
+def with_sight_of_mel(encoder: Encoder) -> Encoder:
+    """Return an encoder with the same semantic codes, whose acoustic part sees the mel.
 
     It is untrained, codebook included.
     """
@@ -152,7 +153,7 @@ def with_sight_of_patches(encoder: Encoder) -> Encoder:
     acoustic = dataclasses.replace(
         config.acoustic,
         is_residual=True,
-        patch_width=config.stack_factor * config.audiomae.patch_size**2,
+        num_mel_bins=NUM_MEL_BINS,
         stack_factor=config.stack_factor,
         num_bands=config.audiomae.num_bands // bands,
         residual_width=NUM_AXES,
