@@ -77,7 +77,7 @@ def test_the_export_is_a_model_of_all_rates_that_decodes_in_one_step(trained, co
         assert ours.sampling().num_steps == 1 and ours.sampling().guidance_scale == 1
         assert ours.decode(ours.encode(wav)).shape == (1, 1, 20_000)
         before = SemantiCodec.from_pretrained(codec["codec"], token_rate=rate)
-        assert ours.config.encoder.acoustic.patch_width == 256 * 100 // rate
+        assert ours.config.encoder.acoustic.stack_factor == 100 // rate
         assert torch.equal(ours.encode(wav).semantic, before.encode(wav).semantic)
         assert ours.model_fingerprint != before.model_fingerprint
 
@@ -204,8 +204,6 @@ def test_what_cannot_be_trained_is_refused(codec, data, tmp_path):
         DecoderStage.Config(piece_columns=5)
     with pytest.raises(ConfigError, match="cannot see 999 frames"):
         DecoderStage.Config(vocoder_frames=999)
-    with pytest.raises(ConfigError, match="trains_acoustic=True"):
-        DecoderStage.Config(renews_acoustic=True)
 
 
 def test_semantic_codes_of_another_audiomae_come_with_new_acoustic_ones(codec, data, tmp_path):

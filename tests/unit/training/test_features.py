@@ -6,6 +6,7 @@ import soundfile
 import torch
 
 from semanticodec.audio.fbank import Fbank, window_fbank
+from semanticodec.audio.mel import Mel, window_mel
 from semanticodec.audio.io import read_blocks
 from semanticodec.audio.windows import encode_windows
 from semanticodec.checkpoints.trained_module import load_audiomae
@@ -58,7 +59,8 @@ def one_recording(folder, num_samples):
 )
 def test_windows_have_the_features_that_the_codec_computes(audiomae, tmp_path, num_samples):
     entry = one_recording(tmp_path / "set", num_samples)
-    extractor, encoder, fbank = FeatureExtractor(audiomae), encoder_of(audiomae, 2), Fbank()
+    extractor, encoder = FeatureExtractor(audiomae), encoder_of(audiomae, 2)
+    fbank, mel = Fbank(), Mel()
     ours = [padded_window(read_window(entry, start=start)) for start in window_starts(entry)]
     theirs = list(encode_windows(read_blocks(entry.path)))
     assert [count for _, count in ours] == [window.num_samples for window in theirs]
@@ -67,6 +69,7 @@ def test_windows_have_the_features_that_the_codec_computes(audiomae, tmp_path, n
         result = stacked_features(patches, 2)
         rows = window_fbank(fbank, window.wav)
         torch.testing.assert_close(result.features, encoder.features(rows), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(result.mel, window_mel(mel, window.wav))
         assert result.num_valid.tolist() == encoder.valid_positions(rows).tolist()
         assert result.num_positions.tolist() == [TokenGrid(50).num_positions(count)]
 
