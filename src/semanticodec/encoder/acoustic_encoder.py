@@ -87,10 +87,11 @@ class AcousticEncoder(nn.Module):
             mel: log-mel spectrogram of the positions, where `num_mel_bins` asks for it.
         Source: paper Eq. 2; the linear map without bias is the release's.
         """
-        residual = self.residual_vectors(features, quantized, mel)
-        seen = [features, quantized]
-        if residual is not None and mel is not None:
-            seen.append(residual)
+        seen, residual = [features, quantized], None
+        if self.residual is not None:
+            residual = self.residual_vectors(features, quantized, mel)
+            if mel is not None:
+                seen.append(residual)
         hidden, _ = self.lstm(torch.cat(seen, dim=-1))
         return self.project_out(hidden, residual)
 
@@ -99,7 +100,7 @@ class AcousticEncoder(nn.Module):
         features: Float[Tensor, "B L D"],
         quantized: Float[Tensor, "B L D"],
         mel: Float[Tensor, "B T M"] | None = None,
-    ) -> Float[Tensor, "B L A"] | None:
+    ) -> Float[Tensor, "B L A"]:
         """Return what the LSTM's outputs are added to, A = D or `residual_width`.
 
         Args:
@@ -107,11 +108,10 @@ class AcousticEncoder(nn.Module):
             quantized: semantic centroids.
             mel: log-mel spectrogram.
         """
-        if self.residual is None:
-            return None
         if isinstance(self.residual, UntoldEnergies):
             assert mel is not None
             return self.residual(quantized, mel)
+        assert self.residual is not None
         return self.residual(features - quantized)
 
     def project_out(

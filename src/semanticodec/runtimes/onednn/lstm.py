@@ -110,9 +110,9 @@ class FastAcousticEncoder(AcousticEncoder):
         features: Float[Tensor, "B L D"],
         quantized: Float[Tensor, "B L D"],
         mel: Float[Tensor, "B T M"] | None = None,
-    ) -> Float[Tensor, "B L A"] | None:
+    ) -> Float[Tensor, "B L A"]:
         """Return what the LSTM's outputs are added to."""
-        if self.residual is None or not is_cpu_inference(features):
+        if not is_cpu_inference(features):
             return super().residual_vectors(features, quantized, mel)
         rows = [features, quantized, *([] if mel is None else [mel])]
         return _by_item(super().residual_vectors, rows)

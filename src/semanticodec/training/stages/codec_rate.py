@@ -143,11 +143,12 @@ class CodecRate(nn.Module):
         if not self.sees_mel:
             return self.encoder.acoustic_vectors(*window)[window.valid]
         # The LSTM, which takes most of the time, adds nothing yet.
-        marked = (mask_padding(rows, window.valid) for rows in (window.features, window.centroids))
         acoustic = self.encoder.acoustic
-        residual = acoustic.residual_vectors(*marked, window.mel)
-        assert residual is not None
-        return acoustic.padded(residual)[window.valid]
+        features, centroids = (
+            mask_padding(rows, window.valid) for rows in (window.features, window.centroids)
+        )
+        vectors = acoustic.residual_vectors(features, centroids, window.mel)
+        return acoustic.padded(vectors)[window.valid]
 
     @torch.no_grad()
     def context_rows(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N E"]:
