@@ -6,8 +6,8 @@ import soundfile
 import torch
 
 from semanticodec.audio.fbank import Fbank, window_fbank
-from semanticodec.audio.mel import Mel, window_mel
 from semanticodec.audio.io import read_blocks
+from semanticodec.audio.mel import Mel, window_mel
 from semanticodec.audio.windows import encode_windows
 from semanticodec.checkpoints.trained_module import load_audiomae
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
