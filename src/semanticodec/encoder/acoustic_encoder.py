@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from semanticodec.encoder.untold_energies import UntoldEnergies
 
@@ -37,7 +36,7 @@ class AcousticEncoder(nn.Module):
                 the difference then stands `UntoldEnergies`, which the LSTM sees, too.
             stack_factor: K, how many patches a position joins.
             num_bands: positions of a column.
-            residual_width: values that untold energies give; the others of the output are zero.
+            num_axes: values that untold energies give at most.
         """
 
         width: int = 768
@@ -48,12 +47,12 @@ class AcousticEncoder(nn.Module):
         num_mel_bins: int = 0
         stack_factor: int = 1
         num_bands: int = 8
-        residual_width: int = 48
+        num_axes: int = 48
 
         @property
         def untold_width(self) -> int:
             """Values that untold energies give."""
-            return min(self.residual_width, self.width)
+            return min(self.num_axes, self.width)
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -101,7 +100,7 @@ class AcousticEncoder(nn.Module):
         quantized: Float[Tensor, "B L D"],
         mel: Float[Tensor, "B T M"] | None = None,
     ) -> Float[Tensor, "B L A"]:
-        """Return what the LSTM's outputs are added to, A = D or `residual_width`.
+        """Return what the LSTM's outputs are added to, A = D, or values of untold energies.
 
         Args:
             features: as for `forward`, and so are the others.
@@ -124,11 +123,15 @@ class AcousticEncoder(nn.Module):
             residual: result of `residual_vectors`.
         """
         acoustic = self.project(hidden)
-        return acoustic if residual is None else acoustic + self.padded(residual)
+        return acoustic if residual is None else acoustic + self.as_wide(residual)
 
-    def padded(self, residual: Float[Tensor, "B L A"]) -> Float[Tensor, "B L D"]:
+    def as_wide(self, residual: Float[Tensor, "B L A"]) -> Float[Tensor, "B L D"]:
         """Return residual vectors as wide as features."""
-        return F.pad(residual, (0, self.config.width - residual.shape[-1]))
+        return (
+            self.residual.as_cells(residual)
+            if isinstance(self.residual, UntoldEnergies)
+            else residual
+        )
 
 
 def _same(config: AcousticEncoder.Config) -> nn.Linear:
@@ -143,6 +146,6 @@ def _untold_config(config: AcousticEncoder.Config) -> UntoldEnergies.Config:
         num_mel_bins=config.num_mel_bins,
         stack_factor=config.stack_factor,
         num_bands=config.num_bands,
-        out_width=config.untold_width,
+        num_axes=config.untold_width,
         centroid_width=min(CENTROID_WIDTH, config.width),
     )

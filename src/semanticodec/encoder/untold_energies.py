@@ -5,14 +5,16 @@
     mel ─→ cells of the position ───────────────────────────────→ − ←─┘
      │                                                            │
      └─→ weights: 1 where loud, 0.1 where masked ───────────→ × ←─┘
-                                                              └─→ linear map ─→ vector
+                                                              └─→ linear map ─→ values on axes
+    values ─→ linear map ─→ cells again, each patch of a position in its own part of the width
 
 An acoustic code of 13 bits cannot tell all that is left. The weights keep it from telling noise
-that nobody hears; the neighbors' centroids from telling what the decoder knows from them. An
-addition of this project: not in the paper, not in the release.
+that nobody hears; the neighbors' centroids from telling what the decoder knows from them. As
+cells they mean the same at every token rate, so that one decoder can read them all. An addition
+of this project: not in the paper, not in the release.
 
 Shapes: B batch · L positions · D width of a position · T frames of 10 ms, M bins of the mel ·
-C cells of a position · A width of the vector.
+C cells of a position · A axes.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semanticodec.audio.audibility import level_weights
 from semanticodec.audio.mel import HOP_LENGTH
@@ -38,7 +41,7 @@ REACH = 70.0 * math.log(10) / 20
 
 
 class UntoldEnergies(nn.Module):
-    """A position's mel less what semantic codes tell, weighted, in a few numbers.
+    """A position's mel less what semantic codes tell, weighted, in a few values.
 
     Untrained it gives zeros; training starts it in closed form.
 
@@ -55,7 +58,7 @@ class UntoldEnergies(nn.Module):
             num_mel_bins: M.
             stack_factor: K, how many patches a position joins: 1, 2 or 4.
             num_bands: positions of a column.
-            out_width: width of the vector.
+            num_axes: A.
             centroid_width: what is seen of each neighbor's centroid.
         """
 
@@ -63,7 +66,7 @@ class UntoldEnergies(nn.Module):
         num_mel_bins: int
         stack_factor: int
         num_bands: int
-        out_width: int
+        num_axes: int
         centroid_width: int
 
         @property
@@ -91,13 +94,14 @@ class UntoldEnergies(nn.Module):
         self.config = config
         self.centroid_axes = nn.Linear(config.width, config.centroid_width, bias=False)
         self.tell = BandedLinear(config.num_bands, config.told_width, config.num_cells)
-        self.axes = nn.Linear(config.num_cells, config.out_width, bias=False)
+        self.axes = nn.Linear(config.num_cells, config.num_axes, bias=False)
+        self.spread = nn.Linear(config.num_axes, config.num_cells, bias=False)
         nn.init.zeros_(self.axes.weight)
 
     def forward(
         self, centroids: Float[Tensor, "B L D"], mel: Float[Tensor, "B T M"]
     ) -> Float[Tensor, "B L A"]:
-        """Return the vector of every position.
+        """Return the values of every position on the axes.
 
         Args:
             centroids: semantic centroids of whole columns, time-major.
@@ -105,6 +109,13 @@ class UntoldEnergies(nn.Module):
         """
         untold = self.positions(mel) - self.tell(self.told(centroids))
         return self.axes(untold * self.weights(mel))
+
+    def as_cells(self, values: Float[Tensor, "B L A"]) -> Float[Tensor, "B L D"]:
+        """Return values as cells, as wide as centroids; a narrow width holds the first ones."""
+        factor = self.config.stack_factor
+        patches = self.spread(values).unflatten(2, (factor, -1))
+        part = self.config.width // factor
+        return F.pad(patches, (0, part - patches.shape[3])).flatten(2, 3)
 
     def told(self, centroids: Float[Tensor, "B L D"]) -> Float[Tensor, "B L E"]:
         """Return what semantic codes tell: a position's centroid, and in few axes those beside it.

@@ -1,7 +1,7 @@
 """Where an acoustic encoder that sees the mel starts: in closed form.
 
-what semantic codes tell -> regression of the mel's cells of each band on it     (`tell`)
-cells less that, weighted -> level and detail -> principal axes                  (`axes`)
+what semantic codes tell -> regression of the mel's cells of each band on it  (`tell`)
+cells less that, weighted, level and detail -> principal axes           (`axes`, `spread`)
 
 The codes of this start carry detail from the first step. An encoder that starts elsewhere learns
 to carry it late or never: a squared error spends all bits on the level.
@@ -20,7 +20,7 @@ from semanticodec.audio.detail import split_detail
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.quantizer import principal_axes
 from semanticodec.encoder.untold_energies import UntoldEnergies
-from semanticodec.training.regression import centered, fit_bands
+from semanticodec.training.regression import fit_bands
 
 # How much detail counts beside the level. At 1 it goes under, at 10 it takes the bits that words
 # need (docs/log.md, "Cells that are heard").
@@ -79,7 +79,6 @@ def start_from_mel(acoustic: AcousticEncoder, windows: Sequence[Window]) -> None
     rows = _gather(_positions(residual, window) for window in windows)
     fit_bands(residual.tell, rows.told, rows.cells, rows.bands)
     _start_axes(residual, rows)
-    _scale(residual, windows)
 
 
 def _positions(residual: UntoldEnergies, window: Window) -> _Positions:
@@ -95,24 +94,21 @@ def _gather(parts: Iterable[_Positions]) -> _Positions:
 
 
 def _start_axes(residual: UntoldEnergies, rows: _Positions) -> None:
-    """Start the last map at the axes along which level and detail of heard cells vary most."""
-    one = torch.eye(residual.config.num_cells, dtype=rows.cells.dtype, device=rows.cells.device)
-    patches = one.unflatten(1, (-1, residual.config.bins_per_patch))
-    level, detail = (part.flatten(1) for part in split_detail(patches))
-    parts = torch.cat([level, DETAIL_GAIN * detail], dim=1)
+    """Start the other maps at the axes along which level and detail of heard cells vary most."""
     untold = rows.cells.clone()
     for band in range(residual.config.num_bands):
         here = rows.bands == band
         untold[here] -= residual.tell.of_band(rows.told[here], band)
-    axes, _, _ = principal_axes(untold * rows.weights @ parts, residual.config.out_width)
-    residual.axes.weight[:] = axes.to(parts) @ parts.T
+    measure = _measure(residual.config).to(untold)
+    axes, _, _ = principal_axes(untold * rows.weights @ measure, residual.config.num_axes)
+    residual.axes.weight[:] = axes.to(measure) @ measure
+    residual.spread.weight[:] = axes.T
 
 
-def _scale(residual: UntoldEnergies, windows: Sequence[Window]) -> None:
-    """Make vectors as large as the differences that the paper's form starts from."""
-    vectors, differences = [], []
-    for window in windows:
-        vectors.append(residual(window.centroids, window.mel)[window.valid])
-        differences.append((window.features - window.centroids)[window.valid])
-    size, wanted = (centered(torch.cat(part)).norm() for part in (vectors, differences))
-    residual.axes.weight.mul_(wanted / size.clamp_min(1e-12))
+def _measure(config: UntoldEnergies.Config) -> Float[Tensor, "C C"]:
+    """Return a map of cells after which distances count level and detail as they shall."""
+    one = torch.eye(config.num_cells, dtype=torch.float64)
+    patches = one.unflatten(1, (-1, config.bins_per_patch))
+    level, detail = (part.flatten(1) for part in split_detail(patches))
+    energies, directions = torch.linalg.eigh(level @ level.T + DETAIL_GAIN**2 * detail @ detail.T)
+    return directions * energies.clamp_min(0).sqrt() @ directions.T

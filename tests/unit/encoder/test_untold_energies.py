@@ -1,5 +1,7 @@
 """Energies that semantic codes leave untold, on cells whose places the test knows."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ def module_of(stack_factor: int) -> UntoldEnergies:
             num_mel_bins=64,
             stack_factor=stack_factor,
             num_bands=ROWS[stack_factor],
-            out_width=5,
+            num_axes=5,
             centroid_width=3,
         )
     )
@@ -58,6 +60,20 @@ def test_a_position_sees_its_cells_and_the_centroids_beside_it(stack_factor):
         other[0, position] += 1
         is_seen = not torch.equal(module(other, mel)[0, at], base[0, at])
         assert is_seen == (position in {at, at - 1, at + 1, at - rows, at + rows}), position
+
+
+@pytest.mark.parametrize(("stack_factor", "width"), [(1, 200), (4, 600), (4, 12)])
+@torch.no_grad()
+def test_values_come_back_as_cells_of_their_patches(stack_factor, width):
+    config = dataclasses.replace(module_of(stack_factor).config, width=width)
+    module = UntoldEnergies(config)
+    values = torch.randn(1, 12, 5)
+    parts = module.as_cells(values).unflatten(2, (stack_factor, -1))
+    cells = module.spread(values).unflatten(2, (stack_factor, -1))
+    shown = min(parts.shape[3], cells.shape[3])
+    assert torch.equal(parts[..., :shown], cells[..., :shown])
+    assert parts.shape[2:] == (stack_factor, width // stack_factor)
+    assert not parts[..., shown:].any()
 
 
 @torch.no_grad()

@@ -148,7 +148,7 @@ class CodecRate(nn.Module):
             mask_padding(rows, window.valid) for rows in (window.features, window.centroids)
         )
         vectors = acoustic.residual_vectors(features, centroids, window.mel)
-        return acoustic.padded(vectors)[window.valid]
+        return acoustic.as_wide(vectors)[window.valid]
 
     @torch.no_grad()
     def context_rows(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "N E"]:

@@ -156,7 +156,7 @@ def with_sight_of_mel(encoder: Encoder) -> Encoder:
         num_mel_bins=NUM_MEL_BINS,
         stack_factor=config.stack_factor,
         num_bands=config.audiomae.num_bands // bands,
-        residual_width=NUM_AXES,
+        num_axes=NUM_AXES,
     )
     quantizer = config.quantizer
     if isinstance(quantizer, VectorQuantizer.Config) and quantizer.code_width is not None:
