@@ -83,7 +83,7 @@ def small_context() -> Recipe:
         train=replace(
             recipe.train,
             batch_size=12,
-            optimizers={"default": OptimizerConfig(lr=5e-4, betas=(0.9, 0.98), warmup_steps=100)},
+            optimizers={"default": OptimizerConfig(lr=3e-4, betas=(0.9, 0.98), warmup_steps=300)},
         ),
     )
 
