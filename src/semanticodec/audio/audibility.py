@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+# 70 dB, of log amplitudes (natural logarithm): where noise that nobody hears begins.
+REACH = 70.0 * math.log(10) / 20
 # Frames of 10 ms on either side whose loudest cell a cell is compared with.
 NEIGHBORS = 40
 LEAST_WEIGHT = 0.1

@@ -19,7 +19,6 @@ C cells of a position · A axes.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semanticodec.audio.audibility import level_weights
+from semanticodec.audio.audibility import REACH, level_weights
 from semanticodec.audio.mel import HOP_LENGTH
 from semanticodec.layers.banded_linear import BandedLinear
 from semanticodec.layers.patches import cut_patches
@@ -36,8 +35,6 @@ from semanticodec.token_format import PATCH_SAMPLES, TokenGrid
 
 FRAMES_PER_PATCH = PATCH_SAMPLES // HOP_LENGTH
 NUM_NEIGHBORS = 4
-# 70 dB, of log amplitudes (natural logarithm).
-REACH = 70.0 * math.log(10) / 20
 
 
 class UntoldEnergies(nn.Module):

@@ -77,7 +77,7 @@ def start_from_mel(acoustic: AcousticEncoder, windows: Sequence[Window]) -> None
     axes, _, _ = principal_axes(centroids, residual.config.centroid_width)
     residual.centroid_axes.weight[:] = axes
     rows = _gather(_positions(residual, window) for window in windows)
-    fit_bands(residual.tell, rows.told, rows.cells, rows.bands)
+    fit_bands(residual.tell, rows.told, rows.cells, rows.bands, rows.weights.mean(dim=1).square())
     _start_axes(residual, rows)
 
 

@@ -53,6 +53,7 @@ class MelReader(nn.Module):
         context: Float[Tensor, "N E"],
         patches: Float[Tensor, "N P"],
         bands: Int[Tensor, " N"],
+        weights: Float[Tensor, " N"],
     ) -> None:
         """Start the maps of the condition at the regression of patches on it.
 
@@ -60,5 +61,6 @@ class MelReader(nn.Module):
             context: rows of the condition of many windows.
             patches: the patches of the recordings' mels there.
             bands: number of each row's band.
+            weights: how much every row counts.
         """
-        fit_bands(self.alone, context, patches, bands)
+        fit_bands(self.alone, context, patches, bands, weights)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.vae import PatchAnalysis
-from semanticodec.training.regression import fit_bands
+from semanticodec.training.regression import fit_bands, heard
 
 
 @torch.no_grad()
@@ -34,17 +34,18 @@ def start_output(
     assert unet.context_transformer is not None and unet.output_from_context is not None
     projection = unet.output_from_context
     analysis = PatchAnalysis(decoder.vae.config).to(decoder.latent_scale.device)
-    inputs, targets = [], []
+    inputs, targets, weights = [], [], []
     for condition, mel in windows:
         # The transformer takes whole columns.
         context = condition[:, : condition.shape[1] // projection.num_bands * projection.num_bands]
         inputs.append(torch.cat([context, unet.context_transformer(context)], dim=2)[0])
         latent = analysis(mel.unsqueeze(1)) * decoder.latent_scale
         targets.append(projection.rows(_wanted(decoder, latent))[0, : context.shape[1]])
+        weights.append(heard(mel, projection.num_bands)[: context.shape[1]])
     rows = torch.cat(inputs)
     # Whole columns, of one window after the other.
     bands = torch.arange(len(rows), device=rows.device) % projection.num_bands
-    fit_bands(projection.projection, rows, torch.cat(targets), bands)
+    fit_bands(projection.projection, rows, torch.cat(targets), bands, torch.cat(weights))
     nn.init.zeros_(unet.output_conv.weight)
     assert unet.output_conv.bias is not None
     nn.init.zeros_(unet.output_conv.bias)

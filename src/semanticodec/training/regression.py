@@ -6,22 +6,38 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from semanticodec.audio.audibility import REACH, level_weights
+from semanticodec.encoder.untold_energies import FRAMES_PER_PATCH
 from semanticodec.layers.banded_linear import BandedLinear
+from semanticodec.layers.patches import cut_patches
 
 # Share of every input's variance that is added to it, so that rare inputs get no large weight.
 RIDGE = 1e-4
 
 
-def centered(values: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
-    """Return rows less their mean."""
-    return values - values.mean(dim=0)
+def mean_row(values: Float[Tensor, "N D"], weights: Float[Tensor, " N"]) -> Float[Tensor, " D"]:
+    """Return the weighted mean of rows."""
+    return weights @ values / weights.sum()
 
 
 def linear_map(
-    inputs: Float[Tensor, "N D"], targets: Float[Tensor, "N E"], ridge: float
+    inputs: Float[Tensor, "N D"],
+    targets: Float[Tensor, "N E"],
+    ridge: float,
+    weights: Float[Tensor, " N"],
 ) -> Float[Tensor, "D E"]:
-    """Return the ridge regression of centered targets on centered inputs, solved in float64."""
-    rows, wanted = centered(inputs).double(), centered(targets).double()
+    """Return the ridge regression of centered targets on centered inputs, solved in float64.
+
+    Args:
+        inputs: rows to map.
+        targets: what they shall become.
+        ridge: share of every input's variance that is added to it.
+        weights: how much the square error of every row counts.
+    """
+    size = weights.double().sqrt().unsqueeze(1)
+    rows, wanted = (
+        size * (values - mean_row(values, weights)).double() for values in (inputs, targets)
+    )
     energies = rows.square().sum(dim=0)
     lift = (ridge * energies).clamp_min(1e-12 * energies.max())
     if len(rows) >= rows.shape[1]:
@@ -38,6 +54,7 @@ def fit_bands(
     inputs: Float[Tensor, "N D"],
     targets: Float[Tensor, "N E"],
     bands: Int[Tensor, " N"],
+    weights: Float[Tensor, " N"],
 ) -> None:
     """Set a map with constants to the regression of each band's rows.
 
@@ -46,10 +63,26 @@ def fit_bands(
         inputs: rows to map.
         targets: what they shall become.
         bands: number of each row's band.
+        weights: how much the square error of every row counts.
     """
     assert layer.bias is not None
     for band in range(layer.num_bands):
         here = bands == band
-        weight = linear_map(inputs[here], targets[here], RIDGE)
+        given = inputs[here], targets[here]
+        weight = linear_map(*given, RIDGE, weights[here])
+        mean_input, mean_target = (mean_row(values, weights[here]) for values in given)
         layer.weight[band] = weight
-        layer.bias[band] = targets[here].mean(dim=0) - inputs[here].mean(dim=0) @ weight
+        layer.bias[band] = mean_target - mean_input @ weight
+
+
+def heard(mel: Float[Tensor, "1 T M"], num_bands: int) -> Float[Tensor, " L"]:
+    """Return how much the patches of a window count: the square of their cells' mean weight.
+
+    What codes say of masked cells has another size, see `UntoldEnergies`.
+
+    Args:
+        mel: log-mel spectrogram.
+        num_bands: patches along the frequency axis.
+    """
+    patches = cut_patches(level_weights(mel, REACH), FRAMES_PER_PATCH, mel.shape[2] // num_bands)
+    return patches[0].mean(dim=1).square()

@@ -22,7 +22,7 @@ def test_the_reader_starts_at_what_a_condition_means_in_each_band():
     context, bands = torch.randn(4000, WIDTH), torch.arange(4000) % BANDS
     maps, offsets = torch.randn(BANDS, WIDTH, 64), torch.randn(BANDS, 64)
     patches = torch.einsum("ne,nep->np", context, maps[bands]) + offsets[bands]
-    reader.start(context, patches, bands)
+    reader.start(context, patches, bands, torch.ones(len(bands)))
     mel = reader(context[None, :40], torch.randn(1, 40, 8))
     assert mel.shape == (1, 160, BINS)
     assert (cut_patches(mel, 16, mel.shape[2] // BANDS)[0] - patches[:40]).abs().max() < 0.01

@@ -41,6 +41,7 @@ from semanticodec.training.mel_distance import mel_distance
 from semanticodec.training.mel_reader import MelReader
 from semanticodec.training.monitor import Sample
 from semanticodec.training.output_start import start_output
+from semanticodec.training.regression import heard
 from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.codec_rate import CodecRate, RateConfig
 from semanticodec.training.stages.codec_rates import rate_of_step, rate_suffix, write_codec
@@ -350,14 +351,15 @@ class DecoderStage(WaveformStage):
     @torch.no_grad()
     def _start_reader(self, reader: MelReader, cache: CachedSource) -> None:
         """Let the reader know what codes mean by themselves."""
-        contexts, patches, bands = [], [], []
+        contexts, patches, bands, weights = [], [], [], []
         for context, mel in self._contexts(cache):
             rows = context[0]
             contexts.append(rows)
             cells = cut_patches(mel, FRAMES_PER_PATCH, NUM_MEL_BINS // reader.num_bands)
             patches.append(cells[0, : len(rows)])
             bands.append(torch.arange(len(rows), device=rows.device) % reader.num_bands)
-        reader.start(torch.cat(contexts), torch.cat(patches), torch.cat(bands))
+            weights.append(heard(mel, reader.num_bands)[: len(rows)])
+        reader.start(*(torch.cat(parts) for parts in (contexts, patches, bands, weights)))
 
     @torch.no_grad()
     def _frozen(
