@@ -10,7 +10,6 @@ with locked(folder): ...                                     ConfigError where a
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -145,6 +144,8 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ConfigError: another run holds it.
     """
+    import fcntl  # Windows has none, and everything else here works there
+
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK_NAME).open("a")
