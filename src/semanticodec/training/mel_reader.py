@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from semanticodec.audio.mel import HOP_LENGTH
+from semanticodec.encoder.untold_energies import FRAMES_PER_PATCH
 from semanticodec.layers.banded_linear import BandedLinear
+from semanticodec.layers.patches import join_patches
 from semanticodec.layers.residual import zero_init
-from semanticodec.token_format import PATCH_SAMPLES
 from semanticodec.training.regression import fit_bands
 
 
@@ -33,8 +33,7 @@ class MelReader(nn.Module):
     def __init__(self, context_width: int, width: int, num_bands: int, num_mel_bins: int) -> None:
         super().__init__()
         self.num_bands = num_bands
-        self.shape = (PATCH_SAMPLES // HOP_LENGTH, num_mel_bins // num_bands)
-        size = self.shape[0] * self.shape[1]
+        size = FRAMES_PER_PATCH * num_mel_bins // num_bands
         # Not trained: steps that suit a transformer would shake it.
         self.alone = BandedLinear(num_bands, context_width, size).requires_grad_(False)
         self.read = zero_init(nn.Linear(width, size))
@@ -43,9 +42,8 @@ class MelReader(nn.Module):
         self, context: Float[Tensor, "B L E"], features: Float[Tensor, "B L D"]
     ) -> Float[Tensor, "B T M"]:
         """Return the mel of whole columns of positions."""
-        patches = (self.alone(context) + self.read(features)).unflatten(1, (-1, self.num_bands))
-        # B columns bands frames bins -> B T M
-        return patches.unflatten(3, self.shape).transpose(2, 3).flatten(3, 4).flatten(1, 2).float()
+        patches = self.alone(context) + self.read(features)
+        return join_patches(patches, FRAMES_PER_PATCH, self.num_bands).float()
 
     @torch.no_grad()
     def start(
