@@ -209,7 +209,7 @@ def tiny(token_rate: int = 100) -> CodecConfig:
                 channel_multipliers=(1, 1, 1, 1),
                 num_res_blocks=1,
                 head_width=4,
-                context_width=2 * width + condition.position_width,
+                context_width=condition.context_width,
                 num_groups=4,
             ),
             vae=VAEConfig(base_channels=8, num_res_blocks=1, num_groups=4),

@@ -172,6 +172,8 @@ def test_gradients_reach_everything_that_is_to_learn_and_nothing_else(codec, dat
     for part in ("decoder.unet.", "decoder.vae.", "decoder.vocoder.", ".encoder.acoustic."):
         assert any(part in name for name in trained), part
     assert not any(name.startswith("features.") for name in trained)
+    # What is told has to stay the same for all acoustic encoders and the decoder.
+    assert not any(".told." in name for name in trained)
 
 
 def test_codes_that_are_kept_do_not_move(codec, data, tmp_path):

@@ -72,7 +72,7 @@ def official_config(token_rate: int, semantic_vocab_size: int) -> CodecConfig:
     grid = TokenGrid(token_rate)
     width = grid.stack_factor * AUDIOMAE_WIDTH
     condition = Condition.Config(width=width, max_positions=grid.positions_per_window)
-    context_width = 2 * width + condition.position_width
+    context_width = condition.context_width
     return CodecConfig(
         token_rate=token_rate,
         encoder=Encoder.Config(

@@ -4,8 +4,9 @@
     semantic  B L D ─┼─ join ─→ context  B L E,  E = 2 D + position width
     positions   L   ─┘
 
-Stacked positions can be taken apart into their patches first. The T-UNet then sees the same grid
-at every token rate, and one T-UNet serves them all (not official).
+Two additions that are not official. Stacked positions can be taken apart into their patches first.
+The T-UNet then sees the same grid at every token rate, and one T-UNet serves them all. And what
+the centroids tell of the mel can be joined to the context, see `ToldEnergies`.
 
 Shapes: B batch · L positions · D width of one stream · E width of the context · C channels ·
 T frames · F latent frequency.
@@ -22,6 +23,7 @@ from semanticodec.errors import CodesError
 from semanticodec.layers.banded_linear import BandedLinear
 from semanticodec.layers.embeddings import position_code
 from semanticodec.layers.stacking import PADDING_VALUE, unstack_patches
+from semanticodec.layers.told_energies import ToldEnergies
 
 
 class Condition(nn.Module):
@@ -48,6 +50,17 @@ class Condition(nn.Module):
         position_width: int = 192
         max_positions: int = 512
         unstacks: int = 1
+        told: ToldEnergies.Config | None = None
+
+        @property
+        def told_width(self) -> int:
+            """Width of what the centroids tell."""
+            return 0 if self.told is None else self.told.num_cells
+
+        @property
+        def context_width(self) -> int:
+            """Width E of the context: both streams, the position code and what is told."""
+            return 2 * self.width + self.position_width + self.told_width
 
     positions: Tensor
 
@@ -58,11 +71,7 @@ class Condition(nn.Module):
         cpu = torch.device("cpu")
         code = position_code(config.max_positions, config.position_width, device=cpu)
         self.register_buffer("positions", code, persistent=False)
-
-    @property
-    def context_width(self) -> int:
-        """Width of the context: both streams and the position code."""
-        return 2 * self.config.width + self.config.position_width
+        self.told = None if config.told is None else ToldEnergies(config.told)
 
     def forward(
         self,
@@ -81,7 +90,7 @@ class Condition(nn.Module):
             first_rows: rows of the window before each item, for pieces of windows in training;
                 None where items start with their window.
         Returns:
-            Context [acoustic, semantic, positions], `unstacks` rows per position.
+            Context [acoustic, semantic, positions, told], `unstacks` rows per position.
         Raises:
             CodesError: more features than `num_positions`, or a window that is too long.
         """
@@ -96,7 +105,8 @@ class Condition(nn.Module):
             self._unstacked(F.pad(stream, missing, value=PADDING_VALUE))
             for stream in (acoustic, semantic)
         ]
-        return self._join_positions(torch.cat(streams, dim=2), first_rows)
+        context = self._join_positions(torch.cat(streams, dim=2), first_rows)
+        return context if self.told is None else torch.cat([context, self.told(streams[1])], dim=2)
 
     def unconditional(self, batch_size: int, num_positions: int) -> Float[Tensor, "B L E"]:
         """Return the context that stands for no condition: zeros with position codes.
@@ -108,7 +118,8 @@ class Condition(nn.Module):
             CodesError: a window that is too long.
         """
         features = self.positions.new_zeros(batch_size, num_positions, 2 * self.config.width)
-        return self._join_positions(features)
+        told = features.new_zeros(batch_size, num_positions, self.config.told_width)
+        return torch.cat([self._join_positions(features), told], dim=2)
 
     def _unstacked(self, stream: Float[Tensor, "B L D"]) -> Float[Tensor, "B L2 D2"]:
         unstacks = self.config.unstacks

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from semanticodec.encoder.untold_energies import UntoldEnergies
 
-# What untold energies see of a neighbor's centroid.
-CENTROID_WIDTH = 64
+# What is seen of a neighbor's centroid, see `ToldEnergies`.
+NEIGHBOR_WIDTH = 64
 
 
 class AcousticEncoder(nn.Module):
@@ -54,6 +54,18 @@ class AcousticEncoder(nn.Module):
             """Values that untold energies give."""
             return min(self.num_axes, self.width)
 
+        @property
+        def untold(self) -> UntoldEnergies.Config:
+            """Sizes of untold energies."""
+            return UntoldEnergies.Config(
+                width=self.width,
+                num_mel_bins=self.num_mel_bins,
+                stack_factor=self.stack_factor,
+                num_bands=self.num_bands,
+                num_axes=self.untold_width,
+                neighbor_width=min(NEIGHBOR_WIDTH, self.width // self.stack_factor),
+            )
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -70,7 +82,7 @@ class AcousticEncoder(nn.Module):
         self.residual: nn.Linear | UntoldEnergies | None = None
         if config.is_residual:
             nn.init.zeros_(self.project.weight)
-            self.residual = UntoldEnergies(_untold_config(config)) if sees_mel else _same(config)
+            self.residual = UntoldEnergies(config.untold) if sees_mel else _same(config)
 
     def forward(
         self,
@@ -138,14 +150,3 @@ def _same(config: AcousticEncoder.Config) -> nn.Linear:
     linear = nn.Linear(config.width, config.width, bias=False)
     nn.init.eye_(linear.weight)
     return linear
-
-
-def _untold_config(config: AcousticEncoder.Config) -> UntoldEnergies.Config:
-    return UntoldEnergies.Config(
-        width=config.width,
-        num_mel_bins=config.num_mel_bins,
-        stack_factor=config.stack_factor,
-        num_bands=config.num_bands,
-        num_axes=config.untold_width,
-        centroid_width=min(CENTROID_WIDTH, config.width),
-    )

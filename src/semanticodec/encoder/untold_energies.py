@@ -1,7 +1,6 @@
 """What the semantic codes around a position leave untold of its mel, where it is heard.
 
-    centroid, centroids beside it ─→ linear map of each band ─→ what they tell
-                                                                      │
+    centroids ─→ `ToldEnergies` ─────────────────────────────────────┐
     mel ─→ cells of the position ───────────────────────────────→ − ←─┘
      │                                                            │
      └─→ weights: 1 where loud, 0.1 where masked ───────────→ × ←─┘
@@ -21,20 +20,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semanticodec.audio.audibility import REACH, level_weights
 from semanticodec.audio.mel import HOP_LENGTH
-from semanticodec.layers.banded_linear import BandedLinear
 from semanticodec.layers.patches import cut_patches
 from semanticodec.layers.stacking import stack_patches
+from semanticodec.layers.told_energies import ToldEnergies
 from semanticodec.token_format import PATCH_SAMPLES, TokenGrid
 
 FRAMES_PER_PATCH = PATCH_SAMPLES // HOP_LENGTH
-NUM_NEIGHBORS = 4
 
 
 class UntoldEnergies(nn.Module):
@@ -56,7 +53,7 @@ class UntoldEnergies(nn.Module):
             stack_factor: K, how many patches a position joins: 1, 2 or 4.
             num_bands: positions of a column.
             num_axes: A.
-            centroid_width: what is seen of each neighbor's centroid.
+            neighbor_width: see `ToldEnergies`.
         """
 
         width: int
@@ -64,7 +61,7 @@ class UntoldEnergies(nn.Module):
         stack_factor: int
         num_bands: int
         num_axes: int
-        centroid_width: int
+        neighbor_width: int
 
         @property
         def patch_bands(self) -> int:
@@ -77,22 +74,22 @@ class UntoldEnergies(nn.Module):
             return self.num_mel_bins // self.patch_bands
 
         @property
-        def told_width(self) -> int:
-            """Width of what semantic codes tell of a position."""
-            return self.width + NUM_NEIGHBORS * self.centroid_width
-
-        @property
-        def num_cells(self) -> int:
-            """C, cells of a position."""
-            return self.stack_factor * FRAMES_PER_PATCH * self.bins_per_patch
+        def told(self) -> ToldEnergies.Config:
+            """Sizes of what semantic codes tell."""
+            return ToldEnergies.Config(
+                width=self.width,
+                stack_factor=self.stack_factor,
+                patch_bands=self.patch_bands,
+                patch_cells=FRAMES_PER_PATCH * self.bins_per_patch,
+                neighbor_width=self.neighbor_width,
+            )
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.centroid_axes = nn.Linear(config.width, config.centroid_width, bias=False)
-        self.tell = BandedLinear(config.num_bands, config.told_width, config.num_cells)
-        self.axes = nn.Linear(config.num_cells, config.num_axes, bias=False)
-        self.spread = nn.Linear(config.num_axes, config.num_cells, bias=False)
+        self.told = ToldEnergies(config.told)
+        self.axes = nn.Linear(config.told.num_cells, config.num_axes, bias=False)
+        self.spread = nn.Linear(config.num_axes, config.told.num_cells, bias=False)
         nn.init.zeros_(self.axes.weight)
 
     def forward(
@@ -104,8 +101,13 @@ class UntoldEnergies(nn.Module):
             centroids: semantic centroids of whole columns, time-major.
             mel: log amplitudes of the positions' frames.
         """
-        untold = self.positions(mel) - self.tell(self.told(centroids))
-        return self.axes(untold * self.weights(mel))
+        return self.axes(self.untold(centroids, mel))
+
+    def untold(
+        self, centroids: Float[Tensor, "B L D"], mel: Float[Tensor, "B T M"]
+    ) -> Float[Tensor, "B L C"]:
+        """Return the cells of every position less what is told, weighted."""
+        return (self.positions(mel) - self.told(centroids)) * self.weights(mel)
 
     def as_cells(self, values: Float[Tensor, "B L A"]) -> Float[Tensor, "B L D"]:
         """Return values as cells, as wide as centroids; a narrow width holds the first ones."""
@@ -113,20 +115,6 @@ class UntoldEnergies(nn.Module):
         patches = self.spread(values).unflatten(2, (factor, -1))
         part = self.config.width // factor
         return F.pad(patches, (0, part - patches.shape[3])).flatten(2, 3)
-
-    def told(self, centroids: Float[Tensor, "B L D"]) -> Float[Tensor, "B L E"]:
-        """Return what semantic codes tell: a position's centroid, and in few axes those beside it.
-
-        Beyond the edges of the window a position is its own neighbor.
-        """
-        columns = self.centroid_axes(centroids).unflatten(1, (-1, self.config.num_bands))
-        beside = [
-            torch.cat([columns[:, :1], columns[:, :-1]], dim=1),
-            torch.cat([columns[:, 1:], columns[:, -1:]], dim=1),
-            torch.cat([columns[:, :, :1], columns[:, :, :-1]], dim=2),
-            torch.cat([columns[:, :, 1:], columns[:, :, -1:]], dim=2),
-        ]
-        return torch.cat([centroids, *(rows.flatten(1, 2) for rows in beside)], dim=-1)
 
     def weights(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B L C"]:
         """Return how much the cells of every position count."""

@@ -1,7 +1,7 @@
 """Where an acoustic encoder that sees the mel starts: in closed form.
 
-what semantic codes tell -> regression of the mel's cells of each band on it  (`tell`)
-cells less that, weighted, level and detail -> principal axes           (`axes`, `spread`)
+semantic centroids around a patch -> regression of the mel's cells of each band    (`told`)
+cells less that, weighted, level and detail -> principal axes            (`axes`, `spread`)
 
 The codes of this start carry detail from the first step. An encoder that starts elsewhere learns
 to carry it late or never: a squared error spends all bits on the level.
@@ -13,14 +13,16 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from semanticodec.audio.detail import split_detail
-from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.quantizer import principal_axes
-from semanticodec.encoder.untold_energies import UntoldEnergies
-from semanticodec.training.regression import fit_bands
+from semanticodec.encoder.untold_energies import FRAMES_PER_PATCH, UntoldEnergies
+from semanticodec.layers.patches import cut_patches
+from semanticodec.layers.stacking import unstack_patches
+from semanticodec.layers.told_energies import ToldEnergies
+from semanticodec.training.regression import fit_bands, heard
 
 # How much detail counts beside the level. At 1 it goes under, at 10 it takes the bits that words
 # need (docs/log.md, "Cells that are heard").
@@ -46,68 +48,63 @@ class Window(NamedTuple):
     mel: Float[Tensor, "1 T M"]
 
 
-class _Positions(NamedTuple):
-    """Positions of windows that are heard.
+@torch.no_grad()
+def start_told(maps: Sequence[ToldEnergies], windows: Sequence[Sequence[Window]]) -> None:
+    """Start what semantic codes tell: one map for all token rates, so that one decoder reads it.
 
-    Attributes:
-        told: what semantic codes tell, see `UntoldEnergies.told`.
-        cells: of the mel.
-        weights: of the cells.
-        bands: number of the position's place on the frequency axis.
+    Args:
+        maps: those of the token rates, each of its own stack factor.
+        windows: many windows of every token rate.
     """
+    first, *others = maps
+    given = [(told, window) for told, rate in zip(maps, windows, strict=True) for window in rate]
+    is_valid = torch.cat([_patches_of(window.valid, told) for told, window in given])
+    patches = [told.patches(window.centroids) for told, window in given]
+    axes, _, _ = principal_axes(torch.cat(patches, dim=1)[0, is_valid], first.config.neighbor_width)
+    first.neighbor_axes.weight[:] = axes
+    num_bands = first.config.patch_bands
+    rows = torch.cat([first.surroundings(part)[0] for part in patches])
+    bands = torch.arange(len(rows), device=rows.device) % num_bands
+    mels = [window.mel for _, window in given]
+    bins = mels[0].shape[2] // num_bands
+    cells = torch.cat([cut_patches(mel, FRAMES_PER_PATCH, bins)[0] for mel in mels])
+    weights = torch.cat([heard(mel, num_bands) for mel in mels])
+    targets = rows, cells, bands, weights
+    fit_bands(first.cells, *(values[is_valid] for values in targets))
+    for other in others:
+        other.load_state_dict(first.state_dict())
 
-    told: Float[Tensor, "N E"]
-    cells: Float[Tensor, "N C"]
-    weights: Float[Tensor, "N C"]
-    bands: Int[Tensor, " N"]
+
+def _patches_of(valid: Bool[Tensor, "1 L"], told: ToldEnergies) -> Bool[Tensor, " P"]:
+    """Return which patches belong to positions."""
+    of_patches = valid.float().unsqueeze(2).expand(-1, -1, told.config.stack_factor)
+    return (
+        unstack_patches(of_patches, told.config.stack_factor, told.config.patch_bands)[0, :, 0] > 0
+    )
 
 
 @torch.no_grad()
-def start_from_mel(acoustic: AcousticEncoder, windows: Sequence[Window]) -> None:
-    """Start the untold energies of an acoustic encoder, whose LSTM joins in from zero.
+def start_axes(residual: UntoldEnergies, windows: Iterable[Window]) -> None:
+    """Start the axes: those along which level and detail of heard cells vary most.
 
     Args:
-        acoustic: an encoder that sees the mel.
+        residual: untold energies, with what is told.
         windows: many windows.
     Source: docs/log.md, "Cells that are heard".
     """
-    residual = acoustic.residual
-    assert isinstance(residual, UntoldEnergies)
-    centroids = torch.cat([window.centroids[window.valid] for window in windows])
-    axes, _, _ = principal_axes(centroids, residual.config.centroid_width)
-    residual.centroid_axes.weight[:] = axes
-    rows = _gather(_positions(residual, window) for window in windows)
-    fit_bands(residual.tell, rows.told, rows.cells, rows.bands, rows.weights.mean(dim=1).square())
-    _start_axes(residual, rows)
-
-
-def _positions(residual: UntoldEnergies, window: Window) -> _Positions:
-    told, weights = residual.told(window.centroids), residual.weights(window.mel)
-    bands = torch.arange(told.shape[1], device=told.device) % residual.config.num_bands
-    is_heard = window.valid[0] & (weights[0].amax(dim=1) >= LEAST_AUDIBLE)
-    cells = residual.positions(window.mel)
-    return _Positions(told[0, is_heard], cells[0, is_heard], weights[0, is_heard], bands[is_heard])
-
-
-def _gather(parts: Iterable[_Positions]) -> _Positions:
-    return _Positions(*(torch.cat(columns) for columns in zip(*parts)))
-
-
-def _start_axes(residual: UntoldEnergies, rows: _Positions) -> None:
-    """Start the other maps at the axes along which level and detail of heard cells vary most."""
-    untold = rows.cells.clone()
-    for band in range(residual.config.num_bands):
-        here = rows.bands == band
-        untold[here] -= residual.tell.of_band(rows.told[here], band)
-    measure = _measure(residual.config).to(untold)
-    axes, _, _ = principal_axes(untold * rows.weights @ measure, residual.config.num_axes)
+    rows = []
+    for window in windows:
+        is_heard = window.valid & (residual.weights(window.mel).amax(dim=2) >= LEAST_AUDIBLE)
+        rows.append(residual.untold(window.centroids, window.mel)[is_heard])
+    measure = _measure(residual.config).to(rows[0])
+    axes, _, _ = principal_axes(torch.cat(rows) @ measure, residual.config.num_axes)
     residual.axes.weight[:] = axes.to(measure) @ measure
     residual.spread.weight[:] = axes.T
 
 
 def _measure(config: UntoldEnergies.Config) -> Float[Tensor, "C C"]:
     """Return a map of cells after which distances count level and detail as they shall."""
-    one = torch.eye(config.num_cells, dtype=torch.float64)
+    one = torch.eye(config.told.num_cells, dtype=torch.float64)
     patches = one.unflatten(1, (-1, config.bins_per_patch))
     level, detail = (part.flatten(1) for part in split_detail(patches))
     energies, directions = torch.linalg.eigh(level @ level.T + DETAIL_GAIN**2 * detail @ detail.T)

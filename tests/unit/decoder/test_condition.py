@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from semanticodec.decoder.condition import AlignedProjection, Condition
 from semanticodec.errors import CodesError
 from semanticodec.layers.embeddings import position_code
 from semanticodec.layers.stacking import stack_patches
+from semanticodec.layers.told_energies import ToldEnergies
 
 
 @pytest.fixture
@@ -15,7 +18,7 @@ def condition():
 def test_context_is_acoustic_then_semantic_then_positions(condition):
     acoustic, semantic = torch.randn(2, 5, 6), torch.randn(2, 5, 6)
     context = condition(acoustic, semantic, num_positions=8)
-    assert context.shape == (2, 8, condition.context_width) == (2, 8, 16)
+    assert context.shape == (2, 8, condition.config.context_width) == (2, 8, 16)
     assert torch.equal(context[:, :5, :6], acoustic)
     assert torch.equal(context[:, :5, 6:12], semantic)
     assert (context[:, 5:, :12] == -1).all(), "padding is marked before positions are joined"
@@ -34,6 +37,26 @@ def test_stacked_positions_give_the_context_of_their_patches(stack_factor):
     assert torch.equal(context, whole(acoustic, semantic, num_positions=32))
 
 
+@pytest.mark.parametrize("stack_factor", [1, 2, 4])
+@torch.no_grad()
+def test_what_centroids_tell_comes_last_and_means_the_same_at_every_rate(stack_factor):
+    torch.manual_seed(0)
+    sizes = ToldEnergies.Config(width=6, patch_bands=8, patch_cells=5, neighbor_width=3)
+    told = Condition(Condition.Config(width=6, position_width=4, max_positions=32, told=sizes))
+    for parameter in told.parameters():
+        torch.nn.init.normal_(parameter)
+    taken_apart = Condition(dataclasses.replace(told.config, unstacks=stack_factor))
+    taken_apart.load_state_dict(told.state_dict())
+    acoustic, semantic = torch.randn(2, 16, 6), torch.randn(2, 16, 6)
+    stacked = (stack_patches(patches, stack_factor) for patches in (acoustic, semantic))
+    context = taken_apart(*stacked, num_positions=32 // stack_factor)
+    assert context.shape[2] == told.config.context_width == 2 * 6 + 4 + 5
+    assert torch.equal(context, told(acoustic, semantic, num_positions=32))
+    padded = torch.nn.functional.pad(semantic, (0, 0, 0, 16), value=-1.0)
+    assert torch.equal(context[:, :, -5:], told.told(padded))
+    assert not told.unconditional(1, 32)[:, :, -5:].any()
+
+
 def test_unconditional_is_zero_features_with_the_same_positions(condition):
     context = condition(torch.randn(2, 8, 6), torch.randn(2, 8, 6), num_positions=8)
     unconditional = condition.unconditional(2, 8)
@@ -42,7 +65,7 @@ def test_unconditional_is_zero_features_with_the_same_positions(condition):
 
 
 def test_official_widths():
-    widths = [Condition(Condition.Config(width=768 * k)).context_width for k in (1, 2, 4)]
+    widths = [Condition.Config(width=768 * k).context_width for k in (1, 2, 4)]
     assert widths == [1728, 3264, 6336]
 
 

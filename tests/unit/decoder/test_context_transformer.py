@@ -8,7 +8,7 @@ import torch
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.unet import TUNet
 from semanticodec.errors import ConfigError
-from semanticodec.training.stages.finished_codec import with_context_transformer
+from semanticodec.training.stages.finished_codec import with_context
 
 SIZES = ContextTransformer.Config(width=16, num_layers=2, head_width=8, num_bands=4, reach=3)
 WIDTH = 12
@@ -68,7 +68,7 @@ def test_a_unet_that_is_given_one_stays_what_it_was():
     ).eval()
     for parameter in unet.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    wider = with_context_transformer(unet, SIZES).eval()
+    wider = with_context(unet, WIDTH, SIZES).eval()
     latent, timestep = torch.randn(2, 4, 16, 8), torch.tensor([3, 700])
     context = torch.randn(2, 16, WIDTH)
     with torch.no_grad():
@@ -79,4 +79,4 @@ def test_a_unet_that_is_given_one_stays_what_it_was():
     # The transformer learns as soon as the T-UNet's new columns are not zero.
     assert wider.aligned[0].projection.weight.grad[:, WIDTH:].abs().sum() > 0
     with pytest.raises(ConfigError, match="has a context transformer"):
-        with_context_transformer(wider, SIZES)
+        with_context(wider, WIDTH, SIZES)

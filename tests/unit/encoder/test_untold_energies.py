@@ -20,7 +20,7 @@ def module_of(stack_factor: int) -> UntoldEnergies:
             stack_factor=stack_factor,
             num_bands=ROWS[stack_factor],
             num_axes=5,
-            centroid_width=3,
+            neighbor_width=3,
         )
     )
     for parameter in module.parameters():

@@ -5,7 +5,7 @@ import torch
 
 from semanticodec.audio.detail import split_detail
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
-from semanticodec.training.acoustic_start import NUM_AXES, Window, start_from_mel
+from semanticodec.training.acoustic_start import NUM_AXES, Window, start_axes, start_told
 
 WIDTH = 50
 ROWS = {1: 8, 2: 4, 4: 4}
@@ -23,12 +23,13 @@ def mel_of(seed, frames=128):
 
 
 def window(seed, stack_factor=1):
+    width = WIDTH * stack_factor
     mel = mel_of(seed)
     length = mel.shape[1] // 16 * 8 // stack_factor
     generator = torch.Generator().manual_seed(1000 + seed)
-    features = torch.randn(1, length, WIDTH, generator=generator)
+    features = torch.randn(1, length, width, generator=generator)
     # Few centroids, which tell nothing.
-    few = torch.randn(4, WIDTH, generator=torch.Generator().manual_seed(0))
+    few = torch.randn(4, width, generator=torch.Generator().manual_seed(0))
     return Window(
         features=features,
         centroids=few[torch.randint(4, (length,), generator=generator)][None],
@@ -41,7 +42,7 @@ def encoder_of(stack_factor):
     torch.manual_seed(0)
     return AcousticEncoder(
         AcousticEncoder.Config(
-            width=WIDTH,
+            width=WIDTH * stack_factor,
             hidden=4,
             num_layers=1,
             is_residual=True,
@@ -50,6 +51,11 @@ def encoder_of(stack_factor):
             num_bands=ROWS[stack_factor],
         )
     )
+
+
+def start(acoustic, windows):
+    start_told([acoustic.residual.told], [windows])
+    start_axes(acoustic.residual, windows)
 
 
 def found_again(seen, cells, held_out):
@@ -66,7 +72,7 @@ def found_again(seen, cells, held_out):
 def test_vectors_tell_level_and_detail(stack_factor):
     acoustic = encoder_of(stack_factor)
     windows = [window(seed, stack_factor) for seed in range(NUM_WINDOWS)]
-    start_from_mel(acoustic, windows)
+    start(acoustic, windows)
     items = [*windows, window(999, stack_factor)]
     *seen, held_out = [acoustic.residual_vectors(x.features, x.centroids, x.mel)[0] for x in items]
     assert held_out.shape[1] == NUM_AXES
@@ -93,9 +99,20 @@ def test_what_the_centroids_tell_is_left_out():
     for name, make in (("told", told), ("untold", window)):
         acoustic = encoder_of(1)
         windows = [make(seed) for seed in range(NUM_WINDOWS)]
-        start_from_mel(acoustic, windows)
+        start(acoustic, windows)
         residual = acoustic.residual
         item = windows[0]
-        left = residual.positions(item.mel) - residual.tell(residual.told(item.centroids))
+        left = residual.positions(item.mel) - residual.told(item.centroids)
         sizes[name] = left.std()
     assert sizes["told"] < 0.7 * sizes["untold"]
+
+
+@torch.no_grad()
+def test_what_is_told_is_one_map_for_all_rates():
+    encoders = [encoder_of(factor) for factor in (1, 2)]
+    windows = [[window(seed, factor) for seed in range(4)] for factor in (1, 2)]
+    start_told([encoder.residual.told for encoder in encoders], windows)
+    first, other = (encoder.residual.told.state_dict() for encoder in encoders)
+    assert first.keys() == other.keys()
+    # Parts of centroids that belong to patches are as wide at every rate.
+    assert all(torch.equal(first[name], other[name]) for name in first)

@@ -89,7 +89,7 @@ class AdversarialStage(Stage):
         """Return the generators and the discriminators, in the order of their turns."""
         sides = {"generator": self.generators(), "discriminator": self.discriminators()}
         return {
-            side: [parameter for module in modules for parameter in module.parameters()]
+            side: [p for module in modules for p in module.parameters() if p.requires_grad]
             for side, modules in sides.items()
         }
 

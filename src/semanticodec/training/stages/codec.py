@@ -41,6 +41,8 @@ from semanticodec.training.stages.codec_rates import (
     codec_state,
     rate_of_step,
     rate_suffix,
+    share_told,
+    start_sight_of_mel,
     write_codec,
 )
 from semanticodec.training.stages.modules import FrozenModules, load_modules
@@ -93,6 +95,7 @@ class CodecStage(Stage):
             decoders.append(decoder)
         self.rates = cast("Sequence[CodecRate]", nn.ModuleList(rates))
         self.decoder = decoders[0]
+        share_told(rates, self.decoder)
         self.decoder.vae = modules.vae.decoder
         self.decoder.vocoder = modules.vocoder
         self.vae_encoder = modules.vae.encoder
@@ -141,9 +144,9 @@ class CodecStage(Stage):
         # A resumed run has all this in the checkpoint.
         if not (is_resumed or self.is_started):
             self._measure_latents(windows)
+            if self.rates[0].sees_mel:
+                start_sight_of_mel(self.rates, lambda: self._examples(windows, CODE_WINDOWS))
             for rate in self.rates:
-                if rate.sees_mel:
-                    rate.start_map(self._examples(windows, CODE_WINDOWS))
                 examples = self._examples(windows, CODE_WINDOWS * rate.stack_factor)
                 with ProgressBar(
                     examples,

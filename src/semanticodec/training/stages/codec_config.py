@@ -18,6 +18,7 @@ from semanticodec.encoder.quantizer import QuantizerConfig
 from semanticodec.encoder.semantic_quantizer import SemanticQuantizer
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import ConfigError
+from semanticodec.layers.told_energies import ToldEnergies
 from semanticodec.token_format import NUM_BANDS, TokenGrid
 from semanticodec.training.stages.codec_rate import RateConfig
 from semanticodec.training.stages.modules import FrozenModules
@@ -133,15 +134,32 @@ def complete_config(
     unstacks = stack_factor if config.unstacks_condition else 1
     num_rows = grid.positions_per_window * unstacks
     _, bands = TokenGrid.from_stack_factor(stack_factor // unstacks).block
+    _, stacked_bands = grid.block
+    acoustic = AcousticEncoder.Config(
+        width=width,
+        hidden=config.acoustic_hidden or 2 * width,
+        num_layers=config.acoustic_layers,
+        bidirectional=config.is_acoustic_bidirectional,
+        is_residual=config.is_acoustic_residual,
+        num_mel_bins=NUM_MEL_BINS if config.sees_mel else 0,
+        stack_factor=stack_factor,
+        num_bands=modules.audiomae.config.num_bands // stacked_bands,
+    )
+    condition = Condition.Config(
+        width=width // unstacks,
+        position_width=config.position_width,
+        max_positions=num_rows,
+        unstacks=unstacks,
+        told=told_of(acoustic, unstacks) if config.sees_mel else None,
+    )
     unet = dataclasses.replace(
         config.unet,
         in_channels=modules.vae.config.latent_channels,
-        context_width=2 * width // unstacks + config.position_width,
+        context_width=condition.context_width,
         latent_frames=LATENT_FRAMES,
         latent_bins=LATENT_BINS,
         aligned_grid=(num_rows * bands // NUM_BANDS, NUM_BANDS // bands),
     )
-    _, stacked_bands = grid.block
     encoder = Encoder.Config(
         audiomae=modules.audiomae.config,
         stack_factor=stack_factor,
@@ -150,25 +168,11 @@ def complete_config(
             vocab_sizes=vocab_sizes,
             domain_entries=modules.domain_entries[stack_factor],
         ),
-        acoustic=AcousticEncoder.Config(
-            width=width,
-            hidden=config.acoustic_hidden or 2 * width,
-            num_layers=config.acoustic_layers,
-            bidirectional=config.is_acoustic_bidirectional,
-            is_residual=config.is_acoustic_residual,
-            num_mel_bins=NUM_MEL_BINS if config.sees_mel else 0,
-            stack_factor=stack_factor,
-            num_bands=modules.audiomae.config.num_bands // stacked_bands,
-        ),
+        acoustic=acoustic,
         quantizer=dataclasses.replace(config.quantizer, width=width),
     )
     decoder = Decoder.Config(
-        condition=Condition.Config(
-            width=width // unstacks,
-            position_width=config.position_width,
-            max_positions=num_rows,
-            unstacks=unstacks,
-        ),
+        condition=condition,
         unet=unet,
         schedule=config.schedule,
         preconditioning=_preconditioning(config, modules),
@@ -181,6 +185,19 @@ def complete_config(
         encoder=encoder,
         decoder=decoder,
         pads_windows=config.pads_windows,
+    )
+
+
+def told_of(acoustic: AcousticEncoder.Config, unstacks: int) -> ToldEnergies.Config:
+    """Return sizes of what a condition is told of the mel beside the codes.
+
+    Args:
+        acoustic: the acoustic encoder, which takes the same for told.
+        unstacks: patches that the condition takes each position apart into.
+    """
+    told = acoustic.untold.told
+    return dataclasses.replace(
+        told, width=told.width // unstacks, stack_factor=told.stack_factor // unstacks
     )
 
 

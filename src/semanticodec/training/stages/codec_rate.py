@@ -5,13 +5,12 @@ features (K = 1) -> stacked -> semantic codes, acoustic encoder + quantizer -> c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import Parameter
 
@@ -19,7 +18,9 @@ from semanticodec.config import CodecConfig
 from semanticodec.decoder.condition import Condition
 from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, valid_mask
 from semanticodec.encoder.quantizer import count_codes, perplexity
-from semanticodec.training.acoustic_start import Window, start_from_mel
+from semanticodec.encoder.untold_energies import UntoldEnergies
+from semanticodec.layers.told_energies import ToldEnergies
+from semanticodec.training.acoustic_start import Window, start_axes
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.features import WindowFeatures, stacked_features
 
@@ -43,15 +44,6 @@ class RateConfig:
     acoustic_start: int = 0
     is_code_space_fixed: bool = False
     unquantized_share: float = 0.0
-
-
-class _Inputs(NamedTuple):
-    """A window as the acoustic encoder takes it."""
-
-    features: Float[Tensor, "1 L D"]
-    centroids: Float[Tensor, "1 L D"]
-    valid: Bool[Tensor, "1 L"]
-    mel: Float[Tensor, "1 T M"]
 
 
 class CodecRate(nn.Module):
@@ -106,23 +98,36 @@ class CodecRate(nn.Module):
         patches = WindowFeatures(**{name: inputs[name] for name in WindowFeatures._fields})
         return {**inputs, **stacked_features(patches, self.stack_factor)._asdict()}
 
+    @property
+    def told(self) -> ToldEnergies:
+        """What the acoustic encoder takes its semantic codes to tell."""
+        return self._untold.told
+
+    @property
+    def _untold(self) -> UntoldEnergies:
+        residual = self.encoder.acoustic.residual
+        assert isinstance(residual, UntoldEnergies)
+        return residual
+
     @torch.no_grad()
-    def start_map(self, examples: Iterable[tuple[int, Mapping[str, Tensor]]]) -> None:
-        """Start the acoustic encoder, where it sees the mel, see `start_from_mel`.
+    def windows(self, examples: Iterable[tuple[int, Mapping[str, Tensor]]]) -> list[Window]:
+        """Return windows as the acoustic encoder sees them.
 
         Args:
             examples: numbered results of the frozen modules for K = 1, one window at a time.
         """
-        known = dict(examples)
-        windows = [Window(*self._inputs(self.stacked(item))) for item in known.values()]
-        start_from_mel(self.encoder.acoustic, windows)
+        return [self._inputs(self.stacked(item)) for item in dict(examples).values()]
+
+    def start_axes(self, windows: Sequence[Window]) -> None:
+        """Start the axes of the acoustic encoder that sees the mel, see there."""
+        start_axes(self._untold, windows)
 
     @torch.no_grad()
     def start_codes(self, examples: Iterable[tuple[int, Mapping[str, Tensor]]], seed: int) -> None:
         """Start the acoustic quantizer on what the untrained acoustic encoder makes of examples.
 
         Args:
-            examples: as for `start_map`; a number that comes again stands for the same window.
+            examples: as for `windows`; a number that comes again stands for the same window.
             seed: random seed of the quantizer's choice among them.
         """
         if not self.encoder.quantizer.starts_from_vectors:
@@ -138,7 +143,7 @@ class CodecRate(nn.Module):
             torch.Generator().manual_seed(seed),
         )
 
-    def _first_vectors(self, window: _Inputs) -> Float[Tensor, "N D"]:
+    def _first_vectors(self, window: Window) -> Float[Tensor, "N D"]:
         """Return what the untrained acoustic encoder makes of a window, without padding."""
         if not self.sees_mel:
             return self.encoder.acoustic_vectors(*window)[window.valid]
@@ -164,11 +169,11 @@ class CodecRate(nn.Module):
         context = self.condition(quantizer.decode(codes), window.centroids, codes.shape[1])
         return context[0, :num_rows]
 
-    def _inputs(self, inputs: Mapping[str, Tensor]) -> _Inputs:
+    def _inputs(self, inputs: Mapping[str, Tensor]) -> Window:
         vocab_size = self.vocab_sizes[-1]
         features = inputs["features"].float()
         codes = self.encoder.semantic.encode(features, vocab_size)
-        return _Inputs(
+        return Window(
             features=features,
             centroids=self.encoder.semantic.decode(codes, vocab_size),
             valid=valid_mask(inputs["num_valid"], features.shape[1]),

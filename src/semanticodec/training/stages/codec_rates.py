@@ -5,7 +5,7 @@ What the rates have in common (AudioMAE, the decoder) is trained by all of them,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from semanticodec.checkpoints.pretrained import write_models
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.encoder.audiomae import AudioMAE
+from semanticodec.training.acoustic_start import start_told
 from semanticodec.training.stages.codec_rate import CodecRate
 
 # Weight files of a model of several token rates, by what they hold.
@@ -35,6 +36,37 @@ def rate_of_step(rates: Sequence[CodecRate], step: int) -> CodecRate:
 def rate_suffix(rates: Sequence[CodecRate], rate: CodecRate) -> str:
     """Return what names a rate's values and files where there are several."""
     return f"_{rate.config.token_rate}" if len(rates) > 1 else ""
+
+
+def share_told(rates: Sequence[CodecRate], decoder: Decoder) -> None:
+    """Let all rates have what the decoder is told of the mel in common, as they have the decoder.
+
+    Training leaves it at its start, as the acoustic encoder's part of it.
+    """
+    told = decoder.condition.told
+    for rate in rates:
+        rate.condition.told = told
+        if told is not None:
+            rate.told.requires_grad_(False)
+            told.requires_grad_(False)
+
+
+def start_sight_of_mel(
+    rates: Sequence[CodecRate],
+    examples: Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]],
+) -> None:
+    """Start acoustic encoders that see the mel, and what their decoder is told.
+
+    Args:
+        rates: all rates of the codec.
+        examples: gives numbered results of the frozen modules for K = 1, one window at a time.
+    """
+    windows = [rate.windows(examples()) for rate in rates]
+    start_told([rate.told for rate in rates], windows)
+    for rate, given in zip(rates, windows, strict=True):
+        assert rate.condition.told is not None
+        rate.condition.told.load_state_dict(rate.told.state_dict())
+        rate.start_axes(given)
 
 
 def codec_state(rate: CodecRate, audiomae: AudioMAE, decoder: Decoder) -> dict[str, Tensor]:

@@ -44,15 +44,22 @@ from semanticodec.training.output_start import start_output
 from semanticodec.training.regression import heard
 from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.codec_rate import CodecRate, RateConfig
-from semanticodec.training.stages.codec_rates import rate_of_step, rate_suffix, write_codec
+from semanticodec.training.stages.codec_rates import (
+    rate_of_step,
+    rate_suffix,
+    share_told,
+    start_sight_of_mel,
+    write_codec,
+)
 from semanticodec.training.stages.finished_codec import (
     FinishedCodec,
     load_part,
     read_codecs,
     trainable_vocoder,
-    with_context_transformer,
+    with_context,
     with_semantics,
     with_sight_of_mel,
+    with_told,
 )
 from semanticodec.training.stages.modules import codebook_names
 from semanticodec.training.stages.waveform import DISCRIMINATORS, WaveformStage
@@ -98,7 +105,7 @@ class DecoderStage(WaveformStage):
         Attributes:
             trains_acoustic: whether the acoustic encoder and its codebook are trained, too.
             renews_acoustic: whether the acoustic encoder is given sight of the mel and starts
-                anew with its codebook, see `start_from_mel`; files of the model that it came
+                anew with its codebook, see `start_axes`; files of the model that it came
                 from are then not decodable.
             acoustic_start: first step in which the acoustic encoder is trained. Until then the
                 decoder learns to read its codes.
@@ -218,29 +225,39 @@ class DecoderStage(WaveformStage):
         self.decoder = codecs[0].decoder
         self.features = FeatureExtractor(codecs[0].encoder.audiomae)
         self.mel = Mel()
-        changes: dict[str, object] = {"sampling": ONE_STEP, "sampling_presets": SamplingPresets()}
         if vocoder is not None:
             self.decoder.vocoder = trainable_vocoder(vocoder)
-            changes["vocoder"] = self.decoder.vocoder.config
-        if config.context_transformer is not None:
-            self.decoder.unet = with_context_transformer(
-                self.decoder.unet, config.context_transformer
-            )
-            changes["unet"] = self.decoder.unet.config
         settings = RateConfig(
             acoustic_start=config.acoustic_start if config.trains_acoustic else NEVER,
             is_code_space_fixed=config.is_code_space_fixed,
             unquantized_share=config.unquantized_share,
         )
+        conditions = [codec.decoder.condition for codec in codecs]
+        encoders = [codec.encoder for codec in codecs]
+        if config.renews_acoustic:
+            encoders = [with_sight_of_mel(encoder) for encoder in encoders]
+            conditions = [
+                with_told(condition, encoder.config.acoustic)
+                for condition, encoder in zip(conditions, encoders, strict=True)
+            ]
+        self.decoder.condition = conditions[0]
+        if config.renews_acoustic or config.context_transformer is not None:
+            self.decoder.unet = with_context(
+                self.decoder.unet, conditions[0].config.context_width, config.context_transformer
+            )
         rates = []
-        for codec, encoder, decoder in codecs:
-            encoder_config = codec.encoder
-            if config.renews_acoustic:
-                encoder = with_sight_of_mel(encoder)
-                encoder_config = encoder.config
-            own = dataclasses.replace(codec.decoder, **changes)
-            rate = dataclasses.replace(codec, encoder=encoder_config, decoder=own)
-            rates.append(CodecRate(settings, rate, encoder, decoder.condition))
+        for codec, encoder, condition in zip(codecs, encoders, conditions, strict=True):
+            own = dataclasses.replace(
+                codec.config.decoder,
+                condition=condition.config,
+                unet=self.decoder.unet.config,
+                vocoder=self.decoder.vocoder.config,
+                sampling=ONE_STEP,
+                sampling_presets=SamplingPresets(),
+            )
+            rate = dataclasses.replace(codec.config, encoder=encoder.config, decoder=own)
+            rates.append(CodecRate(settings, rate, encoder, condition))
+        share_told(rates, self.decoder)
         self.reader = self._reader() if config.unet_start else None
         if config.starts_output:
             self._check_output()
@@ -330,8 +347,8 @@ class DecoderStage(WaveformStage):
     def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
         seed = self.config.cache_seed
         shown = show_progress and distributed.is_main()
+        start_sight_of_mel(self.rates, lambda: self._examples(cache, MAP_WINDOWS))
         for rate in self.rates:
-            rate.start_map(self._examples(cache, MAP_WINDOWS * rate.stack_factor))
             label = f"start of the acoustic codes at {rate.config.token_rate} tokens/s"
             examples = self._examples(cache, CODE_WINDOWS * rate.stack_factor)
             with ProgressBar(examples, label=label, unit="window", shown=shown) as bar:

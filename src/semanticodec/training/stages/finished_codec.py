@@ -1,11 +1,12 @@
 """A finished codec as the decoder stage takes it: read, and given more to learn with.
 
 model folder -> settings, encoder and decoder of every token rate
-acoustic encoder that sees the patches and starts anew, T-UNet with a context transformer
+acoustic encoder and condition that know the mel and start anew, T-UNet for a wider context
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,21 +24,25 @@ from semanticodec.checkpoints.trained_module import (
     load_vocoder,
 )
 from semanticodec.config import CodecConfig
+from semanticodec.decoder.condition import Condition
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.unet import TUNet
 from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.decoder.vocoders import make_vocoder
+from semanticodec.encoder.acoustic_encoder import AcousticEncoder
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import CheckpointError, ConfigError
 from semanticodec.token_format import TokenGrid
 from semanticodec.training.acoustic_start import NUM_AXES
+from semanticodec.training.stages.codec_config import told_of
 
 # The codebook's memory, in batches: of a small batch there are too few vectors per code, which
 # would learn them by heart.
 CODE_DECAY = 0.997
+ACOUSTIC_HIDDEN = 128
 
 
 class FinishedCodec(NamedTuple):
@@ -157,6 +162,9 @@ def with_sight_of_mel(encoder: Encoder) -> Encoder:
         stack_factor=config.stack_factor,
         num_bands=config.audiomae.num_bands // bands,
         num_axes=NUM_AXES,
+        # It joins in late and finds little: most is told by one position's mel.
+        hidden=min(ACOUSTIC_HIDDEN, config.acoustic.hidden),
+        num_layers=1,
     )
     quantizer = config.quantizer
     if isinstance(quantizer, VectorQuantizer.Config) and quantizer.code_width is not None:
@@ -167,23 +175,47 @@ def with_sight_of_mel(encoder: Encoder) -> Encoder:
     return new
 
 
-@torch.no_grad()
-def with_context_transformer(unet: TUNet, added: ContextTransformer.Config) -> TUNet:
-    """Return the same T-UNet with a context transformer, whose features have no weight yet.
+def with_told(condition: Condition, acoustic: AcousticEncoder.Config) -> Condition:
+    """Return a condition that is told of the mel, too; untrained.
 
+    Args:
+        condition: the condition.
+        acoustic: the acoustic encoder, which sees the mel.
+    """
+    config = condition.config
+    return Condition(dataclasses.replace(config, told=told_of(acoustic, config.unstacks)))
+
+
+@torch.no_grad()
+def with_context(
+    unet: TUNet, context_width: int, transformer: ContextTransformer.Config | None
+) -> TUNet:
+    """Return the same T-UNet for a wider context, whose new part has no weight yet.
+
+    Args:
+        unet: the network.
+        context_width: width of the context; what is new comes last.
+        transformer: sizes of a context transformer that it is given; None leaves it as it is.
     Raises:
         ConfigError: it has one.
     """
-    if unet.config.context_transformer is not None:
+    config = unet.config
+    if transformer is not None and config.context_transformer is not None:
         raise ConfigError(
             "The T-UNet of this model has a context transformer. Leave context_transformer out of "
             "the settings of the training."
         )
-    new = TUNet(dataclasses.replace(unet.config, context_transformer=added))
-    assert new.context_transformer is not None
-    started = {name: value.clone() for name, value in new.context_transformer.state_dict().items()}
+    new = TUNet(
+        dataclasses.replace(
+            config,
+            context_width=context_width,
+            context_transformer=transformer or config.context_transformer,
+        )
+    )
+    untrained = copy.deepcopy(new.context_transformer)
     _widen(new, unet)
-    new.context_transformer.load_state_dict(started)
+    if transformer is not None:
+        new.context_transformer = untrained
     return new
 
 
