@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import WhisperConfig, WhisperModel
 
 from semanticodec import SemantiCodec
 from semanticodec.checkpoints.trained_module import load_codebooks
@@ -150,6 +151,22 @@ def test_a_codec_of_the_release_s_form_is_fine_tuned(data, tiny_folder, tmp_path
     wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
     assert after.encode(wav) == before.encode(wav)
     assert after.sampling().num_steps == 1
+
+
+def test_what_frozen_networks_hear_is_counted(codec, data, tmp_path):
+    sizes = WhisperConfig(
+        d_model=8, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=8, decoder_ffn_dim=8
+    )
+    sizes.encoder_attention_heads = sizes.decoder_attention_heads = 2
+    WhisperModel(sizes).save_pretrained(tmp_path / "whisper")
+    modules = {**codec, "recognizer": tmp_path / "whisper"}
+    stage, batch = stage_and_batch(modules, data, tmp_path / "run", semantic_weight=2.0)
+    output = stage.training_step(batch, "generator")
+    heard = [name for name in output.scalars if name.startswith(("recognizer", "semantics"))]
+    assert [name.split("_")[0] for name in sorted(heard)] == ["recognizer", "semantics"]
+    assert all(output.scalars[name] > 0 for name in heard)
+    # Checkpoints and exports do not hold the teachers.
+    assert not any("teacher" in name or "places" in name for name in stage.state_dict())
 
 
 def test_what_cannot_be_read_from_a_condition_is_refused(trained, codec):

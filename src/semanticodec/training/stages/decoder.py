@@ -3,6 +3,7 @@
 window -> AudioMAE features, mel -> codes -> condition -> T-UNet, once -> VAE decoder -> mel
     -> vocoder -> generated              (before `unet_start`: condition -> its transformer -> mel)
 loss = distance of the mels, level and detail + spectral and adversarial losses of the waveform
+       + on request what a recognizer, or AudioMAE, hears in it
 
 Latent diffusion trains every module on its own, toward what a perfect neighbor would need. Here
 they learn to make up for one another, and the acoustic encoder to send what is heard. AudioMAE
@@ -36,6 +37,7 @@ from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
+from semanticodec.training.feature_loss import AudioMAETeacher, FeatureLoss, WhisperTeacher
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
 from semanticodec.training.mel_distance import mel_distance
 from semanticodec.training.mel_reader import MelReader
@@ -62,7 +64,7 @@ from semanticodec.training.stages.finished_codec import (
     with_told,
 )
 from semanticodec.training.stages.modules import codebook_names
-from semanticodec.training.stages.waveform import DISCRIMINATORS, WaveformStage
+from semanticodec.training.stages.waveform import DISCRIMINATORS, WaveformStage, WeightedLoss
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
 # Pieces start and end where stacked patches of every rate do.
@@ -75,6 +77,8 @@ CODE_WINDOWS = 600
 INT16_SCALE = 32767.0
 CACHED = [*WindowFeatures._fields, "samples"]
 NEVER = 1 << 62
+# Name of a module, and of its loss.
+RECOGNIZER = "recognizer"
 ONE_STEP = SamplingConfig(num_steps=1, guidance_scale=1.0, eta=0.0, timestep_shift=1.0)
 
 
@@ -127,6 +131,10 @@ class DecoderStage(WaveformStage):
             code_weight: factor of the quantizer's own losses. Its commitment is weighted for the
                 codec stage, whose loss is smaller by as much; without it the acoustic encoder
                 runs away from its codebook.
+            recognizer_weight: weight of the difference to what a recognizer makes of the recording,
+                where one is given, see `WhisperTeacher`.
+            semantic_weight: weight of the difference to AudioMAE's features of the recording; 0
+                leaves it out.
             cached_windows: windows at most for which AudioMAE's results are kept in RUN/cache,
                 see `useful_windows`.
             cache_seed: random seed of the places of these windows.
@@ -149,6 +157,8 @@ class DecoderStage(WaveformStage):
         detail_weight: float = 30.0
         level_range_db: float = 60.0
         code_weight: float = 100.0
+        recognizer_weight: float = 20.0
+        semantic_weight: float = 0.0
         cached_windows: int = 3000
         cache_seed: int = 0
         joined_share: float = 0.5
@@ -176,8 +186,9 @@ class DecoderStage(WaveformStage):
         Args:
             config: settings of the training.
             modules: `codec`, a model folder; if wanted `vocoder`, the export of one,
-                `discriminators` of another run, `audiomae` with a codebook of its features for
-                every token rate (`codebook`, or `codebook_100` and so on).
+                `discriminators` of another run, `recognizer` to teach words (a Whisper in
+                transformers' form), `audiomae` with a codebook of its features for every token
+                rate (`codebook`, or `codebook_100` and so on).
         Raises:
             ConfigError: the codec is missing, another module was given, or new semantic codes
                 without new acoustic ones.
@@ -191,14 +202,14 @@ class DecoderStage(WaveformStage):
         codecs = read_codecs(modules["codec"])
         factors = tuple(codec.config.encoder.stack_factor for codec in codecs)
         books = codebook_names(modules, factors) if "audiomae" in modules else {}
-        unknown = set(modules) - {"codec", "vocoder", DISCRIMINATORS}
+        unknown = set(modules) - {"codec", "vocoder", DISCRIMINATORS, RECOGNIZER}
         unknown -= {"audiomae"} if books else set()
         if unknown != set(books.values()):
             raise ConfigError(
                 f"The decoder stage got the modules {', '.join(modules)}. Give codec, vocoder if "
                 "it is not to be the codec's own, discriminators if they are not to start fresh, "
-                "and audiomae with a codebook for every token rate if semantic codes are to start "
-                "anew."
+                "recognizer if one is to teach, and audiomae with a codebook for every token rate "
+                "if semantic codes are to start anew."
             )
         if books and not config.renews_acoustic:
             raise ConfigError(
@@ -213,6 +224,11 @@ class DecoderStage(WaveformStage):
             ]
         stage = cls(config, codecs, modules.get("vocoder"))
         stage.restore_discriminators(modules.get(DISCRIMINATORS))
+        if RECOGNIZER in modules:
+            teacher = WhisperTeacher(modules[RECOGNIZER])
+            stage.feature_losses[RECOGNIZER] = WeightedLoss(
+                config.recognizer_weight, FeatureLoss(teacher)
+            )
         return stage
 
     def __init__(
@@ -265,6 +281,11 @@ class DecoderStage(WaveformStage):
         self.rates = cast("Sequence[CodecRate]", modules)
         self.is_started = False  # from an export, with codes of its own
         self.features.requires_grad_(False)
+        if config.semantic_weight > 0:
+            teacher = AudioMAETeacher(self.features.audiomae)
+            self.feature_losses["semantics"] = WeightedLoss(
+                config.semantic_weight, FeatureLoss(teacher)
+            )
         if not config.trains_acoustic:
             modules.requires_grad_(False)
 

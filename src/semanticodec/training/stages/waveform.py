@@ -3,6 +3,7 @@
 generator:      mel_weight * mel loss + stft_weight * STFT loss
                 + adversarial_weight * GAN + feature_matching_weight * feature matching
                 + pitch_weight * pitch loss, for vocoders with a harmonic source
+                + weight * difference to what a frozen network makes of the recording, if any
 discriminator:  multi-period and multi-resolution, from `discriminator_start` on
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -27,6 +29,7 @@ from semanticodec.training.discriminators import (
     MultiPeriodDiscriminator,
     MultiResolutionDiscriminator,
 )
+from semanticodec.training.feature_loss import FeatureLoss
 from semanticodec.training.losses import MultiResolutionMelLoss, MultiResolutionStftLoss
 from semanticodec.training.pitch_loss import frequencies, pitch_loss
 from semanticodec.training.stage import StepOutput
@@ -34,6 +37,13 @@ from semanticodec.training.stages.adversarial import AdversarialStage
 
 # Name of the module that runs take, and of its folder in those that wrote it.
 DISCRIMINATORS = "discriminators"
+
+
+class WeightedLoss(NamedTuple):
+    """A loss of what frozen networks make of waveforms, and its weight."""
+
+    weight: float
+    loss: FeatureLoss
 
 
 class WaveformStage(AdversarialStage):
@@ -83,6 +93,7 @@ class WaveformStage(AdversarialStage):
         self.resolutions = MultiResolutionDiscriminator(config.resolutions)
         self.mel_loss = MultiResolutionMelLoss(config.mel)
         self.stft_loss = MultiResolutionStftLoss(config.stft)
+        self.feature_losses: dict[str, WeightedLoss] = {}
 
     def discriminators(self) -> Sequence[nn.Module]:
         """Return the multi-period and the multi-resolution discriminators."""
@@ -142,6 +153,10 @@ class WaveformStage(AdversarialStage):
             stft = self.stft_loss(generated, real)
             loss = loss + config.stft_weight * stft
             scalars |= {"stft": stft}
+        for name, (weight, distance_of) in self.feature_losses.items():
+            features = distance_of(generated, real)
+            loss = loss + weight * features
+            scalars |= {name: features}
         if self.is_adversarial(batch.step):
             terms = self.adversarial_terms(batch, *self._excerpts(batch, real, generated))
             loss = loss + config.adversarial_weight * terms.adversarial
