@@ -34,7 +34,7 @@ RUNTIMES = ("compiled", "onnx")
 def modules_of(decoder: Decoder, graphs: dict[str, Graph], dtype: torch.dtype) -> dict[str, tuple]:
     """Return every module and its inputs: one window, no guidance."""
     decoder.to(dtype)
-    width = decoder.condition.context_width
+    width = decoder.condition.config.context_width
     num_positions = graphs["unet"].inputs["keys_0"].shape[2]
     latent, timestep = (graphs["unet"].inputs[name] for name in ("latent", "timestep"))
     with torch.inference_mode():

@@ -16,7 +16,8 @@ from semanticodec.errors import ConfigError
 from semanticodec.recipes import decoder as recipes
 from semanticodec.recipes import vocoder as vocoder_recipes
 from semanticodec.training.data import Rank, draw_batch
-from semanticodec.training.stages.decoder import DecoderStage
+from semanticodec.training.discriminators import FrameDiscriminator
+from semanticodec.training.stages.decoder import NEVER, DecoderStage
 from semanticodec.training.stages.vocoder import VocoderStage
 from semanticodec.training.windows import WindowSource
 from tiny_modules import export_audiomae, export_codebook, export_vae, export_vocoder, write_audio
@@ -73,6 +74,7 @@ def test_the_waveform_and_its_judges_join_in_when_the_recipe_says(trained):
 
 def test_the_export_is_a_model_of_all_rates_that_decodes_in_one_step(trained, codec):
     wav = np.random.default_rng(0).normal(0, 0.1, 20_000).astype(np.float32)
+    told = []
     for rate in RATES:
         ours = SemantiCodec.from_pretrained(trained / "export", token_rate=rate)
         assert ours.sampling().num_steps == 1 and ours.sampling().guidance_scale == 1
@@ -81,6 +83,9 @@ def test_the_export_is_a_model_of_all_rates_that_decodes_in_one_step(trained, co
         assert ours.config.encoder.acoustic.stack_factor == 100 // rate
         assert torch.equal(ours.encode(wav).semantic, before.encode(wav).semantic)
         assert ours.model_fingerprint != before.model_fingerprint
+        told.append(ours.decoder.condition.told.cells.weight)
+    # Every rate tells the decoder what its own codes do.
+    assert not torch.equal(told[0], told[1]) and not torch.equal(told[1], told[2])
 
 
 def test_discriminators_of_a_run_judge_the_next(trained, codec):
@@ -167,6 +172,31 @@ def test_what_frozen_networks_hear_is_counted(codec, data, tmp_path):
     assert all(output.scalars[name] > 0 for name in heard)
     # Checkpoints and exports do not hold the teachers.
     assert not any("teacher" in name or "places" in name for name in stage.state_dict())
+
+
+def test_mels_are_judged_by_the_vocoder_s_frames(codec, data, tmp_path):
+    stage, batch = stage_and_batch(
+        codec,
+        data,
+        tmp_path,
+        trains_acoustic=False,
+        unet_start=0,
+        vocoder_start=NEVER,
+        discriminator_start=0,
+        frames=FrameDiscriminator.Config(channels=(4, 4)),
+    )
+    groups = stage.optimizer_groups()
+    output = stage.training_step(batch, "generator")
+    assert any(name.startswith("adversarial") for name in output.scalars)
+    output.loss.backward()
+    assert stage.decoder.unet.output_conv.weight.grad.abs().sum() > 0
+    for parameter in groups["discriminator"]:
+        parameter.grad = None
+    stage.training_step(batch, "discriminator").loss.backward()
+    assert all(parameter.grad is not None for parameter in groups["discriminator"])
+    assert all(parameter.grad is None for parameter in stage.frames.vocoder.parameters())
+    stage.export_aids(tmp_path / "run", 9)
+    assert (tmp_path / "run" / "discriminators" / "frames" / "config.json").is_file()
 
 
 def test_what_cannot_be_read_from_a_condition_is_refused(trained, codec):

@@ -6,7 +6,7 @@
 
 Two additions that are not official. Stacked positions can be taken apart into their patches first.
 The T-UNet then sees the same grid at every token rate, and one T-UNet serves them all. And what
-the centroids tell of the mel can be joined to the context, see `ToldEnergies`.
+the codes tell of the mel can be joined to the context, see `ToldEnergies`.
 
 Shapes: B batch · L positions · D width of one stream · E width of the context · C channels ·
 T frames · F latent frequency.
@@ -54,13 +54,18 @@ class Condition(nn.Module):
 
         @property
         def told_width(self) -> int:
-            """Width of what the centroids tell."""
+            """Width of what the codes tell."""
             return 0 if self.told is None else self.told.num_cells
 
         @property
+        def stream_widths(self) -> tuple[int, int, int, int]:
+            """Widths of what a context joins: acoustic, semantic, positions, told."""
+            return self.width, self.width, self.position_width, self.told_width
+
+        @property
         def context_width(self) -> int:
-            """Width E of the context: both streams, the position code and what is told."""
-            return 2 * self.width + self.position_width + self.told_width
+            """Width E of the context."""
+            return sum(self.stream_widths)
 
     positions: Tensor
 
@@ -94,6 +99,25 @@ class Condition(nn.Module):
         Raises:
             CodesError: more features than `num_positions`, or a window that is too long.
         """
+        streams = self.streams(acoustic, semantic, num_positions)
+        context = self._join_positions(torch.cat(streams, dim=2), first_rows)
+        return context if self.told is None else torch.cat([context, self.told(*streams)], dim=2)
+
+    def streams(
+        self,
+        acoustic: Float[Tensor, "B L D"],
+        semantic: Float[Tensor, "B L D"],
+        num_positions: int,
+    ) -> tuple[Float[Tensor, "B L2 D2"], Float[Tensor, "B L2 D2"]]:
+        """Return features as a context joins them: filled up, and taken apart.
+
+        Args:
+            acoustic: quantized acoustic features.
+            semantic: quantized semantic features, same shape.
+            num_positions: positions of the window.
+        Raises:
+            CodesError: more features than `num_positions`.
+        """
         num_given = acoustic.shape[1]
         if num_given > num_positions:
             raise CodesError(
@@ -101,12 +125,8 @@ class Condition(nn.Module):
                 "split the codes into windows first."
             )
         missing = (0, 0, 0, num_positions - num_given)
-        streams = [
-            self._unstacked(F.pad(stream, missing, value=PADDING_VALUE))
-            for stream in (acoustic, semantic)
-        ]
-        context = self._join_positions(torch.cat(streams, dim=2), first_rows)
-        return context if self.told is None else torch.cat([context, self.told(streams[1])], dim=2)
+        filled = (F.pad(stream, missing, value=PADDING_VALUE) for stream in (acoustic, semantic))
+        return self._unstacked(next(filled)), self._unstacked(next(filled))
 
     def unconditional(self, batch_size: int, num_positions: int) -> Float[Tensor, "B L E"]:
         """Return the context that stands for no condition: zeros with position codes.

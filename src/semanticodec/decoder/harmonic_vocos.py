@@ -78,12 +78,25 @@ class HarmonicVocos(Vocos):
             source_real: real part of `source`.
             source_imag: imaginary part of it.
         """
+        magnitude, phase = self.polar(mel, self._frames(mel, source_real, source_imag))
+        cos, sin = magnitude * phase.cos(), magnitude * phase.sin()
+        return cos * source_real - sin * source_imag, cos * source_imag + sin * source_real
+
+    def frames(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B T D"]:
+        """Return the last features of every frame, with the pitch found in the mel."""
+        source = self.source(self.pitch.pitch(mel))
+        return self._frames(mel, source.real, source.imag)
+
+    def _frames(
+        self,
+        mel: Float[Tensor, "B T M"],
+        source_real: Float[Tensor, "B T F"],
+        source_imag: Float[Tensor, "B T F"],
+    ) -> Float[Tensor, "B T D"]:
         first = self.conv_in(mel.transpose(1, 2))  # B T M -> B D T
         parts = torch.cat([source_real, source_imag], dim=-1)
         seen = self.source_in(parts.to(first.dtype)).transpose(1, 2)
-        magnitude, phase = self.polar(mel, self.trunk(first + seen))
-        cos, sin = magnitude * phase.cos(), magnitude * phase.sin()
-        return cos * source_real - sin * source_imag, cos * source_imag + sin * source_real
+        return self.trunk(first + seen)
 
     @torch.no_grad()
     def source(self, pitch: Pitch) -> Complex[Tensor, "B T F"]:

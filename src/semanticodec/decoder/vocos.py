@@ -89,6 +89,8 @@ class MelShortcut(nn.Module):
 class Vocos(Vocoder):
     """Frame-rate vocoder; exact length, no drift."""
 
+    config: Config
+
     @dataclass(frozen=True, kw_only=True)
     class Config:
         """Sizes.
@@ -153,8 +155,11 @@ class Vocos(Vocoder):
         self, mel: Float[Tensor, "B T M"]
     ) -> tuple[Float[Tensor, "B T F"], Float[Tensor, "B T F"]]:
         """Return magnitude and phase of every STFT line, float32."""
-        features = self.conv_in(mel.transpose(1, 2))  # B T M -> B D T
-        return self.polar(mel, self.trunk(features))
+        return self.polar(mel, self.frames(mel))
+
+    def frames(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B T D"]:
+        """Return the last features of every frame."""
+        return self.trunk(self.conv_in(mel.transpose(1, 2)))  # B T M -> B D T
 
     def polar(
         self, mel: Float[Tensor, "B T M"], features: Float[Tensor, "B T D"]

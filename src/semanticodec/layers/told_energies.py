@@ -1,11 +1,11 @@
-"""What semantic codes tell of a mel: a linear map of the centroids around a patch, band by band.
+"""What codes tell of a mel: a linear map of the vectors around a patch, band by band.
 
-    centroids of positions ─→ patches ─→ own, and in few values those of four neighbors
+    vectors of positions ─→ patches ─→ own, and in few values those of four neighbors
         ─→ linear map of the band ─→ cells of the patch ─→ positions again
 
 Patches mean the same at every token rate, so one map serves all. The acoustic encoder subtracts
-what is told, the decoder is given it. An addition of this project: not in the paper, not in the
-release.
+what semantic codes tell, the decoder is given what both streams tell. An addition of this
+project: not in the paper, not in the release.
 
 Shapes: B batch · L positions · D width of a position · P patches · C cells of a position.
 """
@@ -25,7 +25,7 @@ NUM_NEIGHBORS = 4
 
 
 class ToldEnergies(nn.Module):
-    """Cells of the mel, as far as semantic centroids tell them; zeros when untrained.
+    """Cells of the mel, as far as codes tell them; zeros when untrained.
 
     Args:
         config: sizes.
@@ -36,14 +36,16 @@ class ToldEnergies(nn.Module):
         """Sizes.
 
         Attributes:
-            width: D, width of centroids.
+            width: D, width of vectors.
+            num_streams: 1 for centroids, 2 for acoustic vectors and centroids.
             stack_factor: K, how many patches a position joins: 1, 2 or 4.
             patch_bands: patches of a column.
             patch_cells: cells of a patch.
-            neighbor_width: what is seen of each neighbor's centroid.
+            neighbor_width: what is seen of each neighbor.
         """
 
         width: int
+        num_streams: int = 1
         stack_factor: int = 1
         patch_bands: int = 8
         patch_cells: int = 128
@@ -57,27 +59,28 @@ class ToldEnergies(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        width = config.width // config.stack_factor
+        width = config.num_streams * config.width // config.stack_factor
         self.neighbor_axes = nn.Linear(width, config.neighbor_width, bias=False)
         self.cells = BandedLinear(
             config.patch_bands, width + NUM_NEIGHBORS * config.neighbor_width, config.patch_cells
         )
 
-    def forward(self, centroids: Float[Tensor, "B L D"]) -> Float[Tensor, "B L C"]:
+    def forward(self, *streams: Float[Tensor, "B L D"]) -> Float[Tensor, "B L C"]:
         """Return the told cells of every position.
 
         Args:
-            centroids: semantic centroids of whole columns, time-major.
+            streams: quantized vectors of whole columns, time-major.
         """
-        cells = self.cells(self.surroundings(self.patches(centroids)))
+        cells = self.cells(self.surroundings(self.patches(*streams)))
         return stack_patches(cells, self.config.stack_factor, self.config.patch_bands)
 
-    def patches(self, centroids: Float[Tensor, "B L D"]) -> Float[Tensor, "B P D2"]:
-        """Return the parts of centroids that belong to single patches."""
-        return unstack_patches(centroids, self.config.stack_factor, self.config.patch_bands)
+    def patches(self, *streams: Float[Tensor, "B L D"]) -> Float[Tensor, "B P D2"]:
+        """Return the parts of vectors that belong to single patches, stream beside stream."""
+        factor, bands = self.config.stack_factor, self.config.patch_bands
+        return torch.cat([unstack_patches(stream, factor, bands) for stream in streams], dim=2)
 
     def surroundings(self, patches: Float[Tensor, "B P D2"]) -> Float[Tensor, "B P E"]:
-        """Return what is known around every patch: its centroid, in few values those beside it.
+        """Return what is known around every patch: its vectors, in few values those beside it.
 
         Beyond the edges of the window a patch is its own neighbor.
         """

@@ -8,6 +8,7 @@ from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.recipes.loops import tiny_run
 from semanticodec.training.data import CropConfig
 from semanticodec.training.discriminators import (
+    FrameDiscriminator,
     MultiPeriodDiscriminator,
     MultiResolutionDiscriminator,
 )
@@ -107,6 +108,32 @@ def small_mel() -> Recipe:
     )
 
 
+def small_frames() -> Recipe:
+    """After `small_mel`: mels that a discriminator of the vocoder's frames judges, too."""
+    recipe = small_mel()
+    return replace(
+        recipe,
+        name="decoder/small_frames",
+        stage_config=replace(
+            recipe.stage_config,
+            starts_output=False,
+            frames=FrameDiscriminator.Config(),
+            discriminator_start=100,
+        ),
+        train=replace(
+            recipe.train,
+            optimizers={
+                "generator": OptimizerConfig(
+                    lr=2e-4, betas=(0.8, 0.99), warmup_steps=100, clip_norm=100.0
+                ),
+                "discriminator": OptimizerConfig(
+                    lr=4e-4, betas=(0.8, 0.99), warmup_steps=0, clip_norm=10.0
+                ),
+            },
+        ),
+    )
+
+
 def fine_tune() -> Recipe:
     """A finished decoder for sounds of one's own: codes stay as they are, steps are small."""
     recipe = small()
@@ -188,6 +215,7 @@ RECIPES = {
     "large": large,
     "small_context": small_context,
     "small_mel": small_mel,
+    "small_frames": small_frames,
     "fine_tune": fine_tune,
     "fine_tune_frozen": fine_tune_frozen,
     "fine_tune_alone": fine_tune_alone,

@@ -2,6 +2,7 @@
 
 semantic centroids around a patch -> regression of the mel's cells of each band    (`told`)
 cells less that, weighted, level and detail -> principal axes            (`axes`, `spread`)
+vectors of both codes around a patch -> regression of the cells     (`told` of the condition)
 
 The codes of this start carry detail from the first step. An encoder that starts elsewhere learns
 to carry it late or never: a squared error spends all bits on the level.
@@ -22,7 +23,7 @@ from semanticodec.encoder.untold_energies import FRAMES_PER_PATCH, UntoldEnergie
 from semanticodec.layers.patches import cut_patches
 from semanticodec.layers.stacking import unstack_patches
 from semanticodec.layers.told_energies import ToldEnergies
-from semanticodec.training.regression import fit_bands, heard
+from semanticodec.training.regression import fit_bands, heard, mean_row
 
 # How much detail counts beside the level. At 1 it goes under, at 10 it takes the bits that words
 # need (docs/log.md, "Cells that are heard").
@@ -30,6 +31,8 @@ DETAIL_GAIN = 1.4
 NUM_AXES = 48
 # Positions whose loudest cell counts less say nothing of what is heard.
 LEAST_AUDIBLE = 0.25
+# Told cells less their mean then have the variance of a semantic centroid.
+SHOWN_SCALE = 0.25
 
 
 class Window(NamedTuple):
@@ -48,39 +51,89 @@ class Window(NamedTuple):
     mel: Float[Tensor, "1 T M"]
 
 
+class KnownPatches(NamedTuple):
+    """What is known of the patches of a window, at any token rate.
+
+    Attributes:
+        vectors: those of the patches, see `ToldEnergies.patches`.
+        valid: True where a patch lies before the end of the audio.
+        mel: log-mel spectrogram.
+    """
+
+    vectors: Float[Tensor, "1 P D"]
+    valid: Bool[Tensor, " P"]
+    mel: Float[Tensor, "1 T M"]
+
+
 @torch.no_grad()
 def start_told(maps: Sequence[ToldEnergies], windows: Sequence[Sequence[Window]]) -> None:
-    """Start what semantic codes tell: one map for all token rates, so that one decoder reads it.
+    """Start what semantic codes tell: one map for all token rates, so that one decoder reads them.
 
     Args:
         maps: those of the token rates, each of its own stack factor.
         windows: many windows of every token rate.
     """
     first, *others = maps
-    given = [(told, window) for told, rate in zip(maps, windows, strict=True) for window in rate]
-    is_valid = torch.cat([_patches_of(window.valid, told) for told, window in given])
-    patches = [told.patches(window.centroids) for told, window in given]
-    axes, _, _ = principal_axes(torch.cat(patches, dim=1)[0, is_valid], first.config.neighbor_width)
-    first.neighbor_axes.weight[:] = axes
-    num_bands = first.config.patch_bands
-    rows = torch.cat([first.surroundings(part)[0] for part in patches])
-    bands = torch.arange(len(rows), device=rows.device) % num_bands
-    mels = [window.mel for _, window in given]
-    bins = mels[0].shape[2] // num_bands
-    cells = torch.cat([cut_patches(mel, FRAMES_PER_PATCH, bins)[0] for mel in mels])
-    weights = torch.cat([heard(mel, num_bands) for mel in mels])
-    targets = rows, cells, bands, weights
-    fit_bands(first.cells, *(values[is_valid] for values in targets))
+    known = [
+        KnownPatches(
+            told.patches(window.centroids),
+            valid_patches(window.valid, told.config.stack_factor, told.config.patch_bands),
+            window.mel,
+        )
+        for told, given in zip(maps, windows, strict=True)
+        for window in given
+    ]
+    _fit(first, known)
     for other in others:
         other.load_state_dict(first.state_dict())
 
 
-def _patches_of(valid: Bool[Tensor, "1 L"], told: ToldEnergies) -> Bool[Tensor, " P"]:
-    """Return which patches belong to positions."""
-    of_patches = valid.float().unsqueeze(2).expand(-1, -1, told.config.stack_factor)
-    return (
-        unstack_patches(of_patches, told.config.stack_factor, told.config.patch_bands)[0, :, 0] > 0
-    )
+@torch.no_grad()
+def start_shown(shown: ToldEnergies, known: Sequence[KnownPatches]) -> None:
+    """Start what a condition shows the decoder of the mel.
+
+    It is centered, and about as large as what else a condition holds: log amplitudes as they are
+    would drown it.
+
+    Args:
+        shown: the map.
+        known: acoustic vectors and centroids of many windows, of all token rates.
+    """
+    means = _fit(shown, known)
+    assert shown.cells.bias is not None
+    shown.cells.bias.sub_(means).mul_(SHOWN_SCALE)
+    shown.cells.weight.mul_(SHOWN_SCALE)
+
+
+def _fit(told: ToldEnergies, known: Sequence[KnownPatches]) -> Float[Tensor, "N C"]:
+    """Fit a map to patches; return the mean cells of each band."""
+    num_bands = told.config.patch_bands
+    is_valid = torch.cat([patches.valid for patches in known])
+    vectors = torch.cat([patches.vectors for patches in known], dim=1)
+    axes, _, _ = principal_axes(vectors[0, is_valid], told.config.neighbor_width)
+    told.neighbor_axes.weight[:] = axes
+    rows = torch.cat([told.surroundings(patches.vectors)[0] for patches in known])
+    bands = torch.arange(len(rows), device=rows.device) % num_bands
+    bins = known[0].mel.shape[2] // num_bands
+    cells = torch.cat([cut_patches(each.mel, FRAMES_PER_PATCH, bins)[0] for each in known])
+    weights = torch.cat([heard(patches.mel, num_bands) for patches in known])
+    fit_bands(told.cells, *(values[is_valid] for values in (rows, cells, bands, weights)))
+    of_bands = [is_valid & (bands == band) for band in range(num_bands)]
+    return torch.stack([mean_row(cells[here], weights[here]) for here in of_bands])
+
+
+def valid_patches(
+    valid: Bool[Tensor, "1 L"], stack_factor: int, num_bands: int
+) -> Bool[Tensor, " P"]:
+    """Return which patches belong to positions.
+
+    Args:
+        valid: True for the positions.
+        stack_factor: K, how many patches a position joins.
+        num_bands: patches of a column.
+    """
+    of_patches = valid.float().unsqueeze(2).expand(-1, -1, stack_factor)
+    return unstack_patches(of_patches, stack_factor, num_bands)[0, :, 0] > 0
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from semanticodec.decoder.condition import AlignedProjection, Condition
 from semanticodec.errors import CodesError
@@ -41,7 +42,9 @@ def test_stacked_positions_give_the_context_of_their_patches(stack_factor):
 @torch.no_grad()
 def test_what_centroids_tell_comes_last_and_means_the_same_at_every_rate(stack_factor):
     torch.manual_seed(0)
-    sizes = ToldEnergies.Config(width=6, patch_bands=8, patch_cells=5, neighbor_width=3)
+    sizes = ToldEnergies.Config(
+        width=6, num_streams=2, patch_bands=8, patch_cells=5, neighbor_width=3
+    )
     told = Condition(Condition.Config(width=6, position_width=4, max_positions=32, told=sizes))
     for parameter in told.parameters():
         torch.nn.init.normal_(parameter)
@@ -52,8 +55,8 @@ def test_what_centroids_tell_comes_last_and_means_the_same_at_every_rate(stack_f
     context = taken_apart(*stacked, num_positions=32 // stack_factor)
     assert context.shape[2] == told.config.context_width == 2 * 6 + 4 + 5
     assert torch.equal(context, told(acoustic, semantic, num_positions=32))
-    padded = torch.nn.functional.pad(semantic, (0, 0, 0, 16), value=-1.0)
-    assert torch.equal(context[:, :, -5:], told.told(padded))
+    padded = (F.pad(stream, (0, 0, 0, 16), value=-1.0) for stream in (acoustic, semantic))
+    assert torch.equal(context[:, :, -5:], told.told(*padded))
     assert not told.unconditional(1, 32)[:, :, -5:].any()
 
 

@@ -5,7 +5,16 @@ import torch
 
 from semanticodec.audio.detail import split_detail
 from semanticodec.encoder.acoustic_encoder import AcousticEncoder
-from semanticodec.training.acoustic_start import NUM_AXES, Window, start_axes, start_told
+from semanticodec.layers.patches import cut_patches
+from semanticodec.layers.told_energies import ToldEnergies
+from semanticodec.training.acoustic_start import (
+    NUM_AXES,
+    KnownPatches,
+    Window,
+    start_axes,
+    start_shown,
+    start_told,
+)
 
 WIDTH = 50
 ROWS = {1: 8, 2: 4, 4: 4}
@@ -116,3 +125,20 @@ def test_what_is_told_is_one_map_for_all_rates():
     assert first.keys() == other.keys()
     # Parts of centroids that belong to patches are as wide at every rate.
     assert all(torch.equal(first[name], other[name]) for name in first)
+
+
+@torch.no_grad()
+def test_the_decoder_is_shown_cells_centered_and_smaller():
+    sizes = ToldEnergies.Config(width=3, num_streams=2, neighbor_width=4)
+    shown = ToldEnergies(sizes)
+    known = []
+    for seed in range(NUM_WINDOWS):
+        mel = mel_of(seed) - 6.0
+        level = cut_patches(mel, 16, 8).mean(dim=2, keepdim=True)
+        vectors = torch.cat([torch.randn(1, level.shape[1], 5), level], dim=2)
+        known.append(KnownPatches(vectors, torch.ones(level.shape[1], dtype=torch.bool), mel))
+    start_shown(shown, known)
+    cells = torch.cat([shown.cells(shown.surroundings(item.vectors)) for item in known])
+    wanted = torch.cat([cut_patches(item.mel, 16, 8) for item in known])
+    assert cells.mean().abs() < 0.2  # 1.5 with the mean
+    assert 0.1 < cells.std() / wanted.std() < 0.25

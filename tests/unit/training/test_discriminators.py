@@ -3,7 +3,13 @@
 import pytest
 import torch
 
+from semanticodec.decoder.harmonic_vocos import HarmonicVocos
+from semanticodec.decoder.hifigan import HiFiGAN
+from semanticodec.decoder.pitch import PitchEstimator
+from semanticodec.decoder.vocos import Vocos
+from semanticodec.errors import ConfigError
 from semanticodec.training.discriminators import (
+    FrameDiscriminator,
     MultiPeriodDiscriminator,
     MultiResolutionDiscriminator,
     PatchDiscriminator,
@@ -26,6 +32,14 @@ def patches(num_layers=3):
     return PatchDiscriminator(PatchDiscriminator.Config(channels=4, num_layers=num_layers))
 
 
+def frames(kind=Vocos):
+    sizes = {"width": 16, "hidden": 16, "num_layers": 1}
+    if kind is HarmonicVocos:
+        sizes |= {"pitch": PitchEstimator.Config(width=8)}
+    vocoder = kind(kind.Config(**sizes))
+    return FrameDiscriminator(FrameDiscriminator.Config(channels=(8, 8, 8)), vocoder)
+
+
 def noise(*shape, seed=0):
     return 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
@@ -34,6 +48,7 @@ CASES = [
     pytest.param(periods, lambda seed: 10 * noise(3, 1000, seed=seed), id="periods"),
     pytest.param(resolutions, lambda seed: noise(3, 1000, seed=seed), id="resolutions"),
     pytest.param(patches, lambda seed: 25 * noise(3, 64, 64, seed=seed) - 5.5, id="patches"),
+    pytest.param(frames, lambda seed: 25 * noise(3, 64, 64, seed=seed) - 5.5, id="frames"),
 ]
 
 
@@ -54,14 +69,16 @@ def test_an_item_is_judged_alone(make, draw):
 def test_one_entry_per_discriminator_and_layer(make, draw):
     output = make()(draw(0))
     assert all(logits.ndim == 2 and len(logits) == 3 for logits in output.logits)
-    layers = {periods: [2, 2], resolutions: [3, 3], patches: [4]}[make]
+    layers = {periods: [2, 2], resolutions: [3, 3], patches: [4], frames: [3]}[make]
     assert [len(features) for features in output.features] == layers
 
 
 @pytest.mark.parametrize(("make", "draw"), CASES)
 def test_it_learns_to_tell_two_kinds_apart(make, draw):
     discriminator = make()
-    optimizer = torch.optim.AdamW(discriminator.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW(
+        [p for p in discriminator.parameters() if p.requires_grad], lr=1e-2
+    )
 
     def margin(seed):
         ones, others = draw(seed), 0.3 * draw(seed + 1)
@@ -117,9 +134,28 @@ def test_patches_see_70_frames_and_no_more():
     assert rows.tolist() == [8 * row - 23 <= 0 for row in range(30)]
 
 
-@pytest.mark.parametrize("make", [periods, resolutions, patches])
+@pytest.mark.parametrize("make", [periods, resolutions, patches, frames])
 def test_first_logits_differ_enough_to_learn_from(make):
     """With PyTorch's own start they are thousandths, and the losses stand still for long."""
-    items = 25 * noise(3, 64, 64) - 5.5 if make is patches else noise(3, 1000)
+    items = 25 * noise(3, 64, 64) - 5.5 if make in (patches, frames) else noise(3, 1000)
     for _ in range(3):
         assert all(0.05 < logits.std() < 5 for logits in make()(items).logits)
+
+
+@pytest.mark.parametrize("kind", [Vocos, HarmonicVocos])
+def test_frames_are_those_of_a_vocoder_that_stays_as_it_is(kind):
+    discriminator = frames(kind)
+    mel = (25 * noise(2, 40, 64) - 5.5).requires_grad_()
+    logits = discriminator(mel).logits[0]
+    logits.sum().backward()
+    assert mel.grad is not None
+    assert mel.grad.abs().sum() > 0
+    moved = {name for name, p in discriminator.named_parameters() if p.grad is not None}
+    assert moved
+    assert not any(name.startswith("vocoder.") for name in moved)
+
+
+def test_a_vocoder_without_frames_is_refused():
+    small = HiFiGAN(HiFiGAN.Config(initial_channels=32))
+    with pytest.raises(ConfigError, match="HiFiGAN has no frames"):
+        FrameDiscriminator(FrameDiscriminator.Config(), small)

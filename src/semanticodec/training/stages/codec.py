@@ -39,9 +39,10 @@ from semanticodec.training.stages.codec_config import CodecStageConfig, complete
 from semanticodec.training.stages.codec_rate import CodecRate
 from semanticodec.training.stages.codec_rates import (
     codec_state,
+    keep_told,
     rate_of_step,
     rate_suffix,
-    share_told,
+    start_sight_of_codes,
     start_sight_of_mel,
     write_codec,
 )
@@ -95,7 +96,7 @@ class CodecStage(Stage):
             decoders.append(decoder)
         self.rates = cast("Sequence[CodecRate]", nn.ModuleList(rates))
         self.decoder = decoders[0]
-        share_told(rates, self.decoder)
+        keep_told(rates)
         self.decoder.vae = modules.vae.decoder
         self.decoder.vocoder = modules.vocoder
         self.vae_encoder = modules.vae.encoder
@@ -155,6 +156,8 @@ class CodecStage(Stage):
                     shown=show_progress and distributed.is_main(),
                 ) as bar:
                     rate.start_codes(bar, config.cache_seed)
+            if self.rates[0].sees_mel:
+                start_sight_of_codes(self.rates, lambda: self._examples(windows, CODE_WINDOWS))
         return windows
 
     def _cache(self, source: WindowSource, folder: Path, show_progress: bool) -> CachedSource:

@@ -189,15 +189,19 @@ def complete_config(
 
 
 def told_of(acoustic: AcousticEncoder.Config, unstacks: int) -> ToldEnergies.Config:
-    """Return sizes of what a condition is told of the mel beside the codes.
+    """Return sizes of what a condition tells of the mel by its codes.
 
     Args:
-        acoustic: the acoustic encoder, which takes the same for told.
+        acoustic: the acoustic encoder.
         unstacks: patches that the condition takes each position apart into.
     """
     told = acoustic.untold.told
     return dataclasses.replace(
-        told, width=told.width // unstacks, stack_factor=told.stack_factor // unstacks
+        told,
+        width=told.width // unstacks,
+        num_streams=2,
+        stack_factor=told.stack_factor // unstacks,
+        neighbor_width=2 * told.neighbor_width,
     )
 
 

@@ -20,7 +20,7 @@ from semanticodec.encoder.encoder import Encoder, EncoderOutput, mask_padding, v
 from semanticodec.encoder.quantizer import count_codes, perplexity
 from semanticodec.encoder.untold_energies import UntoldEnergies
 from semanticodec.layers.told_energies import ToldEnergies
-from semanticodec.training.acoustic_start import Window, start_axes
+from semanticodec.training.acoustic_start import KnownPatches, Window, start_axes, valid_patches
 from semanticodec.training.data import Batch, rand_per_item
 from semanticodec.training.features import WindowFeatures, stacked_features
 
@@ -163,11 +163,22 @@ class CodecRate(nn.Module):
             inputs: results of the frozen modules for K = 1.
         """
         window = self._inputs(self.stacked(inputs))
-        quantizer = self.encoder.quantizer
-        codes = quantizer.encode(self.encoder.acoustic_vectors(*window))
         num_rows = int(window.valid.sum()) * self.condition.config.unstacks
-        context = self.condition(quantizer.decode(codes), window.centroids, codes.shape[1])
-        return context[0, :num_rows]
+        return self.condition(*self._coded(window), window.valid.shape[1])[0, :num_rows]
+
+    @torch.no_grad()
+    def known_patches(self, window: Window) -> KnownPatches:
+        """Return what the codes of a window tell of its patches."""
+        told = self.condition.told
+        assert told is not None
+        streams = self.condition.streams(*self._coded(window), window.valid.shape[1])
+        valid = valid_patches(window.valid, self.stack_factor, told.config.patch_bands)
+        return KnownPatches(told.patches(*streams), valid, window.mel)
+
+    def _coded(self, window: Window) -> tuple[Float[Tensor, "1 L D"], Float[Tensor, "1 L D"]]:
+        """Return the quantized vectors of a window, acoustic and semantic."""
+        codes = self.encoder.quantizer.encode(self.encoder.acoustic_vectors(*window))
+        return self.encoder.quantizer.decode(codes), window.centroids
 
     def _inputs(self, inputs: Mapping[str, Tensor]) -> Window:
         vocab_size = self.vocab_sizes[-1]

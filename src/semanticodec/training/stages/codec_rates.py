@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from semanticodec.checkpoints.pretrained import write_models
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.encoder.audiomae import AudioMAE
-from semanticodec.training.acoustic_start import start_told
+from semanticodec.training.acoustic_start import start_shown, start_told
 from semanticodec.training.stages.codec_rate import CodecRate
 
 # Weight files of a model of several token rates, by what they hold.
 SHARED_FILES = {"audiomae": ("encoder.audiomae.",), "decoder": ("decoder.",)}
 OWN_FILES = {
     "semantic": ("encoder.semantic.",),
-    "acoustic": ("encoder.acoustic.", "encoder.quantizer."),
+    "acoustic": ("encoder.acoustic.", "encoder.quantizer.", "decoder.condition."),
 }
 # Separates the draw of the token rate from all other numbers of a step.
 RATE_STREAM = 20406
@@ -38,24 +38,19 @@ def rate_suffix(rates: Sequence[CodecRate], rate: CodecRate) -> str:
     return f"_{rate.config.token_rate}" if len(rates) > 1 else ""
 
 
-def share_told(rates: Sequence[CodecRate], decoder: Decoder) -> None:
-    """Let all rates have what the decoder is told of the mel in common, as they have the decoder.
-
-    Training leaves it at its start, as the acoustic encoder's part of it.
-    """
-    told = decoder.condition.told
+def keep_told(rates: Sequence[CodecRate]) -> None:
+    """Leave what codes tell of the mel at its start: encoder and decoder count on the same."""
     for rate in rates:
-        rate.condition.told = told
-        if told is not None:
+        if rate.sees_mel:
             rate.told.requires_grad_(False)
-            told.requires_grad_(False)
+        rate.condition.requires_grad_(False)
 
 
 def start_sight_of_mel(
     rates: Sequence[CodecRate],
     examples: Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]],
 ) -> None:
-    """Start acoustic encoders that see the mel, and what their decoder is told.
+    """Start acoustic encoders that see the mel; their codes come next.
 
     Args:
         rates: all rates of the codec.
@@ -64,9 +59,23 @@ def start_sight_of_mel(
     windows = [rate.windows(examples()) for rate in rates]
     start_told([rate.told for rate in rates], windows)
     for rate, given in zip(rates, windows, strict=True):
-        assert rate.condition.told is not None
-        rate.condition.told.load_state_dict(rate.told.state_dict())
         rate.start_axes(given)
+
+
+def start_sight_of_codes(
+    rates: Sequence[CodecRate],
+    examples: Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]],
+) -> None:
+    """Start what the decoder is told of the mel, at every rate as well as it can be told.
+
+    Args:
+        rates: all rates of the codec.
+        examples: as for `start_sight_of_mel`.
+    """
+    for rate in rates:
+        shown = rate.condition.told
+        assert shown is not None
+        start_shown(shown, [rate.known_patches(window) for window in rate.windows(examples())])
 
 
 def codec_state(rate: CodecRate, audiomae: AudioMAE, decoder: Decoder) -> dict[str, Tensor]:
@@ -75,6 +84,7 @@ def codec_state(rate: CodecRate, audiomae: AudioMAE, decoder: Decoder) -> dict[s
         "encoder.audiomae": audiomae,
         "encoder": rate.encoder,
         "decoder": decoder,
+        "decoder.condition": rate.condition,
     }
     return {
         f"{part}.{name}": tensor
@@ -91,7 +101,10 @@ def write_codec(
         [rate] = rates
         write_models(folder, [(rate.config, {"model": codec_state(rate, audiomae, decoder)})])
         return
-    common = _files(codec_state(rates[0], audiomae, decoder), SHARED_FILES)
+    state = codec_state(rates[0], audiomae, decoder)
+    of_a_rate = {name for part in _files(state, OWN_FILES).values() for name in part}
+    rest = {name: tensor for name, tensor in state.items() if name not in of_a_rate}
+    common = _files(rest, SHARED_FILES)
     settings = []
     for rate in rates:
         own = _files(codec_state(rate, audiomae, decoder), OWN_FILES)

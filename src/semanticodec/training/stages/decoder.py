@@ -36,7 +36,9 @@ from semanticodec.progress import ProgressBar
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
+from semanticodec.training.context_start import start_input
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
+from semanticodec.training.discriminators import FrameDiscriminator
 from semanticodec.training.feature_loss import AudioMAETeacher, FeatureLoss, WhisperTeacher
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
 from semanticodec.training.mel_distance import mel_distance
@@ -47,9 +49,10 @@ from semanticodec.training.regression import heard
 from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.codec_rate import CodecRate, RateConfig
 from semanticodec.training.stages.codec_rates import (
+    keep_told,
     rate_of_step,
     rate_suffix,
-    share_told,
+    start_sight_of_codes,
     start_sight_of_mel,
     write_codec,
 )
@@ -131,6 +134,8 @@ class DecoderStage(WaveformStage):
             code_weight: factor of the quantizer's own losses. Its commitment is weighted for the
                 codec stage, whose loss is smaller by as much; without it the acoustic encoder
                 runs away from its codebook.
+            frames: sizes of a discriminator that judges mels, in place of those of waveforms, by
+                the frames that the given vocoder makes of them; None without.
             recognizer_weight: weight of the difference to what a recognizer makes of the recording,
                 where one is given, see `WhisperTeacher`.
             semantic_weight: weight of the difference to AudioMAE's features of the recording; 0
@@ -157,6 +162,7 @@ class DecoderStage(WaveformStage):
         detail_weight: float = 30.0
         level_range_db: float = 60.0
         code_weight: float = 100.0
+        frames: FrameDiscriminator.Config | None = None
         recognizer_weight: float = 20.0
         semantic_weight: float = 0.0
         cached_windows: int = 3000
@@ -273,7 +279,10 @@ class DecoderStage(WaveformStage):
             )
             rate = dataclasses.replace(codec.config, encoder=encoder.config, decoder=own)
             rates.append(CodecRate(settings, rate, encoder, condition))
-        share_told(rates, self.decoder)
+        keep_told(rates)
+        self.frames = None
+        if config.frames is not None:
+            self.frames = FrameDiscriminator(config.frames, self.decoder.vocoder)
         self.reader = self._reader() if config.unet_start else None
         if config.starts_output:
             self._check_output()
@@ -323,13 +332,13 @@ class DecoderStage(WaveformStage):
     @torch.no_grad()
     def initialize(self, folder: Path) -> None:
         """Start from an export of this stage with the same sizes and rates."""
-        decoder_weights: Mapping[str, Tensor] = {}
         for rate in self.rates:
             setting, files = read_setting(folder, rate.config.token_rate)
             weights = read_weights(files, setting)
             load_part(rate.encoder, weights, "encoder.", folder)
-            decoder_weights = weights
-        load_part(self.decoder, decoder_weights, "decoder.", folder)
+            load_part(rate.condition, weights, "decoder.condition.", folder)
+            if rate is self.rates[0]:
+                load_part(self.decoder, weights, "decoder.", folder)
         self.is_started = True
 
     def prepare(
@@ -353,6 +362,8 @@ class DecoderStage(WaveformStage):
         )
         if config.renews_acoustic and not (is_resumed or self.is_started):
             self._start_codes(cache, show_progress)
+            if config.context_transformer is not None:
+                self._start_transformer(cache)
         if self.reader is not None and not is_resumed:
             self._start_reader(self.reader, cache)
         if config.starts_output and not is_resumed:
@@ -374,6 +385,7 @@ class DecoderStage(WaveformStage):
             examples = self._examples(cache, CODE_WINDOWS * rate.stack_factor)
             with ProgressBar(examples, label=label, unit="window", shown=shown) as bar:
                 rate.start_codes(bar, seed)
+        start_sight_of_codes(self.rates, lambda: self._examples(cache, MAP_WINDOWS))
 
     def _examples(self, cache: CachedSource, count: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """Yield the cached results of random windows, with the windows' numbers."""
@@ -385,6 +397,12 @@ class DecoderStage(WaveformStage):
                 number,
                 {name: torch.from_numpy(value)[None].to(device) for name, value in item.items()},
             )
+
+    def _start_transformer(self, cache: CachedSource) -> None:
+        transformer = self.decoder.unet.context_transformer
+        assert transformer is not None
+        rows = torch.cat([context[0] for context, _ in self._contexts(cache)])
+        start_input(transformer, rows, self.decoder.condition.config.stream_widths)
 
     @torch.no_grad()
     def _start_reader(self, reader: MelReader, cache: CachedSource) -> None:
@@ -426,9 +444,19 @@ class DecoderStage(WaveformStage):
                     modules.append(rate.encoder.quantizer)
         return modules
 
+    @property
+    def judges_waveforms(self) -> bool:
+        """Whether the discriminators are given waveforms, not mels."""
+        return self.frames is None
+
+    def named_discriminators(self) -> dict[str, nn.Module]:
+        """Return the discriminators of waveforms, or that of mels."""
+        return super().named_discriminators() if self.frames is None else {"frames": self.frames}
+
     def is_adversarial(self, step: int) -> bool:
-        """Say whether the discriminators take part: not before there is a waveform."""
-        return self.hears(step) and super().is_adversarial(step)
+        """Say whether the discriminators take part: not before there is what they judge."""
+        has_begun = self.hears(step) or not self.judges_waveforms
+        return has_begun and super().is_adversarial(step)
 
     def hears(self, step: int) -> bool:
         """Say whether a step goes on to the waveform."""
@@ -452,6 +480,10 @@ class DecoderStage(WaveformStage):
             **codes.losses,
             **codes.use,
         }
+        if self.is_adversarial(batch.step) and not self.judges_waveforms:
+            judged = self.judged(batch, target, mel.float())
+            loss = loss + judged.loss
+            scalars |= judged.scalars
         if self.hears(batch.step):
             heard = self.waveform_loss(batch, self.decoder.vocoder, *self._heard(batch, piece, mel))
             loss = loss + heard.loss

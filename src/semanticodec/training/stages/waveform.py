@@ -97,7 +97,7 @@ class WaveformStage(AdversarialStage):
 
     def discriminators(self) -> Sequence[nn.Module]:
         """Return the multi-period and the multi-resolution discriminators."""
-        return [self.periods, self.resolutions]
+        return list(self.named_discriminators().values())
 
     def restore_discriminators(self, run: Path | None) -> None:
         """Start with the discriminators that another run wrote, if one is given.
@@ -109,7 +109,7 @@ class WaveformStage(AdversarialStage):
             CheckpointError: it holds none, or others than the recipe's.
         """
         if run is not None:
-            for name, module in self._named_discriminators().items():
+            for name, module in self.named_discriminators().items():
                 restore_module(module, run / name, name)
         elif not self.config.trains_discriminators:
             raise ConfigError(
@@ -121,10 +121,11 @@ class WaveformStage(AdversarialStage):
         """Write the discriminators, once they have learned something, to RUN/discriminators."""
         if not self.is_adversarial(steps - 1):
             return
-        for name, module in self._named_discriminators().items():
+        for name, module in self.named_discriminators().items():
             export_trained(run / DISCRIMINATORS / name, name, module)
 
-    def _named_discriminators(self) -> dict[str, nn.Module]:
+    def named_discriminators(self) -> dict[str, nn.Module]:
+        """Return the discriminators by name."""
         return {"periods": self.periods, "resolutions": self.resolutions}
 
     def waveform_loss(
@@ -157,16 +158,36 @@ class WaveformStage(AdversarialStage):
             features = distance_of(generated, real)
             loss = loss + weight * features
             scalars |= {name: features}
-        if self.is_adversarial(batch.step):
-            terms = self.adversarial_terms(batch, *self._excerpts(batch, real, generated))
-            loss = loss + config.adversarial_weight * terms.adversarial
-            scalars |= {"adversarial": terms.adversarial}
-            if terms.feature_matching is not None:
-                loss = loss + config.feature_matching_weight * terms.feature_matching
-                scalars |= {"feature_matching": terms.feature_matching}
+        if self.is_adversarial(batch.step) and self.judges_waveforms:
+            judged = self.judged(batch, *self._excerpts(batch, real, generated))
+            loss = loss + judged.loss
+            scalars |= judged.scalars
         if pitch is not None:
             loss = loss + config.pitch_weight * pitch
             scalars |= {"pitch": pitch}
+        return StepOutput(loss=loss, scalars=scalars)
+
+    @property
+    def judges_waveforms(self) -> bool:
+        """Whether the discriminators are given waveforms."""
+        return True
+
+    def judged(
+        self, batch: Batch, real: Float[Tensor, "B ..."], generated: Float[Tensor, "B ..."]
+    ) -> StepOutput:
+        """Return what the discriminators make the generators pay.
+
+        Args:
+            batch: the batch that both belong to.
+            real: recordings in the form that the discriminators take.
+            generated: result generated for each of them.
+        """
+        terms = self.adversarial_terms(batch, real, generated)
+        loss = self.config.adversarial_weight * terms.adversarial
+        scalars: dict[str, Tensor | float] = {"adversarial": terms.adversarial}
+        if terms.feature_matching is not None:
+            loss = loss + self.config.feature_matching_weight * terms.feature_matching
+            scalars |= {"feature_matching": terms.feature_matching}
         return StepOutput(loss=loss, scalars=scalars)
 
     def _generated(
