@@ -67,7 +67,7 @@ class KnownPatches(NamedTuple):
 
 @torch.no_grad()
 def start_told(maps: Sequence[ToldEnergies], windows: Sequence[Sequence[Window]]) -> None:
-    """Start what semantic codes tell: one map for all token rates, so that one decoder reads them.
+    """Start what semantic codes tell: patches mean the same at every rate, so that one map does.
 
     Args:
         maps: those of the token rates, each of its own stack factor.
@@ -97,7 +97,7 @@ def start_shown(shown: ToldEnergies, known: Sequence[KnownPatches]) -> None:
 
     Args:
         shown: the map.
-        known: acoustic vectors and centroids of many windows, of all token rates.
+        known: acoustic vectors and centroids of many windows.
     """
     means = _fit(shown, known)
     assert shown.cells.bias is not None
