@@ -42,7 +42,7 @@ from semanticodec.training.stages.codec_config import told_of
 # The codebook's memory, in batches: of a small batch there are too few vectors per code, which
 # would learn them by heart.
 CODE_DECAY = 0.997
-ACOUSTIC_HIDDEN = 128
+ACOUSTIC_HIDDEN = 64
 
 
 class FinishedCodec(NamedTuple):
