@@ -236,6 +236,19 @@ def test_codes_that_are_kept_do_not_move(codec, data, tmp_path):
         assert all(parameter.grad is None for parameter in rate.encoder.parameters())
 
 
+def test_samples_are_one_process_s_affair(codec, data, tmp_path, monkeypatch):
+    """Only the main process draws them: waiting for the others there would be forever."""
+    stage, batch = stage_and_batch(codec, data, tmp_path)
+
+    def refused(tensor):
+        raise AssertionError("samples wait for other processes")
+
+    monkeypatch.setattr("semanticodec.encoder.quantizer.sum_over_processes", refused)
+    with torch.no_grad():
+        samples = stage.eval().samples(batch)
+    assert set(samples) == {"original", *(f"decoded_{rate}" for rate in RATES)}
+
+
 def test_a_piece_is_a_part_of_its_window(codec, data, tmp_path):
     stage, batch = stage_and_batch(codec, data, tmp_path, renews_acoustic=False)
     piece = stage.piece(batch)

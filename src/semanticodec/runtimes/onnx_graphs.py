@@ -215,7 +215,9 @@ def step_graph(decoder: Decoder, num_positions: int) -> Graph:
     """Return the T-UNet's step; `num_positions` are those of a whole window."""
     condition = decoder.condition
     num_rows = num_positions * condition.config.unstacks
-    prepared = decoder.unet.prepare_context(torch.randn(1, num_rows, condition.config.context_width))
+    prepared = decoder.unet.prepare_context(
+        torch.randn(1, num_rows, condition.config.context_width)
+    )
     context = context_tensors(prepared)
     axes: dict[str, dict[int, str]] = {name: _context_axes(name) for name in context}
     inputs = {"latent": _example_latent(decoder), "timestep": torch.tensor([500]), **context}

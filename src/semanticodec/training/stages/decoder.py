@@ -29,6 +29,7 @@ from semanticodec.checkpoints.pretrained import read_setting, read_weights
 from semanticodec.checkpoints.trained_module import load_audiomae
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
+from semanticodec.encoder.encoder import EncoderOutput
 from semanticodec.encoder.untold_energies import FRAMES_PER_PATCH
 from semanticodec.errors import ConfigError
 from semanticodec.layers.patches import cut_patches
@@ -467,18 +468,18 @@ class DecoderStage(WaveformStage):
         config = self.config
         rate = rate_of_step(self.rates, batch.step)
         piece = self.piece(batch)
-        mel, codes = self._decoded(rate, piece, batch)
+        mel, encoded = self._decoded(rate, piece, batch)
         with torch.autocast(mel.device.type, enabled=False):
             target = self.mel(piece.wav)
             frame, detail = mel_distance(mel.float(), target, config.level_range_db)
         loss = config.frame_weight * frame + config.detail_weight * detail
-        own = sum(codes.losses.values(), start=torch.zeros_like(loss))
+        own = sum(encoded.losses.values(), start=torch.zeros_like(loss))
         loss = loss + config.code_weight * own
         scalars: dict[str, Tensor | float] = {
             "frame": frame,
             "detail": detail,
-            **codes.losses,
-            **codes.use,
+            **encoded.losses,
+            **rate.follow_use(encoded),
         }
         if self.is_adversarial(batch.step) and not self.judges_waveforms:
             judged = self.judged(batch, target, mel.float())
@@ -517,22 +518,21 @@ class DecoderStage(WaveformStage):
 
     def _decoded(
         self, rate: CodecRate, piece: Piece, batch: Batch
-    ) -> tuple[Float[Tensor, "B T M"], _Codes]:
-        """Return the mel of pieces after coding, and what the quantizer says of them."""
+    ) -> tuple[Float[Tensor, "B T M"], EncoderOutput]:
+        """Return the mel of pieces after coding, and what the encoder makes of them."""
         inputs = rate.stacked(piece.inputs)
         encoded = rate.encode(inputs, batch)
         rows_per_column = rate.condition.config.max_positions // COLUMNS_PER_WINDOW
         first_rows = piece.first_columns * rows_per_column
         context = rate.context(encoded, inputs["num_positions"], batch, first_rows)
-        use = _Codes(encoded.losses, rate.follow_use(encoded))
         if batch.step < self.config.unet_start:
             assert self.reader is not None and self.decoder.unet.context_transformer is not None
-            return self.reader(context, self.decoder.unet.context_transformer(context)), use
+            return self.reader(context, self.decoder.unet.context_transformer(context)), encoded
         channels, frames, bins = self.decoder.config.latent_shape
         shape = (channels, frames * self.config.piece_columns // COLUMNS_PER_WINDOW, bins)
         noise = randn_per_item(batch.generators, shape, context.device)
         latent = self.decoder.sample(context, lambda draw: noise, ONE_STEP)
-        return self.decoder.mel(latent), use
+        return self.decoder.mel(latent), encoded
 
     def _heard(
         self, batch: Batch, piece: Piece, mel: Float[Tensor, "B T M"]
@@ -565,11 +565,6 @@ class DecoderStage(WaveformStage):
     def export(self, folder: Path) -> None:
         """Write one model of all rates, which `SemantiCodec.from_pretrained` loads."""
         write_codec(folder, self.rates, self.features.audiomae, self.decoder)
-
-
-class _Codes(NamedTuple):
-    losses: Mapping[str, Tensor]
-    use: Mapping[str, Tensor]
 
 
 def _cut(
