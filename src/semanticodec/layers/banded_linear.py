@@ -37,8 +37,3 @@ class BandedLinear(nn.Module):
         columns = rows.unflatten(1, (-1, self.num_bands))
         mapped = torch.einsum("bcnd,ndp->bcnp", columns, self.weight)
         return (mapped if self.bias is None else mapped + self.bias).flatten(1, 2)
-
-    def of_band(self, rows: Float[Tensor, "N D"], band: int) -> Float[Tensor, "N P"]:
-        """Return mapped positions of one band."""
-        mapped = rows @ self.weight[band]
-        return mapped if self.bias is None else mapped + self.bias[band]
