@@ -3,9 +3,9 @@
     vectors of positions ─→ patches ─→ own, and in few values those of four neighbors
         ─→ linear map of the band ─→ cells of the patch ─→ positions again
 
-Patches mean the same at every token rate, so one map serves all. The acoustic encoder subtracts
-what semantic codes tell, the decoder is given what both streams tell. An addition of this
-project: not in the paper, not in the release.
+Patches mean the same at every token rate. The acoustic encoder subtracts what semantic codes
+tell, by one map for all rates; the decoder is given what both streams tell, by one for each. An
+addition of this project: not in the paper, not in the release.
 
 Shapes: B batch · L positions · D width of a position · P patches · C cells of a position.
 """
