@@ -120,17 +120,7 @@ def small_frames() -> Recipe:
             frames=FrameDiscriminator.Config(),
             discriminator_start=100,
         ),
-        train=replace(
-            recipe.train,
-            optimizers={
-                "generator": OptimizerConfig(
-                    lr=2e-4, betas=(0.8, 0.99), warmup_steps=100, clip_norm=100.0
-                ),
-                "discriminator": OptimizerConfig(
-                    lr=4e-4, betas=(0.8, 0.99), warmup_steps=0, clip_norm=10.0
-                ),
-            },
-        ),
+        train=small().train,
     )
 
 

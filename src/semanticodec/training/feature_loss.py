@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from semanticodec.audio.fbank import LOOKAHEAD_SAMPLES, Fbank, normalize_fbank
 from semanticodec.audio.spectrogram import magnitude_spectrogram, slaney_filters
+from semanticodec.checkpoints.transformers_model import read_model
 from semanticodec.encoder.audiomae import AudioMAE
 from semanticodec.errors import CheckpointError, MissingDependencyError
 from semanticodec.token_format import PATCH_SAMPLES, SAMPLE_RATE
@@ -159,21 +160,14 @@ def _whisper_encoder(folder: Path) -> Any:
             "install it with pip install 'semanticodec[peers]'"
         ) from error
     try:
-        loading: Any = WhisperModel.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,  # pickles can run code
-            output_loading_info=True,
-        )
+        model, lacking = read_model(WhisperModel, folder, is_folder=True)
     except Exception as error:  # damaged files raise whatever their readers do
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise CheckpointError(
             f"no Whisper could be loaded from {folder}: {reason}; give a folder in transformers' "
             "form, with config.json and model.safetensors"
         ) from error
-    model, loaded = loading
-    # transformers would continue with random numbers in their place.
-    if missing := sorted(name for name in loaded["missing_keys"] if name.startswith("encoder.")):
+    if missing := [name for name in lacking if name.startswith("encoder.")]:
         raise CheckpointError(
             f"{folder} lacks {len(missing)} weights of Whisper's encoder, such as {missing[0]}; "
             "download the model again"

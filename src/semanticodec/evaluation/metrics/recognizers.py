@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from semanticodec.checkpoints.transformers_model import read_model
 from semanticodec.errors import CheckpointError, ConfigError, DataError
 from semanticodec.evaluation.metrics.base import needs
 from semanticodec.token_format import SAMPLE_RATE
@@ -157,11 +158,8 @@ class Whisper(Recognizer):
             processor = WhisperProcessor.from_pretrained(
                 self._source, local_files_only=self._is_folder
             )
-            loading: Any = WhisperForConditionalGeneration.from_pretrained(
-                self._source,
-                local_files_only=self._is_folder,
-                use_safetensors=True,  # pickles can run code
-                output_loading_info=True,
+            model, missing = read_model(
+                WhisperForConditionalGeneration, self._source, is_folder=self._is_folder
             )
         except Exception as error:  # damaged files raise whatever their readers do
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -169,9 +167,7 @@ class Whisper(Recognizer):
                 f"Whisper could not be loaded from {self._source}: {reason}; download "
                 "the model once, or give whisper=FOLDER with its safetensors and tokenizer files"
             ) from error
-        model, loaded = loading
-        # transformers would continue with random numbers in their place.
-        if missing := sorted(loaded["missing_keys"]):
+        if missing:
             raise CheckpointError(
                 f"{self._source} lacks {len(missing)} of Whisper's weights, such as {missing[0]}; "
                 "download the model again"

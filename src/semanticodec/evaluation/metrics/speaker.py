@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch.nn import functional as F
 
+from semanticodec.checkpoints.transformers_model import read_model
 from semanticodec.errors import AudioError, CheckpointError, ConfigError
 from semanticodec.evaluation.metrics.base import Metric, Pair, Resources, check_audible, needs
 from semanticodec.token_format import SAMPLE_RATE
@@ -57,11 +58,8 @@ class SpeakerModel:
             extractor = AutoFeatureExtractor.from_pretrained(
                 self._source, local_files_only=self._is_folder
             )
-            loading: Any = AutoModelForAudioXVector.from_pretrained(
-                self._source,
-                local_files_only=self._is_folder,
-                use_safetensors=True,  # pickles can run code
-                output_loading_info=True,
+            model, missing = read_model(
+                AutoModelForAudioXVector, self._source, is_folder=self._is_folder
             )
         except Exception as error:  # damaged files raise whatever their readers do
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -69,9 +67,7 @@ class SpeakerModel:
                 f"the speaker model could not be loaded from {self._source}: {reason}; "
                 f"download the model once, such as {EXAMPLE}, or give a folder with its files"
             ) from error
-        model, loaded = loading
-        # transformers would continue with random numbers in their place.
-        if missing := sorted(loaded["missing_keys"]):
+        if missing:
             raise CheckpointError(
                 f"{self._source} lacks {len(missing)} weights of a speaker model, such as "
                 f"{missing[0]}; give a model with an x-vector head, such as {EXAMPLE}"

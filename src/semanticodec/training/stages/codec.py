@@ -27,9 +27,7 @@ from semanticodec.decoder.decoder import Decoder
 from semanticodec.decoder.schedule import shift_time
 from semanticodec.encoder.encoder import Encoder
 from semanticodec.errors import CheckpointError
-from semanticodec.progress import ProgressBar
 from semanticodec.token_format import WINDOW_SAMPLES
-from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
@@ -42,8 +40,7 @@ from semanticodec.training.stages.codec_rates import (
     keep_told,
     rate_of_step,
     rate_suffix,
-    start_sight_of_codes,
-    start_sight_of_mel,
+    start_codes,
     write_codec,
 )
 from semanticodec.training.stages.modules import FrozenModules, load_modules
@@ -145,19 +142,14 @@ class CodecStage(Stage):
         # A resumed run has all this in the checkpoint.
         if not (is_resumed or self.is_started):
             self._measure_latents(windows)
-            if self.rates[0].sees_mel:
-                start_sight_of_mel(self.rates, lambda: self._examples(windows, CODE_WINDOWS))
-            for rate in self.rates:
-                examples = self._examples(windows, CODE_WINDOWS * rate.stack_factor)
-                with ProgressBar(
-                    examples,
-                    label=f"start of the acoustic codes at {rate.config.token_rate} tokens/s",
-                    unit="window",
-                    shown=show_progress and distributed.is_main(),
-                ) as bar:
-                    rate.start_codes(bar, config.cache_seed)
-            if self.rates[0].sees_mel:
-                start_sight_of_codes(self.rates, lambda: self._examples(windows, CODE_WINDOWS))
+            start_codes(
+                self.rates,
+                lambda count: self._examples(windows, count),
+                num_map_windows=CODE_WINDOWS,
+                num_code_windows=CODE_WINDOWS,
+                seed=config.cache_seed,
+                show_progress=show_progress,
+            )
         return windows
 
     def _cache(self, source: WindowSource, folder: Path, show_progress: bool) -> CachedSource:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from semanticodec.checkpoints.pretrained import write_models
 from semanticodec.decoder.decoder import Decoder
 from semanticodec.encoder.audiomae import AudioMAE
-from semanticodec.training.acoustic_start import start_shown, start_told
+from semanticodec.progress import ProgressBar
+from semanticodec.training import distributed
+from semanticodec.training.acoustic_start import Window, start_shown, start_told
 from semanticodec.training.stages.codec_rate import CodecRate
 
 # Weight files of a model of several token rates, by what they hold.
@@ -46,36 +48,52 @@ def keep_told(rates: Sequence[CodecRate]) -> None:
         rate.condition.requires_grad_(False)
 
 
-def start_sight_of_mel(
+def start_codes(
     rates: Sequence[CodecRate],
-    examples: Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]],
+    examples: Callable[[int], Iterable[tuple[int, Mapping[str, Tensor]]]],
+    *,
+    num_map_windows: int,
+    num_code_windows: int,
+    seed: int,
+    show_progress: bool,
 ) -> None:
-    """Start acoustic encoders that see the mel; their codes come next.
+    """Start the acoustic codes of all rates, and what encoder and decoder tell of the mel.
 
     Args:
         rates: all rates of the codec.
-        examples: gives numbered results of the frozen modules for K = 1, one window at a time.
+        examples: gives numbered results of the frozen modules for K = 1 of so many windows.
+        num_map_windows: windows that regressions and axes are made from.
+        num_code_windows: windows that codes are made from, for each patch of a position.
+        seed: random seed of the quantizers' choice.
+        show_progress: draw a bar, where stderr is a terminal.
     """
-    windows = [rate.windows(examples()) for rate in rates]
+    sees_mel = rates[0].sees_mel
+    windows = [rate.windows(examples(num_map_windows)) for rate in rates] if sees_mel else []
+    if sees_mel:
+        _start_sight_of_mel(rates, windows)
+    shown = show_progress and distributed.is_main()
+    for rate in rates:
+        given = examples(num_code_windows * rate.stack_factor)
+        label = f"start of the acoustic codes at {rate.config.token_rate} tokens/s"
+        with ProgressBar(given, label=label, unit="window", shown=shown) as bar:
+            rate.start_codes(bar, seed)
+    if sees_mel:
+        _start_sight_of_codes(rates, windows)
+
+
+def _start_sight_of_mel(rates: Sequence[CodecRate], windows: Sequence[Sequence[Window]]) -> None:
+    """Start acoustic encoders that see the mel; their codes come next."""
     start_told([rate.told for rate in rates], windows)
     for rate, given in zip(rates, windows, strict=True):
         rate.start_axes(given)
 
 
-def start_sight_of_codes(
-    rates: Sequence[CodecRate],
-    examples: Callable[[], Iterable[tuple[int, Mapping[str, Tensor]]]],
-) -> None:
-    """Start what the decoder is told of the mel, at every rate as well as it can be told.
-
-    Args:
-        rates: all rates of the codec.
-        examples: as for `start_sight_of_mel`.
-    """
-    for rate in rates:
+def _start_sight_of_codes(rates: Sequence[CodecRate], windows: Sequence[Sequence[Window]]) -> None:
+    """Start what the decoder is told of the mel, at every rate as well as it can be told."""
+    for rate, given in zip(rates, windows, strict=True):
         shown = rate.condition.told
         assert shown is not None
-        start_shown(shown, [rate.known_patches(window) for window in rate.windows(examples())])
+        start_shown(shown, [rate.known_patches(window) for window in given])
 
 
 def codec_state(rate: CodecRate, audiomae: AudioMAE, decoder: Decoder) -> dict[str, Tensor]:

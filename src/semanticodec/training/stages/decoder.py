@@ -33,9 +33,7 @@ from semanticodec.encoder.encoder import EncoderOutput
 from semanticodec.encoder.untold_energies import FRAMES_PER_PATCH
 from semanticodec.errors import ConfigError
 from semanticodec.layers.patches import cut_patches
-from semanticodec.progress import ProgressBar
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
-from semanticodec.training import distributed
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.context_start import start_input
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
@@ -53,8 +51,7 @@ from semanticodec.training.stages.codec_rates import (
     keep_told,
     rate_of_step,
     rate_suffix,
-    start_sight_of_codes,
-    start_sight_of_mel,
+    start_codes,
     write_codec,
 )
 from semanticodec.training.stages.finished_codec import (
@@ -361,32 +358,39 @@ class DecoderStage(WaveformStage):
             origin={"audiomae": self._audiomae_digest(), "contents": CACHED},
             show_progress=show_progress,
         )
-        if config.renews_acoustic and not (is_resumed or self.is_started):
-            self._start_codes(cache, show_progress)
-            if config.context_transformer is not None:
-                self._start_transformer(cache)
-        if self.reader is not None and not is_resumed:
-            self._start_reader(self.reader, cache)
-        if config.starts_output and not is_resumed:
-            start_output(self.decoder, self._contexts(cache))
+        if not is_resumed:
+            self._start(cache, show_progress)
         return cache
+
+    def _start(self, cache: CachedSource, show_progress: bool) -> None:
+        """Start in closed form what is new."""
+        config = self.config
+        has_new_codes = config.renews_acoustic and not self.is_started
+        if has_new_codes:
+            start_codes(
+                self.rates,
+                lambda count: self._examples(cache, count),
+                num_map_windows=MAP_WINDOWS,
+                num_code_windows=CODE_WINDOWS,
+                seed=config.cache_seed,
+                show_progress=show_progress,
+            )
+        is_added = has_new_codes and config.context_transformer is not None
+        if not (is_added or self.reader is not None or config.starts_output):
+            return
+        contexts = list(self._contexts(cache))
+        if is_added:
+            self._start_transformer(contexts)
+        if self.reader is not None:
+            self._start_reader(self.reader, contexts)
+        if config.starts_output:
+            start_output(self.decoder, contexts)
 
     def _contexts(self, cache: CachedSource) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the condition of windows at every rate, and their mels."""
         for rate in self.rates:
             for _, inputs in self._examples(cache, MAP_WINDOWS):
                 yield rate.context_rows(inputs).unsqueeze(0), inputs["mel"].float()
-
-    def _start_codes(self, cache: CachedSource, show_progress: bool) -> None:
-        seed = self.config.cache_seed
-        shown = show_progress and distributed.is_main()
-        start_sight_of_mel(self.rates, lambda: self._examples(cache, MAP_WINDOWS))
-        for rate in self.rates:
-            label = f"start of the acoustic codes at {rate.config.token_rate} tokens/s"
-            examples = self._examples(cache, CODE_WINDOWS * rate.stack_factor)
-            with ProgressBar(examples, label=label, unit="window", shown=shown) as bar:
-                rate.start_codes(bar, seed)
-        start_sight_of_codes(self.rates, lambda: self._examples(cache, MAP_WINDOWS))
 
     def _examples(self, cache: CachedSource, count: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """Yield the cached results of random windows, with the windows' numbers."""
@@ -399,17 +403,17 @@ class DecoderStage(WaveformStage):
                 {name: torch.from_numpy(value)[None].to(device) for name, value in item.items()},
             )
 
-    def _start_transformer(self, cache: CachedSource) -> None:
+    def _start_transformer(self, contexts: Sequence[tuple[Tensor, Tensor]]) -> None:
         transformer = self.decoder.unet.context_transformer
         assert transformer is not None
-        rows = torch.cat([context[0] for context, _ in self._contexts(cache)])
+        rows = torch.cat([context[0] for context, _ in contexts])
         start_input(transformer, rows, self.decoder.condition.config.stream_widths)
 
     @torch.no_grad()
-    def _start_reader(self, reader: MelReader, cache: CachedSource) -> None:
+    def _start_reader(self, reader: MelReader, windows: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Let the reader know what codes mean by themselves."""
         contexts, patches, bands, weights = [], [], [], []
-        for context, mel in self._contexts(cache):
+        for context, mel in windows:
             rows = context[0]
             contexts.append(rows)
             cells = cut_patches(mel, FRAMES_PER_PATCH, NUM_MEL_BINS // reader.num_bands)
