@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from semanticodec.checkpoints.codebook_grid import SCALE_SUFFIX, from_int8, to_int8
+from semanticodec.checkpoints.codebook_sums import with_sums, with_sums_shape, without_sums
 from semanticodec.checkpoints.hub import ANY_ACCESS, HubAccess, download_model
 from semanticodec.checkpoints.index import (
     CONFIG_NAME,
@@ -138,7 +139,7 @@ def read_weights(files: list[Path], config: CodecConfig) -> dict[str, Tensor]:
             for key, stored_key in _wanted_keys(file, config):
                 state[key] = _read_tensor(file, stored_key)
                 check_finite(state[key], stored_key, path)
-    return state
+    return with_sums(state)
 
 
 def check_finite(tensor: Tensor, key: str, path: Path) -> None:
@@ -162,7 +163,7 @@ def read_shapes(files: list[Path], config: CodecConfig) -> dict[str, tuple[int, 
         with opened(path) as file:
             for key, stored_key in _wanted_keys(file, config):
                 shapes[key] = tuple(file.get_slice(stored_key).get_shape())
-    return shapes
+    return with_sums_shape(shapes)
 
 
 @contextmanager
@@ -300,7 +301,7 @@ def stored(state: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, 
     """
     is_compact = dtype is not None and dtype.itemsize <= 2
     tensors: dict[str, Tensor] = {}
-    for key, tensor in state.items():
+    for key, tensor in (without_sums(state) if is_compact else state).items():
         is_codebook = key.startswith(CODEBOOK_KEY) and tensor.ndim == 2
         is_to_shrink = is_compact and is_codebook and tensor.is_floating_point()
         in_8_bits = to_int8(tensor.detach().cpu()) if is_to_shrink else None
