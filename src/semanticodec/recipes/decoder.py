@@ -89,8 +89,29 @@ def small_context() -> Recipe:
     )
 
 
+def small_codes() -> Recipe:
+    """Then: the acoustic codes with it, on the export of `small_context`, which can read now."""
+    recipe = small_context()
+    return replace(
+        recipe,
+        name="decoder/small_codes",
+        stage_config=replace(
+            recipe.stage_config,
+            renews_acoustic=False,
+            trains_acoustic=True,
+            context_transformer=None,
+            # Vectors of these codes are short beside the weights of the mel's distance.
+            code_weight=1500.0,
+        ),
+        train=replace(
+            recipe.train,
+            optimizers={"default": OptimizerConfig(lr=3e-4, betas=(0.9, 0.98), warmup_steps=100)},
+        ),
+    )
+
+
 def small_mel() -> Recipe:
-    """Then: up to the mel, on the export of `small_context`, whose codes the T-UNet learns here.
+    """Then: up to the mel, on the export of one of these, whose codes the T-UNet learns here.
 
     It starts at what the codes mean by themselves.
     """
@@ -204,6 +225,7 @@ RECIPES = {
     "small": small,
     "large": large,
     "small_context": small_context,
+    "small_codes": small_codes,
     "small_mel": small_mel,
     "small_frames": small_frames,
     "fine_tune": fine_tune,

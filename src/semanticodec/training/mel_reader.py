@@ -1,7 +1,7 @@
 """Reads a mel from a condition and the features of its transformer, patch by patch, in training.
 
     context   B L E ─→ linear map of each band, from the data ─┐
-    features  B L D ─→ linear map, zero at first ──────────────┴─→ patches ─→ mel B T M
+    features  B L D ─→ linear map of what is left ─────────────┴─→ patches ─→ mel B T M
 
 The shortest way from codes to mel: what the acoustic encoder and the transformer learn here costs
 a fraction of a step through T-UNet and VAE. The transformer adds to what a code means by itself.
@@ -10,14 +10,14 @@ a fraction of a step through T-UNet and VAE. The transformer adds to what a code
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from semanticodec.encoder.untold_energies import FRAMES_PER_PATCH
 from semanticodec.layers.banded_linear import BandedLinear
 from semanticodec.layers.patches import join_patches
 from semanticodec.layers.residual import zero_init
-from semanticodec.training.regression import fit_bands
+from semanticodec.training.regression import RIDGE, fit_bands, linear_map, mean_row
 
 
 class MelReader(nn.Module):
@@ -49,16 +49,23 @@ class MelReader(nn.Module):
     def start(
         self,
         context: Float[Tensor, "N E"],
+        features: Float[Tensor, "N D"] | None,
         patches: Float[Tensor, "N P"],
-        bands: Int[Tensor, " N"],
         weights: Float[Tensor, " N"],
     ) -> None:
-        """Start the maps of the condition at the regression of patches on it.
+        """Start the maps at regressions: of patches on the condition, of the rest on features.
 
         Args:
-            context: rows of the condition of many windows.
+            context: rows of the condition of many windows, whole columns of each.
+            features: rows of a transformer that has learned; None leaves them out at first.
             patches: the patches of the recordings' mels there.
-            bands: number of each row's band.
             weights: how much every row counts.
         """
+        bands = torch.arange(len(context), device=context.device) % self.num_bands
         fit_bands(self.alone, context, patches, bands, weights)
+        if features is None:
+            return
+        rest = patches - self.alone(context.unsqueeze(0))[0]
+        weight = linear_map(features, rest, RIDGE, weights)
+        self.read.weight.copy_(weight.T)
+        self.read.bias.copy_(mean_row(rest, weights) - mean_row(features, weights) @ weight)

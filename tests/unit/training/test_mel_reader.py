@@ -22,7 +22,19 @@ def test_the_reader_starts_at_what_a_condition_means_in_each_band():
     context, bands = torch.randn(4000, WIDTH), torch.arange(4000) % BANDS
     maps, offsets = torch.randn(BANDS, WIDTH, 64), torch.randn(BANDS, 64)
     patches = torch.einsum("ne,nep->np", context, maps[bands]) + offsets[bands]
-    reader.start(context, patches, bands, torch.ones(len(bands)))
+    reader.start(context, None, patches, torch.ones(len(bands)))
     mel = reader(context[None, :40], torch.randn(1, 40, 8))
     assert mel.shape == (1, 160, BINS)
     assert (cut_patches(mel, 16, mel.shape[2] // BANDS)[0] - patches[:40]).abs().max() < 0.01
+
+
+def test_the_reader_starts_at_what_a_transformer_has_learned():
+    torch.manual_seed(0)
+    reader = MelReader(WIDTH, 8, BANDS, BINS)
+    context, features = torch.randn(4000, WIDTH), torch.randn(4000, 8)
+    context[:, 0] = 0.7  # a constant is no matter
+    patches = context @ torch.randn(WIDTH, 64) + features @ torch.randn(8, 64) + 3.0
+    reader.start(context, features, patches, torch.ones(4000))
+    read = cut_patches(reader(context[None], features[None]), 16, BINS // BANDS)[0]
+    # What features tell is as good as independent of the condition.
+    assert (read - patches).square().mean() < 0.02 * patches.var()

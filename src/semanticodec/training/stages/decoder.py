@@ -382,7 +382,7 @@ class DecoderStage(WaveformStage):
         if is_added:
             self._start_transformer(contexts)
         if self.reader is not None:
-            self._start_reader(self.reader, contexts)
+            self._start_reader(self.reader, contexts, has_learned=not is_added)
         if config.starts_output:
             start_output(self.decoder, contexts)
 
@@ -410,17 +410,28 @@ class DecoderStage(WaveformStage):
         start_input(transformer, rows, self.decoder.condition.config.stream_widths)
 
     @torch.no_grad()
-    def _start_reader(self, reader: MelReader, windows: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """Let the reader know what codes mean by themselves."""
-        contexts, patches, bands, weights = [], [], [], []
-        for context, mel in windows:
-            rows = context[0]
-            contexts.append(rows)
+    def _start_reader(
+        self, reader: MelReader, windows: Sequence[tuple[Tensor, Tensor]], has_learned: bool
+    ) -> None:
+        """Let the reader know what codes mean, alone and to a transformer that has learned."""
+        transformer = self.decoder.unet.context_transformer
+        assert transformer is not None
+        contexts, features, patches, weights = [], [], [], []
+        for condition, mel in windows:
+            # The transformer takes whole columns.
+            context = condition[:, : condition.shape[1] // reader.num_bands * reader.num_bands]
+            contexts.append(context[0])
+            if has_learned:
+                features.append(transformer(context)[0])
             cells = cut_patches(mel, FRAMES_PER_PATCH, NUM_MEL_BINS // reader.num_bands)
-            patches.append(cells[0, : len(rows)])
-            bands.append(torch.arange(len(rows), device=rows.device) % reader.num_bands)
-            weights.append(heard(mel, reader.num_bands)[: len(rows)])
-        reader.start(*(torch.cat(parts) for parts in (contexts, patches, bands, weights)))
+            patches.append(cells[0, : context.shape[1]])
+            weights.append(heard(mel, reader.num_bands)[: context.shape[1]])
+        reader.start(
+            torch.cat(contexts),
+            torch.cat(features) if features else None,
+            torch.cat(patches),
+            torch.cat(weights),
+        )
 
     @torch.no_grad()
     def _frozen(
