@@ -1,4 +1,4 @@
-"""Runs that train the decoder of a finished codec as a whole, and its acoustic codes with it."""
+"""Runs that train the decoder of a finished codec as a whole, and its acoustic codes before."""
 
 from __future__ import annotations
 
@@ -26,10 +26,16 @@ def small() -> Recipe:
         name="decoder/small",
         stage=DecoderStage,
         stage_config=DecoderStage.Config(
-            trains_acoustic=True,
             periods=MultiPeriodDiscriminator.Config(channels=(16, 32, 64, 128, 128)),
             resolutions=MultiResolutionDiscriminator.Config(channels=(16, 32, 64, 64, 64)),
             discriminator_start=200,
+            # Weights at which losses of the waveform and of the mel move the T-UNet alike.
+            frame_weight=30.0,
+            detail_weight=60.0,
+            mel_weight=15.0,
+            adversarial_weight=0.7,
+            recognizer_weight=0.5,
+            pitch_weight=0.5,
             pitch_forcing=0.5,
         ),
         crops=CropConfig(gain_db=(-6.0, 6.0)),
@@ -39,7 +45,7 @@ def small() -> Recipe:
             batch_size=8,
             optimizers={
                 "generator": OptimizerConfig(
-                    lr=2e-4, betas=(0.8, 0.99), warmup_steps=100, clip_norm=100.0
+                    lr=2e-4, betas=(0.8, 0.99), warmup_steps=100, clip_norm=60.0
                 ),
                 "discriminator": OptimizerConfig(
                     lr=4e-4, betas=(0.8, 0.99), warmup_steps=0, clip_norm=10.0
@@ -59,6 +65,7 @@ def large() -> Recipe:
         name="decoder/large",
         stage_config=replace(
             single.stage_config,
+            trains_acoustic=True,
             periods=MultiPeriodDiscriminator.Config(channels=(32, 64, 128, 256, 256)),
             resolutions=MultiResolutionDiscriminator.Config(channels=(32, 64, 128, 128, 128)),
             cached_windows=4000,
@@ -75,11 +82,12 @@ def small_context() -> Recipe:
         name="decoder/small_context",
         stage_config=replace(
             recipe.stage_config,
-            renews_acoustic=True,
             # Codes stay at their start: a transformer that cannot read yet would pull them apart.
-            trains_acoustic=False,
+            renews_acoustic=True,
             context_transformer=ContextTransformer.Config(width=320, num_layers=6),
             unet_start=NEVER,
+            frame_weight=15.0,
+            detail_weight=30.0,
         ),
         train=replace(
             recipe.train,
@@ -120,7 +128,11 @@ def small_mel() -> Recipe:
         recipe,
         name="decoder/small_mel",
         stage_config=replace(
-            recipe.stage_config, trains_acoustic=False, starts_output=True, vocoder_start=NEVER
+            recipe.stage_config,
+            starts_output=True,
+            vocoder_start=NEVER,
+            frame_weight=15.0,
+            detail_weight=30.0,
         ),
         train=replace(
             recipe.train,
@@ -151,7 +163,7 @@ def fine_tune() -> Recipe:
     return replace(
         recipe,
         name="decoder/fine_tune",
-        stage_config=replace(recipe.stage_config, trains_acoustic=False, discriminator_start=100),
+        stage_config=replace(recipe.stage_config, discriminator_start=100),
         train=replace(
             recipe.train,
             steps=600,
