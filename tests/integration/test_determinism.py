@@ -14,8 +14,8 @@ from experiments.determinism.golden import TOKEN_RATES, digest, golden_clips
 from golden_models import golden
 from semanticodec import Codes, SemantiCodec
 
-# Three times the widest floor of docs/determinism.md (squared distance).
-FLOOR = {"semantic": 1e-2, "acoustic": 1e-2}
+# Six times the widest move of a gap of these clips (docs/determinism.md; squared distance).
+FLOOR = {"semantic": 1e-3, "acoustic": 1e-3}
 # Threads inside an operation add in another order; full scale is 1.
 WAV_BOUND = 1e-4
 SHORT = 10_240

@@ -76,7 +76,8 @@ class ContextTransformer(nn.Module):
         """
         num_columns = context.shape[1] // self.config.num_bands
         features = self.input(context) + self.bands.repeat(num_columns, 1)
-        bias = self._bias(num_columns).to(features.dtype)
+        # With an axis for the batch: without it, attention is computed step by step on CPUs.
+        bias = self._bias(num_columns).to(features.dtype).unsqueeze(0)
         for block in self.blocks:
             features = block(features, bias)
         return self.norm(features)
@@ -84,13 +85,15 @@ class ContextTransformer(nn.Module):
     def _bias(self, num_columns: int) -> Float[Tensor, "H L L"]:
         """Return what is added to the attention's logits: minus infinity out of reach."""
         reach, num_bands = self.config.reach, self.config.num_bands
-        position = torch.arange(num_columns * num_bands, device=self.nearness.device)
-        column, band = position // num_bands, position % num_bands
+        column, band = (
+            torch.arange(size, device=self.nearness.device) for size in (num_columns, num_bands)
+        )
+        # Blocks of all pairs of bands, by distance in time; the last block is out of reach.
+        blocks = self.nearness[:, :, band[:, None] - band + num_bands - 1]
+        blocks = torch.cat([blocks, torch.full_like(blocks[:, :1], -torch.inf)], dim=1)
         time = column[:, None] - column
-        bias = self.nearness[
-            :, time.clamp(-reach, reach) + reach, band[:, None] - band + num_bands - 1
-        ]
-        return bias.masked_fill(time.abs() > reach, -torch.inf)
+        place = torch.where(time.abs() > reach, 2 * reach + 1, time + reach)
+        return blocks[:, place].transpose(2, 3).flatten(3).flatten(1, 2)
 
 
 class _Block(nn.Module):
@@ -108,7 +111,7 @@ class _Block(nn.Module):
         )
 
     def forward(
-        self, features: Float[Tensor, "B L D"], bias: Float[Tensor, "H L L"]
+        self, features: Float[Tensor, "B L D"], bias: Float[Tensor, "1 H L L"]
     ) -> Float[Tensor, "B L D"]:
         qkv = self.qkv(self.norm_attention(features)).unflatten(2, (3, self.num_heads, -1))
         queries, keys, values = qkv.permute(2, 0, 3, 1, 4)  # B L 3 H A -> 3 B H L A
