@@ -12,6 +12,7 @@ Standard library only: the command line reads the names without loading torch.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -243,7 +244,14 @@ def choose_sampling(
     sampler = _typed("sampler", changes.pop("sampler", chosen.sampler), chosen.sampler)
     if sampler != chosen.sampler:
         chosen = _with_sampler(chosen, sampler)
-    return replace(chosen, **changes)
+    chosen = replace(chosen, **changes)
+    if standard.num_steps == 1 < chosen.num_steps:
+        warnings.warn(
+            "this model was trained to decode in one step; "
+            f"with {chosen.num_steps} it sounds worse",
+            stacklevel=2,
+        )
+    return chosen
 
 
 def _draft_of(standard: SamplingConfig) -> SamplingConfig:

@@ -274,3 +274,12 @@ def test_settings_replace_single_ones_of_given_settings():
     chosen = choose_sampling(STANDARD, PRESETS, DRAFT, num_steps=7)
     assert chosen == replace(DRAFT, num_steps=7)
     assert qualities(STANDARD, PRESETS) == {"draft": DRAFT, "standard": STANDARD, "best": BEST}
+
+
+def test_a_model_of_one_step_says_that_more_are_worse(recwarn: pytest.WarningsRecorder) -> None:
+    one = SamplingConfig(num_steps=1, guidance_scale=1.0, eta=0.0, timestep_shift=1.0)
+    choose_sampling(one, SamplingPresets(), num_steps=1)
+    choose_sampling(STANDARD, PRESETS, num_steps=50)
+    assert not recwarn
+    with pytest.warns(UserWarning, match="trained to decode in one step; with 4 it sounds worse"):
+        choose_sampling(one, SamplingPresets(), num_steps=4)
