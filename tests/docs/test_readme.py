@@ -61,7 +61,7 @@ def expanded(script):
 def test_the_script_of_the_model_card_is_understood():
     (script,) = (each.body for each in snippets(CARD) if each.language == "bash")
     commands = expanded(script)
-    assert len(commands) == 12
+    assert len(commands) == 10
     for words in commands:
         assert build_parser().parse_args(words).command == "train"
 
