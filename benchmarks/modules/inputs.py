@@ -59,8 +59,9 @@ class Inputs:
         return *self.features(), self.codec.semantic_vocab_size
 
     def features_and_centroids(self) -> tuple[Any, ...]:
-        """Return both inputs of the acoustic encoder."""
-        return *self.features(), *self.features()
+        """Return the inputs of the acoustic encoder, the mel too where it sees one."""
+        seen = [self.mel()[0].float()] if self.codec.encoder.sees_mel else []
+        return *self.features(), *self.features(), *seen
 
     def context(self) -> tuple[Any, ...]:
         """Return the T-UNet's condition."""

@@ -38,6 +38,13 @@ def test_a_model_is_measured_into_a_folder(tiny_folder, tmp_path, capfd):
     assert "benchmark.json exists already; choose another folder or say --overwrite" in err
 
 
+def test_the_built_in_model_is_measured_module_by_module(capfd):
+    """It has what no tiny model has: an acoustic encoder that sees the mel, a harmonic source."""
+    status, text, err = run(capfd, "--modules", "lstm", "vocoder", "--json")
+    assert (status, err) == (0, "")
+    assert all(row["seconds"] for row in json.loads(text)["modules"])
+
+
 def test_official_sizes_get_random_weights(monkeypatch, capfd):
     config = choose_vocabulary(tiny(), None)
     monkeypatch.setattr(random_models, "official_config", lambda rate, vocabulary: config)

@@ -14,6 +14,7 @@ Source: neural source-filter models (arXiv 1904.12088) for the source; Vocos (ar
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -101,10 +102,13 @@ class HarmonicVocos(Vocos):
     @torch.no_grad()
     def source(self, pitch: Pitch) -> Complex[Tensor, "B T F"]:
         """Return the phases of the pulses as numbers of magnitude 1; 1 where there is no voice."""
-        with torch.autocast(pitch.frequency.device.type, enabled=False):
+        frequency = pitch.frequency
+        # The device "meta", on which operations are counted, knows no autocast.
+        is_meta = frequency.is_meta
+        with nullcontext() if is_meta else torch.autocast(frequency.device.type, enabled=False):
             size, hop = self.config.fft_size, self.config.hop_length
             edge = (size - hop) // 2
-            wav = F.pad(pulses(pitch.frequency, hop), (edge, edge))
+            wav = F.pad(pulses(frequency, hop), (edge, edge))
             lines = torch.fft.rfft(wav.unfold(-1, size, hop) * self.inverse_stft.window)
             return torch.complex(*unit_phases(lines.real, lines.imag, pitch.voicing))
 
