@@ -14,7 +14,6 @@ Source: neural source-filter models (arXiv 1904.12088) for the source; Vocos (ar
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +23,7 @@ from torch.nn import functional as F
 
 from semanticodec.decoder.pitch import Pitch, PitchEstimator, pulses
 from semanticodec.decoder.vocos import Vocos
+from semanticodec.layers.full_precision import without_autocast
 
 # Where the pulses' lines are weaker, their phase means nothing.
 SMALLEST_MAGNITUDE = 1e-4
@@ -102,13 +102,10 @@ class HarmonicVocos(Vocos):
     @torch.no_grad()
     def source(self, pitch: Pitch) -> Complex[Tensor, "B T F"]:
         """Return the phases of the pulses as numbers of magnitude 1; 1 where there is no voice."""
-        frequency = pitch.frequency
-        # The device "meta", on which operations are counted, knows no autocast.
-        is_meta = frequency.is_meta
-        with nullcontext() if is_meta else torch.autocast(frequency.device.type, enabled=False):
+        with without_autocast(pitch.frequency):
             size, hop = self.config.fft_size, self.config.hop_length
             edge = (size - hop) // 2
-            wav = F.pad(pulses(frequency, hop), (edge, edge))
+            wav = F.pad(pulses(pitch.frequency, hop), (edge, edge))
             lines = torch.fft.rfft(wav.unfold(-1, size, hop) * self.inverse_stft.window)
             return torch.complex(*unit_phases(lines.real, lines.imag, pitch.voicing))
 

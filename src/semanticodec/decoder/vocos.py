@@ -9,7 +9,6 @@ About ten times cheaper than HiFi-GAN; the vocoder of the built-in model.
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +20,7 @@ from semanticodec.audio.mel import FFT_SIZE
 from semanticodec.audio.spectrogram import slaney_filters
 from semanticodec.decoder.vocoder import Vocoder
 from semanticodec.layers.convnext import LAYER_NORM_EPS, ConvNeXtBlock
+from semanticodec.layers.full_precision import without_autocast
 from semanticodec.token_format import SAMPLE_RATE
 
 # Log magnitude of an STFT line: larger ones would overflow before training settles.
@@ -81,8 +81,7 @@ class MelShortcut(nn.Module):
     def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B T F"]:
         """Return log magnitudes, float32."""
         weight, bias = self.interpolate.weight.float(), self.interpolate.bias.float()
-        # The device "meta", on which operations are counted, knows no autocast.
-        with nullcontext() if mel.is_meta else torch.autocast(mel.device.type, enabled=False):
+        with without_autocast(mel):
             return F.linear(mel.float(), weight, bias)
 
 

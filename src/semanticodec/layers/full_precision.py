@@ -1,8 +1,16 @@
 """Numbers that must keep their digits when a model changes to half precision."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
+import torch
 from torch import Tensor, nn
+
+
+def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
+    """Switch autocast off for the device of a tensor."""
+    # The device "meta", on which operations are counted, knows none.
+    return nullcontext() if tensor.is_meta else torch.autocast(tensor.device.type, enabled=False)
 
 
 class FullPrecision(nn.Module):
