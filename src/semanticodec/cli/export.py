@@ -14,8 +14,9 @@ from semanticodec.errors import CheckpointError
 HELP = "export the decoder to ONNX files"
 DESCRIPTION = """\
 Write the decoder as ONNX files: a diffusion step (unet.onnx), the VAE decoder (vae.onnx) and the
-vocoder (vocoder.onnx), with export.json, which lists their inputs. Float32; batches of any number
-of windows, of any multiple of 0.32 s.
+vocoder (vocoder.onnx; of a vocoder with a harmonic source the pitch, too, which it takes:
+pitch.onnx), with export.json, which lists their inputs. Float32; batches of any number of windows,
+of any multiple of 0.32 s.
 
   semanticodec export -o onnx/
   semanticodec export --model official-50 -o onnx-50/ --check

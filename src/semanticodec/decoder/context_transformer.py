@@ -7,10 +7,12 @@ so that the same time buys many times the weights. An addition of this project: 
 not in the release.
 
 Shapes: B batch · L positions · E width of the context · D width of the transformer · H heads ·
-A width of a head.
+A width of a head · Q positions of some columns · K those within reach of them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -19,6 +21,23 @@ from torch.nn import functional as F
 
 from semanticodec.errors import ConfigError
 from semanticodec.layers.residual import zero_init
+
+# Columns that attend together: fewer see less that is out of reach, more make larger products.
+COLUMNS_TOGETHER = 8
+
+
+class _Surroundings(NamedTuple):
+    """What some columns see.
+
+    Attributes:
+        queries: their positions.
+        keys: positions within reach of any of them.
+        bias: what is added to the attention's logits, minus infinity out of reach.
+    """
+
+    queries: slice
+    keys: slice
+    bias: Float[Tensor, "1 H Q K"]
 
 
 class ContextTransformer(nn.Module):
@@ -76,28 +95,43 @@ class ContextTransformer(nn.Module):
         """
         num_columns = context.shape[1] // self.config.num_bands
         features = self.input(context) + self.bands.repeat(num_columns, 1)
-        # With an axis for the batch: without it, attention is computed step by step on CPUs.
-        bias = self._bias(num_columns).to(features.dtype).unsqueeze(0)
+        surroundings = list(self._surroundings(num_columns, features.dtype))
         for block in self.blocks:
-            features = block(features, bias)
+            features = block(features, surroundings)
         return self.norm(features)
 
-    def _bias(self, num_columns: int) -> Float[Tensor, "H L L"]:
-        """Return what is added to the attention's logits: minus infinity out of reach."""
+    def _surroundings(self, num_columns: int, dtype: torch.dtype) -> Iterator[_Surroundings]:
+        """Yield what each group of columns sees, from the first to the last."""
+        reach, bands = self.config.reach, self.config.num_bands
+        bias = self._bias(min(COLUMNS_TOGETHER, num_columns)).to(dtype)
+        for start in range(0, num_columns, COLUMNS_TOGETHER):
+            end = min(start + COLUMNS_TOGETHER, num_columns)
+            first, last = max(start - reach, 0), min(end + reach, num_columns)
+            seen = slice((first - start + reach) * bands, (last - start + reach) * bands)
+            yield _Surroundings(
+                queries=slice(start * bands, end * bands),
+                keys=slice(first * bands, last * bands),
+                # With an axis for the batch: without it, torch attends step by step on CPUs.
+                bias=bias[None, :, : (end - start) * bands, seen],
+            )
+
+    def _bias(self, num_columns: int) -> Float[Tensor, "H Q K"]:
+        """Return the bias of columns against all from `reach` before to `reach` after them."""
         reach, num_bands = self.config.reach, self.config.num_bands
-        column, band = (
-            torch.arange(size, device=self.nearness.device) for size in (num_columns, num_bands)
+        column, band, place = (
+            torch.arange(size, device=self.nearness.device)
+            for size in (num_columns, num_bands, num_columns + 2 * reach)
         )
         # Blocks of all pairs of bands, by distance in time; the last block is out of reach.
         blocks = self.nearness[:, :, band[:, None] - band + num_bands - 1]
         blocks = torch.cat([blocks, torch.full_like(blocks[:, :1], -torch.inf)], dim=1)
-        time = column[:, None] - column
-        place = torch.where(time.abs() > reach, 2 * reach + 1, time + reach)
-        return blocks[:, place].transpose(2, 3).flatten(3).flatten(1, 2)
+        time = column[:, None] - place + 2 * reach
+        time = torch.where((time < 0) | (time > 2 * reach), 2 * reach + 1, time)
+        return blocks[:, time].transpose(2, 3).flatten(3).flatten(1, 2)
 
 
 class _Block(nn.Module):
-    """Pre-norm attention with a bias, and a feed-forward; nothing at first."""
+    """Pre-norm attention within reach, and a feed-forward; nothing at first."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
@@ -111,12 +145,21 @@ class _Block(nn.Module):
         )
 
     def forward(
-        self, features: Float[Tensor, "B L D"], bias: Float[Tensor, "1 H L L"]
+        self, features: Float[Tensor, "B L D"], surroundings: list[_Surroundings]
     ) -> Float[Tensor, "B L D"]:
         qkv = self.qkv(self.norm_attention(features)).unflatten(2, (3, self.num_heads, -1))
         queries, keys, values = qkv.permute(2, 0, 3, 1, 4)  # B L 3 H A -> 3 B H L A
-        attended = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=bias.to(queries.dtype)
+        attended = torch.cat(
+            [
+                F.scaled_dot_product_attention(
+                    queries[:, :, seen.queries],
+                    keys[:, :, seen.keys],
+                    values[:, :, seen.keys],
+                    attn_mask=seen.bias.to(queries.dtype),
+                )
+                for seen in surroundings
+            ],
+            dim=2,
         )
         features = features + self.project(attended.transpose(1, 2).flatten(2))
         return features + self.feed_forward(self.norm_feed_forward(features))

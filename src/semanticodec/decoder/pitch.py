@@ -13,7 +13,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from semanticodec.decoder.vocos import TYPICAL_LOG_MEL, TYPICAL_SPREAD
 from semanticodec.layers.convnext import LAYER_NORM_EPS, ConvNeXtBlock
@@ -134,9 +133,11 @@ def pulses(frequency: Float[Tensor, "B T"], hop_length: int) -> Float[Tensor, "B
         frequency: pitch of every frame in Hz.
         hop_length: samples per frame.
     """
-    steps = _per_sample(frequency.log(), hop_length).exp() / SAMPLE_RATE
-    phase = 2 * math.pi * _cycles(steps, hop_length)
-    num_harmonics = (0.5 / steps).floor()
+    # In double precision, where there is one: thousands of cycles add up, times 160 harmonics.
+    exact = frequency if frequency.device.type == "mps" else frequency.double()
+    steps = _per_sample(exact, hop_length) / SAMPLE_RATE
+    phase = (2 * math.pi * _cycles(steps, hop_length)).float()
+    num_harmonics = (0.5 / steps).floor().float()
     half = torch.sin(phase / 2)
     is_peak = half.abs() < PEAK
     # The Dirichlet kernel: the sum of cos(h phase) for h = 1 ... num_harmonics.
@@ -145,17 +146,22 @@ def pulses(frequency: Float[Tensor, "B T"], hop_length: int) -> Float[Tensor, "B
 
 
 def _per_sample(frames: Float[Tensor, "B T"], hop_length: int) -> Float[Tensor, "B S"]:
-    """Interpolate linearly between the centers of frames."""
-    size = frames.shape[1] * hop_length
-    return F.interpolate(frames[:, None], size=size, mode="linear")[:, 0]
+    """Interpolate linearly between the centers of frames (runtimes do so in float32 only)."""
+    before = torch.cat([frames[:, :1], frames[:, :-1]], dim=1)
+    after = torch.cat([frames[:, 1:], frames[:, -1:]], dim=1)
+    place = torch.arange(hop_length, dtype=frames.dtype, device=frames.device)
+    place = (place + 0.5) / hop_length - 0.5
+    later = (after - frames).unsqueeze(-1) * place.clamp_min(0.0)
+    earlier = (before - frames).unsqueeze(-1) * (-place).clamp_min(0.0)
+    return (frames.unsqueeze(-1) + later + earlier).flatten(1)  # B T hop -> B S
 
 
-def _cycles(step: Float[Tensor, "B S"], hop_length: int) -> Float[Tensor, "B S"]:
+def _cycles(steps: Float[Tensor, "B S"], hop_length: int) -> Float[Tensor, "B S"]:
     """Return the sum of all steps so far less its whole part, frame by frame to keep digits."""
-    within = step.unflatten(1, (-1, hop_length)).cumsum(dim=-1)  # B S -> B T H
+    within = steps.unflatten(1, (-1, hop_length)).cumsum(dim=-1)  # B S -> B T H
     ends = _fraction(within[..., -1])
-    before = ends.double().cumsum(dim=1) if step.is_cpu else ends.cumsum(dim=1)
-    return _fraction(within + _fraction(before - ends).to(step).unsqueeze(-1)).flatten(1)
+    before = _fraction(ends.cumsum(dim=1) - ends)
+    return _fraction(within + before.unsqueeze(-1)).flatten(1)
 
 
 def _fraction(cycles: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -213,6 +213,7 @@ def tiny() -> Recipe:
             renews_acoustic=True,
             acoustic_start=1,
             piece_columns=4,
+            envelope_weight=1.0,
             context_transformer=ContextTransformer.Config(width=8, num_layers=1, head_width=8),
             unet_start=1,
             vocoder_start=2,

@@ -1,4 +1,7 @@
-"""A folder of ONNX files: `unet.onnx`, `vae.onnx`, `vocoder.onnx`, described by `export.json`.
+"""A folder of ONNX files, described by `export.json`.
+
+    unet.onnx, vae.onnx, vocoder.onnx     the modules after the quantizers
+    pitch.onnx                            of vocoders with a harmonic source, before the vocoder
 
     export_decoder(codec, folder)    writes it
     check_export(folder, codec)      runs it in onnxruntime beside the codec

@@ -2,9 +2,12 @@
 
     DiffusionStep   latent, timestep, keys and values, aligned maps -> velocity
     VAEDecoder      latent -> log mel (as it is)
-    WaveformGraph   log mel -> samples
+    PitchGraph      log mel -> pitch and voicing, for vocoders with a harmonic source
+    WaveformGraph   log mel, with a harmonic source its pitch, too -> samples
 
 What a context costs is left outside the step: its keys and values are computed once per decode.
+A pitch is summed up to phases, so that rounding in it grows with time: two runtimes agree on the
+waveform only of the same pitch, which has a graph of its own.
 
 Shapes: B batch · C channels · T frames · F latent frequency · M mel bins · S samples ·
 N FFT size · L positions.
@@ -87,9 +90,21 @@ class WaveformGraph(nn.Module):
         real_form = REAL_FORMS.get(type(vocoder))
         self.vocoder = real_form(vocoder) if real_form is not None else vocoder
 
-    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
-        """Return 160 samples per frame."""
-        return self.vocoder(mel)[:, : SAMPLES_PER_MEL_FRAME * mel.shape[1]]
+    def forward(self, mel: Float[Tensor, "B T M"], *pitch: Tensor) -> Float[Tensor, "B S"]:
+        """Return 160 samples per frame; `pitch` as `PitchGraph` gives it, where there is one."""
+        return self.vocoder(mel, *pitch)[:, : SAMPLES_PER_MEL_FRAME * mel.shape[1]]
+
+
+class PitchGraph(nn.Module):
+    """The pitch that a vocoder's harmonic source is made of."""
+
+    def __init__(self, vocoder: HarmonicVocos) -> None:
+        super().__init__()
+        self.estimator = vocoder.pitch
+
+    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B T 2"]:
+        """Return the frequency (Hz) of every frame, and the probability that it has a pitch."""
+        return torch.stack(self.estimator.pitch(mel), dim=-1)
 
 
 class RealVocos(nn.Module):
@@ -139,14 +154,16 @@ class RealHarmonicVocos(RealVocos):
         super().__init__(vocos)
         self.register_buffer("analysis_waves", _analysis_waves(vocos.inverse_stft))
 
-    def forward(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
-        """Return the waveform of `HarmonicVocos.forward`."""
-        stft, pitch = self.vocos.inverse_stft, self.vocos.pitch.pitch(mel)
-        wav = pulses(pitch.frequency, stft.hop_length).unsqueeze(1)
+    def forward(
+        self, mel: Float[Tensor, "B T M"], pitch: Float[Tensor, "B T 2"]
+    ) -> Float[Tensor, "B S"]:
+        """Return the waveform of `HarmonicVocos.forward`, given what `PitchGraph` returns."""
+        stft, (frequency, voicing) = self.vocos.inverse_stft, pitch.unbind(-1)
+        wav = pulses(frequency, stft.hop_length).unsqueeze(1)
         edge = (stft.fft_size - stft.hop_length) // 2
         lines = F.conv1d(wav, self.analysis_waves, stride=stft.hop_length, padding=edge)
         real, imag = lines.transpose(1, 2).chunk(2, dim=-1)  # B 2F T -> B T 2F
-        source = unit_phases(real, imag, pitch.voicing)
+        source = unit_phases(real, imag, voicing)
         return self.waveform(*self.vocos.lines(mel, *source))
 
 
@@ -191,7 +208,6 @@ def decoder_graphs(decoder: Decoder, num_positions: int) -> dict[str, Graph]:
         decoder: decoder on the CPU, in float32.
         num_positions: positions of a whole window.
     """
-    num_frames = MEL_FRAMES_PER_LATENT_FRAME * decoder.config.latent_shape[1]
     mel_axes = {0: "batch", 1: "mel_frames"}
     return {
         "unet": step_graph(decoder, num_positions),
@@ -201,13 +217,32 @@ def decoder_graphs(decoder: Decoder, num_positions: int) -> dict[str, Graph]:
             output="mel",
             dynamic_axes={"latent": {0: "batch", 2: "frames"}, "mel": mel_axes},
         ),
-        "vocoder": Graph(
-            module=WaveformGraph(decoder.vocoder),
-            inputs={"mel": torch.randn(1, num_frames, decoder.config.vocoder.num_mel_bins)},
-            output="wav",
-            dynamic_axes={"mel": mel_axes, "wav": {0: "batch", 1: "samples"}},
-        ),
+        **_vocoder_graphs(decoder, mel_axes),
     }
+
+
+def _vocoder_graphs(decoder: Decoder, frame_axes: dict[int, str]) -> dict[str, Graph]:
+    """Return the vocoder's graph, and before it that of its pitch, where there is one."""
+    num_frames = MEL_FRAMES_PER_LATENT_FRAME * decoder.config.latent_shape[1]
+    mel = torch.randn(1, num_frames, decoder.config.vocoder.num_mel_bins)
+    graphs: dict[str, Graph] = {}
+    inputs = {"mel": mel}
+    if isinstance(decoder.vocoder, HarmonicVocos):
+        graphs["pitch"] = Graph(
+            module=PitchGraph(decoder.vocoder),
+            inputs={"mel": mel},
+            output="pitch",
+            dynamic_axes={"mel": frame_axes, "pitch": frame_axes},
+        )
+        with torch.no_grad():
+            inputs["pitch"] = graphs["pitch"].module(mel)
+    graphs["vocoder"] = Graph(
+        module=WaveformGraph(decoder.vocoder),
+        inputs=inputs,
+        output="wav",
+        dynamic_axes={**dict.fromkeys(inputs, frame_axes), "wav": {0: "batch", 1: "samples"}},
+    )
+    return graphs
 
 
 @torch.no_grad()

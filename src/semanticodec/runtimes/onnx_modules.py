@@ -8,6 +8,7 @@ Shapes: B batch · C channels · T frames · F latent frequency · L positions �
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float, Int
@@ -64,6 +65,24 @@ class OnnxModule:
         return run_session(self._session, {self._name: features})
 
 
+class OnnxVocoder:
+    """Stands for the forward pass of a vocoder with a harmonic source.
+
+    Args:
+        pitch: inference session of the graph of the pitch.
+        vocoder: inference session of the vocoder's graph.
+    """
+
+    def __init__(self, pitch: Any, vocoder: Any) -> None:
+        self._pitch = pitch
+        self._vocoder = vocoder
+
+    def __call__(self, mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B S"]:
+        """Return the waveform."""
+        pitch = run_session(self._pitch, {"mel": mel})
+        return run_session(self._vocoder, {"mel": mel, "pitch": pitch})
+
+
 def use_onnxruntime(codec: SemantiCodec) -> None:
     """Let T-UNet, VAE decoder and vocoder of a codec run in onnxruntime from now on.
 
@@ -80,9 +99,14 @@ def use_onnxruntime(codec: SemantiCodec) -> None:
     sessions = {name: open_session(graph_bytes(graph)) for name, graph in graphs.items()}
     _replace_forward(decoder.unet, OnnxStep(decoder.unet, sessions["unet"]))
     _replace_forward(decoder.vae, OnnxModule("latent", sessions["vae"]))
-    _replace_forward(decoder.vocoder, OnnxModule("mel", sessions["vocoder"]))
+    vocoder = (
+        OnnxVocoder(sessions["pitch"], sessions["vocoder"])
+        if "pitch" in sessions
+        else OnnxModule("mel", sessions["vocoder"])
+    )
+    _replace_forward(decoder.vocoder, vocoder)
 
 
-def _replace_forward(module: nn.Module, forward: OnnxStep | OnnxModule) -> None:
+def _replace_forward(module: nn.Module, forward: Callable[..., Tensor]) -> None:
     # On the instance: its weights, their names and its other methods stay what they are.
     module.forward = forward

@@ -37,7 +37,8 @@ class TrainConfig:
         steps: optimizer steps of the whole run.
         batch_size: items per step and process.
         accumulation: number of micro-batches that a batch is cut into.
-        precision: precision of the forward pass, bf16 by autocast.
+        precision: precision of the forward pass, bf16 by autocast; float32 all the same on
+            processors without instructions for bf16, see `computes_bf16`.
         seed: random seed of weights, crops and noise.
         optimizers: settings by group name; `default` serves groups that are not named.
         averaged_groups: groups whose weights are averaged and exported; empty = the first.
@@ -58,6 +59,14 @@ class TrainConfig:
     log_every: int = 10
     sample_every: int = 1000
     checkpoint_every: int = 500
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Say whether bf16 is not slower there: x86 without instructions for it is 60 times slower."""
+    if device.type != "cpu":
+        return True
+    able = torch.cpu.get_capabilities()
+    return able["architecture"] != "x86_64" or able["avx512_bf16"] or able["amx_bf16"]
 
 
 class Trainer:
@@ -81,6 +90,7 @@ class Trainer:
             for name, parameters in self.groups.items()
         }
         self.names: dict[Tensor, str] = {p: name for name, p in stage.named_parameters()}
+        self.is_bf16 = config.precision == "bf16" and computes_bf16(device)
         averaged = config.averaged_groups or tuple(self.groups)[:1]
         self.average = WeightAverage(
             {self.names[p]: p for group in averaged for p in self.groups[group]},
@@ -170,9 +180,7 @@ class Trainer:
         totals: dict[str, Tensor] = {}
         parts = self.config.accumulation
         for micro_batch in batch.split(parts):
-            with torch.autocast(
-                self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"
-            ):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_bf16):
                 output = self.stage.training_step(micro_batch, group)
             (output.loss / parts).backward()
             loss_name = "loss" if len(self.groups) == 1 else f"loss_{group}"

@@ -1,5 +1,7 @@
 """VAE and both vocoders: sizes, shapes, exact lengths."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -43,6 +45,19 @@ def test_the_shortcut_alone_is_already_an_autoencoder() -> None:
     assert (vae.decode(mean) - smooth).abs().max() < 0.1
     assert mean.abs().max() < 6 and (log_variance < -5).all()
     assert not any("patch_shortcut" in name for name in VAE(SMALL).state_dict())
+
+
+def test_without_attention_it_has_no_weights_of_it_and_is_otherwise_the_same() -> None:
+    config = replace(SMALL, middle_attention=False)
+    vae, full = VAE(config), VAE(SMALL)
+    missing, unexpected = vae.load_state_dict(full.state_dict(), strict=False)
+    assert not missing
+    assert unexpected and all(".middle.attention." in name for name in unexpected)
+    for middle in (full.encoder.middle, full.decoder.middle):
+        torch.nn.init.zeros_(middle.attention.project.weight)
+        torch.nn.init.zeros_(middle.attention.project.bias)
+    latent = torch.randn(1, 8, 8, 16)
+    assert torch.allclose(vae.decode(latent), full.decode(latent), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [2, 4, 8])

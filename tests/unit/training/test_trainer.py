@@ -13,7 +13,7 @@ from semanticodec.training.data import Loader, Rank, draw_batch, randn_per_item
 from semanticodec.training.optimizer import OptimizerConfig, learning_rate
 from semanticodec.training.stage import Stage, StepOutput
 from semanticodec.training.state import load_snapshot, save_snapshot
-from semanticodec.training.trainer import TrainConfig, Trainer
+from semanticodec.training.trainer import TrainConfig, Trainer, computes_bf16
 
 SAMPLES = 16
 CONFIG = TrainConfig(
@@ -211,6 +211,14 @@ def test_export_sees_the_averages_and_training_the_weights(tmp_path):
         )
         assert not torch.equal(trainer.stage.exported[name], weight)
         assert torch.equal(trainer.stage.generator.get_parameter(name), weight)
+
+
+@pytest.mark.parametrize("is_able", [False, True])
+def test_bf16_is_left_to_processors_that_have_it(monkeypatch, is_able):
+    able = {"architecture": "x86_64", "avx512_bf16": is_able, "amx_bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert computes_bf16(torch.device("cpu")) is is_able
+    assert computes_bf16(torch.device("cuda"))
 
 
 def test_every_group_needs_settings():

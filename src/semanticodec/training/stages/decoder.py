@@ -2,7 +2,8 @@
 
 window -> AudioMAE features, mel -> codes -> condition -> T-UNet, once -> VAE decoder -> mel
     -> vocoder -> generated              (before `unet_start`: condition -> its transformer -> mel)
-loss = distance of the mels, level and detail + spectral and adversarial losses of the waveform
+loss = distance of the mels, level and detail, and of their envelopes
+       + spectral and adversarial losses of the waveform
        + on request what a recognizer, or AudioMAE, hears in it
 
 Latent diffusion trains every module on its own, toward what a perfect neighbor would need. Here
@@ -38,6 +39,7 @@ from semanticodec.training.cache import CachedSource, build_cache, useful_window
 from semanticodec.training.context_start import start_input
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.discriminators import FrameDiscriminator
+from semanticodec.training.envelope_distance import SEGMENT_FRAMES, envelope_distance
 from semanticodec.training.feature_loss import AudioMAETeacher, FeatureLoss, WhisperTeacher
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
 from semanticodec.training.mel_distance import mel_distance
@@ -127,6 +129,8 @@ class DecoderStage(WaveformStage):
             vocoder_frames: length of the vocoder's excerpt of a piece, in frames of 10 ms.
             frame_weight: weight of the mean absolute difference of the log mels (64 bins).
             detail_weight: weight of that of their detail (bins minus smoothing over five).
+            envelope_weight: weight of what the envelopes of the mel's bands lack in correlation
+                with the recording's, see `envelope_distance`; 0 leaves it out.
             level_range_db: dB below the loudest sound around it at which a cell of the mel counts
                 least, see `level_weights`.
             code_weight: factor of the quantizer's own losses. Its commitment is weighted for the
@@ -158,6 +162,7 @@ class DecoderStage(WaveformStage):
         vocoder_frames: int = 80
         frame_weight: float = 15.0
         detail_weight: float = 30.0
+        envelope_weight: float = 0.0
         level_range_db: float = 60.0
         code_weight: float = 100.0
         frames: FrameDiscriminator.Config | None = None
@@ -181,6 +186,12 @@ class DecoderStage(WaveformStage):
                 raise ConfigError(
                     f"The vocoder cannot see {self.vocoder_frames} frames of a piece of {frames}; "
                     f"choose 1 to {frames}."
+                )
+            if self.envelope_weight > 0 and frames < SEGMENT_FRAMES:
+                raise ConfigError(
+                    f"Pieces of {frames} frames are too short for envelopes, which are compared "
+                    f"over {SEGMENT_FRAMES}: choose piece_columns of 4 or more, or "
+                    "envelope_weight=0."
                 )
 
     @classmethod
@@ -488,11 +499,17 @@ class DecoderStage(WaveformStage):
             target = self.mel(piece.wav)
             frame, detail = mel_distance(mel.float(), target, config.level_range_db)
         loss = config.frame_weight * frame + config.detail_weight * detail
+        envelopes: dict[str, Tensor | float] = {}
+        if config.envelope_weight > 0:
+            envelope = envelope_distance(mel.float(), target)
+            loss = loss + config.envelope_weight * envelope
+            envelopes = {"envelope": envelope}
         own = sum(encoded.losses.values(), start=torch.zeros_like(loss))
         loss = loss + config.code_weight * own
         scalars: dict[str, Tensor | float] = {
             "frame": frame,
             "detail": detail,
+            **envelopes,
             **encoded.losses,
             **rate.follow_use(encoded),
         }
