@@ -32,6 +32,7 @@ def small() -> Recipe:
             # Weights at which losses of the waveform and of the mel move the T-UNet alike.
             frame_weight=30.0,
             detail_weight=60.0,
+            envelope_weight=15.0,
             mel_weight=15.0,
             adversarial_weight=0.7,
             recognizer_weight=0.5,
