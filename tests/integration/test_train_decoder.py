@@ -266,6 +266,8 @@ def test_what_cannot_be_trained_is_refused(codec, data, tmp_path):
         DecoderStage.Config(piece_columns=5)
     with pytest.raises(ConfigError, match="cannot see 999 frames"):
         DecoderStage.Config(vocoder_frames=999)
+    with pytest.raises(ConfigError, match="Pieces of 32 frames are too short for envelopes"):
+        DecoderStage.Config(piece_columns=2, vocoder_frames=10, envelope_weight=1.0)
 
 
 def test_semantic_codes_of_another_audiomae_come_with_new_acoustic_ones(codec, data, tmp_path):

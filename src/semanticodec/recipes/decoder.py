@@ -89,6 +89,7 @@ def small_context() -> Recipe:
             unet_start=NEVER,
             frame_weight=15.0,
             detail_weight=30.0,
+            envelope_weight=0.0,
         ),
         train=replace(
             recipe.train,
@@ -134,6 +135,7 @@ def small_mel() -> Recipe:
             vocoder_start=NEVER,
             frame_weight=15.0,
             detail_weight=30.0,
+            envelope_weight=0.0,
         ),
         train=replace(
             recipe.train,
