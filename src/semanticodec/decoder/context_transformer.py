@@ -7,7 +7,7 @@ so that the same time buys many times the weights. An addition of this project: 
 not in the release.
 
 Shapes: B batch · L positions · E width of the context · D width of the transformer · H heads ·
-A width of a head · Q positions of some columns · K those within reach of them.
+A width of a head.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class _Surroundings(NamedTuple):
 
     queries: slice
     keys: slice
-    bias: Float[Tensor, "1 H Q K"]
+    bias: Float[Tensor, "1 H L L2"]
 
 
 class ContextTransformer(nn.Module):
@@ -115,7 +115,7 @@ class ContextTransformer(nn.Module):
                 bias=bias[None, :, : (end - start) * bands, seen],
             )
 
-    def _bias(self, num_columns: int) -> Float[Tensor, "H Q K"]:
+    def _bias(self, num_columns: int) -> Float[Tensor, "H L L2"]:
         """Return the bias of columns against all from `reach` before to `reach` after them."""
         reach, num_bands = self.config.reach, self.config.num_bands
         column, band, place = (
