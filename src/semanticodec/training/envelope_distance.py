@@ -18,7 +18,7 @@ from torch import Tensor
 BINS_TOGETHER = 4
 SEGMENT_FRAMES = 38
 SEGMENT_HOP = 4
-# Segments this far below the loudest of their band count nothing, nor do bands below any other.
+# Segments this far below the loudest of all bands count nothing.
 RANGE_DB = 40.0
 # Squared modulation, as a share of a segment's energy, below which there is none to be alike in.
 FLAT_SHARE = 0.01
@@ -35,27 +35,19 @@ def envelope_distance(
     """
     ours, theirs = _segments(mel), _segments(target)
     energy = theirs.square().sum(dim=-1)
-    loudest = energy.detach().amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(mel.dtype).tiny)
+    loudest = energy.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(mel.dtype).tiny)
     counts = (energy > loudest * 10 ** (-RANGE_DB / 10)).to(mel.dtype)
-    distance = 1.0 - _correlation(ours, theirs)
+    distance = 1.0 - (_unit(ours) * _unit(theirs)).sum(dim=-1)
     return (counts * distance).sum() / counts.sum().clamp_min(1.0)
 
 
-def _segments(mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B K S F"]:
-    """Return overlapping segments of the bands' amplitudes."""
+def _segments(mel: Float[Tensor, "B T M"]) -> Float[Tensor, "B N N2 T2"]:
+    """Return overlapping segments N2 of the amplitudes of bands N."""
     bands = (2.0 * mel).unflatten(2, (-1, BINS_TOGETHER)).logsumexp(dim=3)
     return (0.5 * bands).exp().transpose(1, 2).unfold(2, SEGMENT_FRAMES, SEGMENT_HOP)
 
 
-def _correlation(
-    ours: Float[Tensor, "B K S F"], theirs: Float[Tensor, "B K S F"]
-) -> Float[Tensor, "B K S"]:
-    """Return the correlation of segments, to which two flat ones are alike."""
-    ours, theirs = _unit(ours), _unit(theirs)
-    return (ours * theirs).sum(dim=-1)
-
-
-def _unit(segments: Float[Tensor, "B K S F"]) -> Float[Tensor, "B K S F2"]:
+def _unit(segments: Float[Tensor, "B N N2 T2"]) -> Float[Tensor, "B N N2 T3"]:
     """Return segments less their mean, of length 1; a little of the mean stays, for flat ones."""
     energy = segments.square().sum(dim=-1, keepdim=True)
     rest = (FLAT_SHARE * energy).sqrt()

@@ -499,20 +499,18 @@ class DecoderStage(WaveformStage):
             target = self.mel(piece.wav)
             frame, detail = mel_distance(mel.float(), target, config.level_range_db)
         loss = config.frame_weight * frame + config.detail_weight * detail
-        envelopes: dict[str, Tensor | float] = {}
-        if config.envelope_weight > 0:
-            envelope = envelope_distance(mel.float(), target)
-            loss = loss + config.envelope_weight * envelope
-            envelopes = {"envelope": envelope}
         own = sum(encoded.losses.values(), start=torch.zeros_like(loss))
         loss = loss + config.code_weight * own
         scalars: dict[str, Tensor | float] = {
             "frame": frame,
             "detail": detail,
-            **envelopes,
             **encoded.losses,
             **rate.follow_use(encoded),
         }
+        if config.envelope_weight > 0:
+            envelope = envelope_distance(mel.float(), target)
+            loss = loss + config.envelope_weight * envelope
+            scalars |= {"envelope": envelope}
         if self.is_adversarial(batch.step) and not self.judges_waveforms:
             judged = self.judged(batch, target, mel.float())
             loss = loss + judged.loss
