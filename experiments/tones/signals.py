@@ -15,6 +15,8 @@ from semanticodec.token_format import SAMPLE_RATE
 Wave = Float[np.ndarray, " S"]
 LOWEST_HZ, HIGHEST_HZ = 60.0, 7500.0
 LOWEST_DB, HIGHEST_DB = -30.0, -3.0
+# A sweep starts anew after some time between these.
+SHORTEST_S, LONGEST_S = 0.5, 10.0
 # A sudden end of a tone is a click of its own: every other one has ramps.
 RAMP_S = 0.02
 
@@ -46,9 +48,10 @@ def _tones(rng: np.random.Generator, time: Wave) -> Wave:
 
 
 def _sweep(rng: np.random.Generator, time: Wave) -> Wave:
-    """A sine that glides from one frequency to another, in pitch or in Hz."""
+    """A sine that glides from one frequency to another, in pitch or in Hz, again and again."""
     start, end = _frequency(rng), _frequency(rng)
-    share = time / time[-1]
+    duration = np.exp(rng.uniform(np.log(SHORTEST_S), np.log(LONGEST_S)))
+    share = time / duration % 1.0
     glide = start * (end / start) ** share if rng.random() < 0.5 else start + (end - start) * share
     return np.sin(2 * np.pi * np.cumsum(glide) / SAMPLE_RATE)
 
@@ -102,6 +105,7 @@ def _frequency(rng: np.random.Generator) -> float:
 KINDS: tuple[Callable[[np.random.Generator, Wave], Wave], ...] = (
     _tones,
     _tones,
+    _sweep,
     _sweep,
     _harmonics,
     _clicks,

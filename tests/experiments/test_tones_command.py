@@ -2,8 +2,12 @@
 
 import numpy as np
 import soundfile as sf
+from scipy.signal import hilbert
 
 from experiments.tones.__main__ import main
+from experiments.tones.signals import _sweep
+
+TIME = np.arange(10 * 16000) / 16000
 
 
 def test_a_minute_of_signals_is_the_same_again_and_none_is_silent(tmp_path):
@@ -16,3 +20,16 @@ def test_a_minute_of_signals_is_the_same_again_and_none_is_silent(tmp_path):
         assert rate == 16000 and len(wav) == 163_840
         assert 0.02 < np.abs(wav).max() < 0.75
         assert np.array_equal(wav, sf.read(tmp_path / "b" / "tones" / path.name)[0])
+
+
+def test_some_sweeps_crawl_and_some_run():
+    speeds = [octaves_per_second(_sweep(np.random.default_rng(seed), TIME)) for seed in range(30)]
+    assert min(speeds) < 0.5 and max(speeds) > 3.0
+    assert len(set(np.round(speeds, 3))) > 20
+
+
+def octaves_per_second(wav):
+    """Return the middle speed of a sweep, of which an instant of 10 ms has one frequency."""
+    phase = np.unwrap(np.angle(hilbert(wav)))[::160]
+    octaves = np.log2(np.maximum(np.diff(phase) * 100 / (2 * np.pi), 20.0))
+    return float(np.median(np.abs(np.diff(octaves)))) * 100

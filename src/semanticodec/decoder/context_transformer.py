@@ -23,7 +23,7 @@ from semanticodec.errors import ConfigError
 from semanticodec.layers.residual import zero_init
 
 # Columns that attend together: fewer see less that is out of reach, more make larger products.
-COLUMNS_TOGETHER = 8
+COLUMNS_AT_ONCE = 8
 
 
 class _Surroundings(NamedTuple):
@@ -95,17 +95,17 @@ class ContextTransformer(nn.Module):
         """
         num_columns = context.shape[1] // self.config.num_bands
         features = self.input(context) + self.bands.repeat(num_columns, 1)
-        surroundings = list(self._surroundings(num_columns, features.dtype))
+        surroundings = list(self._surroundings(num_columns))
         for block in self.blocks:
             features = block(features, surroundings)
         return self.norm(features)
 
-    def _surroundings(self, num_columns: int, dtype: torch.dtype) -> Iterator[_Surroundings]:
+    def _surroundings(self, num_columns: int) -> Iterator[_Surroundings]:
         """Yield what each group of columns sees, from the first to the last."""
         reach, bands = self.config.reach, self.config.num_bands
-        bias = self._bias(min(COLUMNS_TOGETHER, num_columns)).to(dtype)
-        for start in range(0, num_columns, COLUMNS_TOGETHER):
-            end = min(start + COLUMNS_TOGETHER, num_columns)
+        bias = self._bias(min(COLUMNS_AT_ONCE, num_columns))
+        for start in range(0, num_columns, COLUMNS_AT_ONCE):
+            end = min(start + COLUMNS_AT_ONCE, num_columns)
             first, last = max(start - reach, 0), min(end + reach, num_columns)
             seen = slice((first - start + reach) * bands, (last - start + reach) * bands)
             yield _Surroundings(

@@ -22,22 +22,21 @@ from semanticodec.training.regression import fit_bands, heard
 @torch.no_grad()
 def start_output(
     decoder: Decoder,
-    windows: Iterable[tuple[Float[Tensor, "1 L E"], Float[Tensor, "1 T M"]]],
+    windows: Iterable[tuple[Float[Tensor, "1 _L E"], Float[Tensor, "1 _T M"]]],
 ) -> None:
     """Let the T-UNet read its velocity from the condition, and nothing else at first.
 
     Args:
         decoder: its T-UNet has a context transformer and its VAE the linear shortcut.
-        windows: condition from the window's start on, and the recording's mel, which may be longer.
+        windows: condition from the window's start on, in whole columns, and the recording's mel,
+            which may be longer.
     """
     unet = decoder.unet
     assert unet.context_transformer is not None and unet.output_from_context is not None
     projection = unet.output_from_context
     analysis = PatchAnalysis(decoder.vae.config).to(decoder.latent_scale.device)
     inputs, targets, weights = [], [], []
-    for condition, mel in windows:
-        # The transformer takes whole columns.
-        context = condition[:, : condition.shape[1] // projection.num_bands * projection.num_bands]
+    for context, mel in windows:
         inputs.append(torch.cat([context, unet.context_transformer(context)], dim=2)[0])
         latent = analysis(mel.unsqueeze(1)) * decoder.latent_scale
         targets.append(projection.rows(_wanted(decoder, latent))[0, : context.shape[1]])

@@ -2,7 +2,7 @@
 
 window -> AudioMAE features, mel -> codes -> condition -> T-UNet, once -> VAE decoder -> mel
     -> vocoder -> generated              (before `unet_start`: condition -> its transformer -> mel)
-loss = distance of the mels, level and detail, and of their envelopes
+loss = distance of the mels, level and detail, of their envelopes and neighborhoods
        + spectral and adversarial losses of the waveform
        + on request what a recognizer, or AudioMAE, hears in it
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -31,9 +31,7 @@ from semanticodec.checkpoints.trained_module import load_audiomae
 from semanticodec.decoder.context_transformer import ContextTransformer
 from semanticodec.decoder.sampling import SamplingConfig, SamplingPresets
 from semanticodec.encoder.encoder import EncoderOutput
-from semanticodec.encoder.untold_energies import FRAMES_PER_PATCH
 from semanticodec.errors import ConfigError
-from semanticodec.layers.patches import cut_patches
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
 from semanticodec.training.context_start import start_input
@@ -42,11 +40,20 @@ from semanticodec.training.discriminators import FrameDiscriminator
 from semanticodec.training.envelope_distance import SEGMENT_FRAMES, envelope_distance
 from semanticodec.training.feature_loss import AudioMAETeacher, FeatureLoss, WhisperTeacher
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
+from semanticodec.training.level_distance import level_distance
 from semanticodec.training.mel_distance import mel_distance
 from semanticodec.training.mel_reader import MelReader
 from semanticodec.training.monitor import Sample
 from semanticodec.training.output_start import start_output
-from semanticodec.training.regression import heard
+from semanticodec.training.pieces import (
+    COLUMNS_PER_WINDOW,
+    COLUMNS_TOGETHER,
+    INT16_SCALE,
+    Piece,
+    cut_rows,
+    random_piece,
+)
+from semanticodec.training.reader_start import start_reader
 from semanticodec.training.stage import StepOutput
 from semanticodec.training.stages.codec_rate import CodecRate, RateConfig
 from semanticodec.training.stages.codec_rates import (
@@ -70,33 +77,15 @@ from semanticodec.training.stages.modules import codebook_names
 from semanticodec.training.stages.waveform import DISCRIMINATORS, WaveformStage, WeightedLoss
 from semanticodec.training.windows import NORMAL_SPEED, WindowSource
 
-# Pieces start and end where stacked patches of every rate do.
-COLUMNS_TOGETHER = 2
-COLUMNS_PER_WINDOW = 64
 CACHE_BATCH = 8
 # For regressions, and for k-means: with few vectors per code it learns them by heart.
 MAP_WINDOWS = 300
 CODE_WINDOWS = 600
-INT16_SCALE = 32767.0
 CACHED = [*WindowFeatures._fields, "samples"]
 NEVER = 1 << 62
 # Name of a module, and of its loss.
 RECOGNIZER = "recognizer"
 ONE_STEP = SamplingConfig(num_steps=1, guidance_scale=1.0, eta=0.0, timestep_shift=1.0)
-
-
-class Piece(NamedTuple):
-    """Pieces of windows, one per item of a batch.
-
-    Attributes:
-        inputs: AudioMAE's side of them, for K = 1; see `WindowFeatures`.
-        wav: the recordings.
-        first_columns: time steps (0.16 s) of the window before each piece.
-    """
-
-    inputs: dict[str, Tensor]
-    wav: Float[Tensor, "B S"]
-    first_columns: Int[Tensor, " B"]
 
 
 class DecoderStage(WaveformStage):
@@ -131,6 +120,8 @@ class DecoderStage(WaveformStage):
             detail_weight: weight of that of their detail (bins minus smoothing over five).
             envelope_weight: weight of what the envelopes of the mel's bands lack in correlation
                 with the recording's, see `envelope_distance`; 0 leaves it out.
+            level_weight: weight of the difference of the energies of neighborhoods, see
+                `level_distance`; 0 leaves it out.
             level_range_db: dB below the loudest sound around it at which a cell of the mel counts
                 least, see `level_weights`.
             code_weight: factor of the quantizer's own losses. Its commitment is weighted for the
@@ -163,6 +154,7 @@ class DecoderStage(WaveformStage):
         frame_weight: float = 15.0
         detail_weight: float = 30.0
         envelope_weight: float = 0.0
+        level_weight: float = 0.0
         level_range_db: float = 60.0
         code_weight: float = 100.0
         frames: FrameDiscriminator.Config | None = None
@@ -393,15 +385,17 @@ class DecoderStage(WaveformStage):
         if is_added:
             self._start_transformer(contexts)
         if self.reader is not None:
-            self._start_reader(self.reader, contexts, has_learned=not is_added)
+            transformer = self.decoder.unet.context_transformer
+            start_reader(self.reader, contexts, None if is_added else transformer)
         if config.starts_output:
             start_output(self.decoder, contexts)
 
     def _contexts(self, cache: CachedSource) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the condition of windows at every rate, and their mels."""
+        """Yield the condition of windows at every rate, in whole columns, and their mels."""
         for rate in self.rates:
             for _, inputs in self._examples(cache, MAP_WINDOWS):
-                yield rate.context_rows(inputs).unsqueeze(0), inputs["mel"].float()
+                rows = rate.context_rows(inputs)
+                yield rows[None, : len(rows) // NUM_BANDS * NUM_BANDS], inputs["mel"].float()
 
     def _examples(self, cache: CachedSource, count: int) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """Yield the cached results of random windows, with the windows' numbers."""
@@ -419,30 +413,6 @@ class DecoderStage(WaveformStage):
         assert transformer is not None
         rows = torch.cat([context[0] for context, _ in contexts])
         start_input(transformer, rows, self.decoder.condition.config.stream_widths)
-
-    @torch.no_grad()
-    def _start_reader(
-        self, reader: MelReader, windows: Sequence[tuple[Tensor, Tensor]], has_learned: bool
-    ) -> None:
-        """Let the reader know what codes mean, alone and to a transformer that has learned."""
-        transformer = self.decoder.unet.context_transformer
-        assert transformer is not None
-        contexts, features, patches, weights = [], [], [], []
-        for condition, mel in windows:
-            # The transformer takes whole columns.
-            context = condition[:, : condition.shape[1] // reader.num_bands * reader.num_bands]
-            contexts.append(context[0])
-            if has_learned:
-                features.append(transformer(context)[0])
-            cells = cut_patches(mel, FRAMES_PER_PATCH, NUM_MEL_BINS // reader.num_bands)
-            patches.append(cells[0, : context.shape[1]])
-            weights.append(heard(mel, reader.num_bands)[: context.shape[1]])
-        reader.start(
-            torch.cat(contexts),
-            torch.cat(features) if features else None,
-            torch.cat(patches),
-            torch.cat(weights),
-        )
 
     @torch.no_grad()
     def _frozen(
@@ -493,24 +463,14 @@ class DecoderStage(WaveformStage):
         """Return the loss of the decoded pieces; of several rates, values name theirs."""
         config = self.config
         rate = rate_of_step(self.rates, batch.step)
-        piece = self.piece(batch)
+        piece = random_piece(batch, config.piece_columns)
         mel, encoded = self._decoded(rate, piece, batch)
         with torch.autocast(mel.device.type, enabled=False):
             target = self.mel(piece.wav)
-            frame, detail = mel_distance(mel.float(), target, config.level_range_db)
-        loss = config.frame_weight * frame + config.detail_weight * detail
-        own = sum(encoded.losses.values(), start=torch.zeros_like(loss))
-        loss = loss + config.code_weight * own
-        scalars: dict[str, Tensor | float] = {
-            "frame": frame,
-            "detail": detail,
-            **encoded.losses,
-            **rate.follow_use(encoded),
-        }
-        if config.envelope_weight > 0:
-            envelope = envelope_distance(mel.float(), target)
-            loss = loss + config.envelope_weight * envelope
-            scalars |= {"envelope": envelope}
+            of_mel = self._mel_loss(mel.float(), target)
+        own = sum(encoded.losses.values(), start=torch.zeros_like(of_mel.loss))
+        loss = of_mel.loss + config.code_weight * own
+        scalars = {**of_mel.scalars, **encoded.losses, **rate.follow_use(encoded)}
         if self.is_adversarial(batch.step) and not self.judges_waveforms:
             judged = self.judged(batch, target, mel.float())
             loss = loss + judged.loss
@@ -524,27 +484,21 @@ class DecoderStage(WaveformStage):
             loss=loss, scalars={f"{name}{suffix}": value for name, value in scalars.items()}
         )
 
-    def piece(self, batch: Batch) -> Piece:
-        """Cut a random piece from every window, from where there is audio."""
-        length = self.config.piece_columns
-        inputs = dict(batch.extra)
-        columns = -(-inputs["num_positions"] // NUM_BANDS)
-        choices = (columns - length).clamp_min(0) // COLUMNS_TOGETHER + 1
-        drawn = rand_per_item(batch.generators, (), choices.device)
-        first = COLUMNS_TOGETHER * (drawn * choices).long()
-        wav = inputs.pop("samples")
-        before = first * NUM_BANDS
-        rows = length * NUM_BANDS
-        return Piece(
-            inputs={
-                "features": _cut(inputs["features"], before, rows),
-                "mel": _cut(inputs["mel"], first * FRAMES_PER_PATCH, length * FRAMES_PER_PATCH),
-                "num_valid": (inputs["num_valid"] - before).clamp(0, rows),
-                "num_positions": (inputs["num_positions"] - before).clamp(0, rows),
-            },
-            wav=_cut(wav, first * PATCH_SAMPLES, length * PATCH_SAMPLES).float() / INT16_SCALE,
-            first_columns=first,
-        )
+    def _mel_loss(self, mel: Float[Tensor, "B T M"], target: Float[Tensor, "B T M"]) -> StepOutput:
+        """Return the loss of decoded mels."""
+        config = self.config
+        frame, detail = mel_distance(mel, target, config.level_range_db)
+        loss = config.frame_weight * frame + config.detail_weight * detail
+        scalars: dict[str, Tensor | float] = {"frame": frame, "detail": detail}
+        if config.envelope_weight > 0:
+            envelope = envelope_distance(mel, target)
+            loss = loss + config.envelope_weight * envelope
+            scalars |= {"envelope": envelope}
+        if config.level_weight > 0:
+            level = level_distance(mel, target)
+            loss = loss + config.level_weight * level
+            scalars |= {"level": level}
+        return StepOutput(loss=loss, scalars=scalars)
 
     def _decoded(
         self, rate: CodecRate, piece: Piece, batch: Batch
@@ -571,8 +525,8 @@ class DecoderStage(WaveformStage):
         frames = self.config.vocoder_frames
         drawn = rand_per_item(batch.generators, (), mel.device)
         first = (drawn * (mel.shape[1] - frames + 1)).long()
-        real = _cut(piece.wav, first * HOP_LENGTH, frames * HOP_LENGTH)
-        return _cut(mel, first, frames), real
+        real = cut_rows(piece.wav, first * HOP_LENGTH, frames * HOP_LENGTH)
+        return cut_rows(mel, first, frames), real
 
     @torch.no_grad()
     def samples(self, batch: Batch) -> dict[str, Sample]:
@@ -583,7 +537,7 @@ class DecoderStage(WaveformStage):
             generators=batch.generators[:1],
             extra={name: tensor[:1] for name, tensor in batch.extra.items()},
         )
-        piece = self.piece(one)
+        piece = random_piece(one, self.config.piece_columns)
         shown = {"original": Sample(spectrogram=self.mel(piece.wav)[0], wav=piece.wav[0])}
         for rate in self.rates:
             mel, _ = self._decoded(rate, piece, one)
@@ -595,14 +549,3 @@ class DecoderStage(WaveformStage):
     def export(self, folder: Path) -> None:
         """Write one model of all rates, which `SemantiCodec.from_pretrained` loads."""
         write_codec(folder, self.rates, self.features.audiomae, self.decoder)
-
-
-def _cut(
-    rows: Float[Tensor, "B L ..."] | Int[Tensor, "B L ..."], first: Int[Tensor, " B"], length: int
-) -> Tensor:
-    """Return `length` rows of each item, from a row of its own on."""
-    starts = first.tolist()
-    pieces = [item[at : at + length] for item, at in zip(rows, starts, strict=True)]
-    # Autocast's form of stacking takes no integers.
-    with torch.autocast(rows.device.type, enabled=False):
-        return torch.stack(pieces)
