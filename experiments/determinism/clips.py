@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from experiments.tones.signals import signal
+from experiments.tones.signals import KINDS, signal
 from semanticodec.token_format import WINDOW_SAMPLES
 
 SEED = 17
@@ -24,7 +24,8 @@ def clip(number: int, num_samples: int = WINDOW_SAMPLES) -> Float[np.ndarray, " 
         num_samples: length at 16 kHz, a window at most, so that a clip is a window.
     """
     rng = np.random.default_rng([SEED, number])
-    mixed = 0.5 * (signal(rng, num_samples) + signal(rng, num_samples)).astype(np.float64)
+    both = signal(rng, num_samples, KINDS) + signal(rng, num_samples, KINDS)
+    mixed = 0.5 * both.astype(np.float64)
     level = 10 ** (rng.uniform(*NOISE_DB) / 20)
     mixed += 0.25 * level * rng.uniform(-1.0, 1.0, num_samples)
     return (np.round(mixed * FULL_SCALE) / FULL_SCALE).astype(np.float32)

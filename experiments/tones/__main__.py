@@ -11,7 +11,7 @@ import numpy as np
 import soundfile as sf
 
 from experiments.command import experiment_parser
-from experiments.tones.signals import signal
+from experiments.tones.signals import TRAINING_KINDS, signal
 from semanticodec.cli import run_command
 from semanticodec.cli.options import positive_int
 from semanticodec.cli.report import DONE
@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     folder = args.output / "tones"
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(max(round(args.minutes * 60 / SECONDS_EACH), 1)):
-        wav = signal(np.random.default_rng([args.seed, number]), int(SECONDS_EACH * SAMPLE_RATE))
+        rng = np.random.default_rng([args.seed, number])
+        wav = signal(rng, int(SECONDS_EACH * SAMPLE_RATE), TRAINING_KINDS)
         sf.write(folder / f"{number:05d}.flac", wav, SAMPLE_RATE)
     return DONE
 

@@ -5,7 +5,7 @@ A codec that was trained on recordings alone gives a sine back tens of decibels 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -13,22 +13,24 @@ from jaxtyping import Float
 from semanticodec.token_format import SAMPLE_RATE
 
 Wave = Float[np.ndarray, " S"]
+Kind = Callable[[np.random.Generator, Wave], Wave]
 LOWEST_HZ, HIGHEST_HZ = 60.0, 7500.0
 LOWEST_DB, HIGHEST_DB = -30.0, -3.0
-# A sweep starts anew after some time between these.
+# Where sweeps start anew, they do after some time between these.
 SHORTEST_S, LONGEST_S = 0.5, 10.0
 # A sudden end of a tone is a click of its own: every other one has ramps.
 RAMP_S = 0.02
 
 
-def signal(rng: np.random.Generator, num_samples: int) -> Wave:
+def signal(rng: np.random.Generator, num_samples: int, kinds: Sequence[Kind]) -> Wave:
     """Return a random signal in [-1, 1], peak between -30 and -3 dB of full scale.
 
     Args:
         rng: decides everything about it.
         num_samples: length at 16 kHz.
+        kinds: what it is drawn from.
     """
-    kind = KINDS[int(rng.integers(len(KINDS)))]
+    kind = kinds[int(rng.integers(len(kinds)))]
     time = np.arange(num_samples) / SAMPLE_RATE
     wav = kind(rng, time)
     peak = 10 ** (rng.uniform(LOWEST_DB, HIGHEST_DB) / 20)
@@ -48,10 +50,19 @@ def _tones(rng: np.random.Generator, time: Wave) -> Wave:
 
 
 def _sweep(rng: np.random.Generator, time: Wave) -> Wave:
-    """A sine that glides from one frequency to another, in pitch or in Hz, again and again."""
+    """A sine that glides from one frequency to another, in pitch or in Hz."""
+    start, end = _frequency(rng), _frequency(rng)
+    return _glide(rng, start, end, time / time[-1])
+
+
+def _sweeps(rng: np.random.Generator, time: Wave) -> Wave:
+    """The same again and again: from the crawl of one sweep to an octave in a tenth of a second."""
     start, end = _frequency(rng), _frequency(rng)
     duration = np.exp(rng.uniform(np.log(SHORTEST_S), np.log(LONGEST_S)))
-    share = time / duration % 1.0
+    return _glide(rng, start, end, time / duration % 1.0)
+
+
+def _glide(rng: np.random.Generator, start: float, end: float, share: Wave) -> Wave:
     glide = start * (end / start) ** share if rng.random() < 0.5 else start + (end - start) * share
     return np.sin(2 * np.pi * np.cumsum(glide) / SAMPLE_RATE)
 
@@ -102,11 +113,13 @@ def _frequency(rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(np.log(LOWEST_HZ), np.log(HIGHEST_HZ))))
 
 
-KINDS: tuple[Callable[[np.random.Generator, Wave], Wave], ...] = (
+# Golden codes are those of signals of these kinds.
+KINDS: tuple[Kind, ...] = (_tones, _tones, _sweep, _harmonics, _clicks, _noise)
+TRAINING_KINDS: tuple[Kind, ...] = (
     _tones,
     _tones,
-    _sweep,
-    _sweep,
+    _sweeps,
+    _sweeps,
     _harmonics,
     _clicks,
     _noise,

@@ -5,7 +5,7 @@ import soundfile as sf
 from scipy.signal import hilbert
 
 from experiments.tones.__main__ import main
-from experiments.tones.signals import _sweep
+from experiments.tones.signals import TRAINING_KINDS
 
 TIME = np.arange(10 * 16000) / 16000
 
@@ -23,7 +23,10 @@ def test_a_minute_of_signals_is_the_same_again_and_none_is_silent(tmp_path):
 
 
 def test_some_sweeps_crawl_and_some_run():
-    speeds = [octaves_per_second(_sweep(np.random.default_rng(seed), TIME)) for seed in range(30)]
+    speeds = [
+        octaves_per_second(TRAINING_KINDS[2](np.random.default_rng(seed), TIME))
+        for seed in range(30)
+    ]
     assert min(speeds) < 0.5 and max(speeds) > 3.0
     assert len(set(np.round(speeds, 3))) > 20
 
