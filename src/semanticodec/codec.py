@@ -27,13 +27,17 @@ from semanticodec.decoder.noise import WindowNoise, seeded_noise
 from semanticodec.decoder.sampling import SamplingConfig, SamplingValue
 from semanticodec.decoding import CodedRecording, WindowsDecoder
 from semanticodec.encoder.encoder import FEATURE_LAYERS
+from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.encoding import Latents, RecordingCodes, RecordingEncoder
 from semanticodec.errors import CodesError, ConfigError, told
 from semanticodec.layers.surroundings import padded, trainable, undisturbed
+from semanticodec.refining import RecordingRefiner
 from semanticodec.token_format import SAMPLE_RATE, WINDOW_SAMPLES
 from semanticodec.token_layouts import Ids, check_layout
 
 WINDOW_S = WINDOW_SAMPLES / SAMPLE_RATE
+# From here on, more steps bring little.
+REFINING_STEPS = 25
 
 
 class SemantiCodec(CodecBase):
@@ -79,6 +83,64 @@ class SemantiCodec(CodecBase):
         """
         encoder = self.recording_encoder()
         return self._codes(encoder.encode(recordings(audio, sample_rate)))
+
+    def refine(
+        self,
+        codes: Codes,
+        audio: Audio,
+        sample_rate: int | None = None,
+        *,
+        num_steps: int = REFINING_STEPS,
+    ) -> Codes:
+        """Return codes that decode to something nearer to the recordings, at the same rate.
+
+        Acoustic codes are searched for by decoding them, see `refining`; semantic codes stay. It
+        takes two decodings' time for every step, and memory for the gradient of one window.
+
+        Args:
+            codes: codes of the recordings, of this model.
+            audio: the recordings, in any form that `encode` takes. A path is read in blocks.
+            sample_rate: Hz of arrays (default 16 000); files state their own.
+            num_steps: steps of the search, 1 or more.
+        Raises:
+            CodesError: codes of another model, or of recordings of other lengths.
+            ConfigError: a model that decodes in several steps, or whose acoustic quantizer is not
+                a codebook.
+        """
+        codes = self.own_codes(codes, "stacked")
+        refiner = self._refiner(num_steps)
+        sounds = list(recordings(audio, sample_rate))
+        if len(sounds) != len(codes):
+            raise CodesError(
+                f"codes of {len(codes)} recordings, but {len(sounds)} recordings; give those that "
+                "were encoded, in the same order"
+            )
+        found = []
+        for item, sound in zip(codes, sounds, strict=True):
+            acoustic = refiner.refine(self.coded_recording(item), item.acoustic[0], sound)
+            found.append(RecordingCodes(item.semantic, acoustic[None], item.num_samples[0]))
+        return self._codes(found)
+
+    def _refiner(self, num_steps: int) -> RecordingRefiner:
+        if not isinstance(num_steps, int) or isinstance(num_steps, bool) or num_steps < 1:
+            raise ConfigError(f"num_steps is {told(num_steps)}; give a whole number of 1 or more")
+        windows, quantizer = self.windows_decoder(), self.encoder.quantizer
+        if windows.settings.num_steps > 1 or windows.settings.guidance_scale != 1:
+            raise ConfigError(
+                "this model decodes in several steps or with guidance, through which no codes are "
+                "searched for; refine codes of a model that was trained to decode in one step"
+            )
+        if not isinstance(quantizer, VectorQuantizer):
+            raise ConfigError(
+                f"the acoustic quantizer of this model is {type(quantizer).__name__}; codes are "
+                "searched for in a codebook (VectorQuantizer) only"
+            )
+        return RecordingRefiner(
+            windows=windows,
+            quantizer=quantizer,
+            mel=self.mel,
+            num_steps=num_steps,
+        )
 
     def encode_stream(
         self,

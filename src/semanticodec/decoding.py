@@ -108,7 +108,7 @@ class WindowsDecoder:
 
     def stream(self, item: CodedRecording) -> Iterator[Float[Tensor, " S"]]:
         """Yield the waveform block by block, in memory that its length does not change."""
-        decoded = self._decoded([item], list(self._windows([item])))
+        decoded = self._decoded([item], self.windows(item))
         yield from overlap_add((samples for _, samples in decoded), item.num_samples)
 
     def window(self, item: CodedRecording, index: int, start: int, end: int) -> Float[Tensor, " S"]:
@@ -122,6 +122,27 @@ class WindowsDecoder:
         """
         ((_, samples),) = self._decoded([item], [self._window(0, index, start, end)])
         return samples
+
+    def windows(self, item: CodedRecording) -> list[Window]:
+        """Return the windows of an item, in order."""
+        return list(self._windows([item]))
+
+    def mel_of(
+        self,
+        window: Window,
+        acoustic: Float[Tensor, "1 L D"],
+        semantic: Float[Tensor, "1 L D"],
+    ) -> Float[Tensor, "1 T M"]:
+        """Return the log mel of one window, float32, with a gradient where one is asked for.
+
+        Args:
+            window: one of `windows`.
+            acoustic: quantized acoustic features of its positions, on the decoder's device.
+            semantic: quantized semantic features.
+        """
+        context = self.decoder.condition(acoustic, semantic, window.num_positions)
+        latent = self.decoder.sample(context, self._noise_of([window]), self.settings)
+        return self.decoder.mel(latent).float()
 
     def _wavs(self, items: Sequence[CodedRecording]) -> list[Float[Tensor, " S"]]:
         """Return the waveforms of items whose windows may be joined."""

@@ -337,3 +337,21 @@ def test_interrupted_runs_say_so(stored, monkeypatch, capfd):
 
     monkeypatch.setattr("semanticodec.cli.info.describe_stream", interrupt)
     assert run(capfd, "info", stored) == (130, "", "semanticodec: stopped\n")
+
+
+def test_refined_files_are_as_long_and_keep_their_semantic_codes(recordings, tmp_path, capfd):
+    sound = tmp_path / "short.wav"
+    soundfile.write(sound, soundfile.read(recordings / "one.wav")[0][:8000], 16_000)
+    written = {}
+    for name, more in (("nearest", ()), ("refined", ("--refine", 2)), ("again", ("--refine", 2))):
+        target = tmp_path / f"{name}.smtc"
+        assert run(capfd, "encode", sound, "-o", target, *more)[0] == 0
+        written[name] = Codes.load(target)
+    nearest, refined = written["nearest"], written["refined"]
+    assert refined == written["again"] != nearest
+    assert (refined.semantic == nearest.semantic).all()
+    assert refined.num_samples == nearest.num_samples
+    piped = command("encode", "-", "-o", "-", "--refine", 2, input=sound.read_bytes())
+    assert Codes.load(io.BytesIO(piped.stdout)) == refined
+    live = command("encode", "-", "--raw-rate", 16_000, "--refine", 2, input=b"")
+    assert live.returncode == 2 and b"live sound cannot wait" in live.stderr

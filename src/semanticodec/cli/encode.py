@@ -15,10 +15,12 @@ from semanticodec.cli.options import (
     add_model_options,
     add_output_options,
     load_codec,
+    positive_int,
 )
 from semanticodec.cli.outputs import Task, plan, written_whole
 from semanticodec.cli.progress import watched_source
 from semanticodec.cli.report import Result, is_skipped, outcome, run_each
+from semanticodec.errors import ConfigError
 
 if TYPE_CHECKING:
     from semanticodec import SemantiCodec
@@ -31,6 +33,7 @@ Encode sound files (wav, flac, ogg, opus, mp3; any rate, any channels) to .smtc 
   semanticodec encode recordings/ -o codes/           every sound file below a folder
   semanticodec encode "*.flac" -o codes/ --skip-existing
   semanticodec encode speech.wav --entropy            smaller, the same codes
+  semanticodec encode speech.wav --refine 25          slower, better sound at the same rate
   cat speech.wav | semanticodec encode - > speech.smtc
   arecord -f S16_LE -r 16000 -t wav | semanticodec encode - --window 0.64 > live.smtc
   ffmpeg -i rtsp://camera -f s16le -ar 48000 -ac 2 - |
@@ -51,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="entropy-code the file, with the tables of the model, which decoding needs too",
     )
+    parser.add_argument(
+        "--refine",
+        type=positive_int,
+        metavar="N",
+        help="search in N steps for acoustic codes that decode to something nearer to the "
+        "recording; 25 are enough",
+    )
     add_model_options(parser)
 
 
@@ -61,14 +71,17 @@ def run(args: argparse.Namespace) -> int:
     codec = load_codec(args, args.token_rate, args.semantic_vocab_size)
     coder = codec.entropy_coder if args.entropy else None
 
-    ahead = encode_ahead(codec, [task for task in tasks if not is_skipped(task, args)])
+    joined = [] if args.refine else [task for task in tasks if not is_skipped(task, args)]
+    ahead = encode_ahead(codec, joined)
 
     def work(task: Task) -> Result:
         sound, item = live_sound(task.item, args)
         if sound is not None:
+            if args.refine:
+                raise ConfigError("--refine is for recordings that end; live sound cannot wait")
             return encode_live(codec, sound, task.target, args, coder)
         task = replace(task, item=item)
-        coded = ahead.take(task) or _encode_alone(codec, task, not args.quiet)
+        coded = ahead.take(task) or _encode_alone(codec, task, args)
         with written_whole(task.target, replace=args.overwrite) as partial:
             with partial.open("wb") as file:
                 coded.codes.save(file, coder=coder)
@@ -78,8 +91,13 @@ def run(args: argparse.Namespace) -> int:
     return run_each(tasks, work, args, "encoded")
 
 
-def _encode_alone(codec: SemantiCodec, task: Task, shown: bool) -> Coded:
+def _encode_alone(codec: SemantiCodec, task: Task, args: argparse.Namespace) -> Coded:
     started = time.perf_counter()
-    with task.item.opened() as file, watched_source(task.item, file, shown) as source:
-        codes = codec.encode(source)
+    with task.item.opened() as file:
+        with watched_source(task.item, file, not args.quiet) as source:
+            codes = codec.encode(source)
+        if args.refine:
+            file.seek(0)
+            with watched_source(task.item, file, not args.quiet) as source:
+                codes = codec.refine(codes, source, num_steps=args.refine)
     return Coded(codes, time.perf_counter() - started)

@@ -125,11 +125,11 @@ class VectorQuantizer(Quantizer):
             CodesError: a code outside the codebook.
         """
         check_codes(codes, self.config.codebook_size, "acoustic")
-        return self._from_code_space(F.embedding(codes, self.embed))
+        return self.from_code_space(F.embedding(codes, self.embed))
 
     def bypass(self, vectors: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         """Return what `decode` would give if every vector were a code: both maps, no search."""
-        return self._from_code_space(self._to_code_space(vectors))
+        return self.from_code_space(self._to_code_space(vectors))
 
     def forward(
         self,
@@ -173,7 +173,7 @@ class VectorQuantizer(Quantizer):
             chosen = inputs + (chosen - inputs).detach()
         commitment_loss = self.config.commitment_weight * _item_mean(errors.mean(dim=-1), mask)
         return QuantizerOutput(
-            quantized=self._from_code_space(chosen),
+            quantized=self.from_code_space(chosen),
             codes=codes,
             losses={"commitment": commitment_loss, "entropy": entropy_loss},
         )
@@ -250,7 +250,8 @@ class VectorQuantizer(Quantizer):
         with torch.autocast(vectors.device.type, enabled=False):
             return self._constrain(self.project_in(vectors.float()))
 
-    def _from_code_space(self, code_vectors: Float[Tensor, "B L W"]) -> Float[Tensor, "B L D"]:
+    def from_code_space(self, code_vectors: Float[Tensor, "B L W"]) -> Float[Tensor, "B L D"]:
+        """Return vectors in the space of the codebook as wide as the decoder takes them."""
         with torch.autocast(code_vectors.device.type, enabled=False):
             return self.project_out(code_vectors)
 

@@ -24,7 +24,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from semanticodec.audio.envelope_distance import SEGMENT_FRAMES, envelope_distance
 from semanticodec.audio.mel import HOP_LENGTH, NUM_MEL_BINS, Mel
+from semanticodec.audio.mel_distance import mel_distance
 from semanticodec.checkpoints.fingerprint import fingerprint
 from semanticodec.checkpoints.pretrained import read_setting, read_weights
 from semanticodec.checkpoints.trained_module import load_audiomae
@@ -37,11 +39,9 @@ from semanticodec.training.cache import CachedSource, build_cache, useful_window
 from semanticodec.training.context_start import start_input
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.discriminators import FrameDiscriminator
-from semanticodec.training.envelope_distance import SEGMENT_FRAMES, envelope_distance
 from semanticodec.training.feature_loss import AudioMAETeacher, FeatureLoss, WhisperTeacher
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
 from semanticodec.training.level_distance import level_distance
-from semanticodec.training.mel_distance import mel_distance
 from semanticodec.training.mel_reader import MelReader
 from semanticodec.training.monitor import Sample
 from semanticodec.training.output_start import start_output

@@ -2,7 +2,7 @@
 
 import torch
 
-from semanticodec.training.mel_distance import mel_distance
+from semanticodec.audio.mel_distance import mel_distance
 
 
 def test_one_level_everywhere_is_the_plain_mean():

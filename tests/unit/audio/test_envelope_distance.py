@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from semanticodec.training.envelope_distance import envelope_distance
+from semanticodec.audio.envelope_distance import envelope_distance
 
 FRAMES, BINS = 100, 16
 
