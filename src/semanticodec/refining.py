@@ -122,6 +122,7 @@ class _Samples:
         self._blocks = iter(blocks)
         self._held = torch.empty(0)
         self._start = 0
+        self._num_read = 0
 
     def piece(self, start: int, length: int) -> Float[Tensor, " S"]:
         """Return samples, zeros behind the end; what lies before them is forgotten.
@@ -139,13 +140,14 @@ class _Samples:
 
     def count(self) -> int:
         """Read to the end and return how many samples there were."""
-        return self._start + len(self._held) + sum(len(block) for block in self._blocks)
+        return self._num_read + sum(len(block) for block in self._blocks)
 
     def _until(self, end: int) -> Iterator[np.ndarray]:
-        while self._start + len(self._held) < end:
+        while self._num_read < end:
             block = next(self._blocks, None)
             if block is None:
                 return
+            self._num_read += len(block)
             yield block
 
 

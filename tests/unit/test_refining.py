@@ -111,6 +111,11 @@ def test_what_cannot_be_refined_is_refused(codec: SemantiCodec, tiny_codec: Sema
     codes = codec.encode(wav)
     with pytest.raises(CodesError, match="has 5000 samples at 16 kHz, but its codes stand for"):
         codec.refine(codes, wav[:5000], num_steps=1)
+    long = codec.codes_from(codes.stacked().repeat(1, 1, 40))
+    with pytest.raises(
+        CodesError, match="has 5120 samples at 16 kHz, but its codes stand for 204800"
+    ):
+        codec.refine(long, wav, num_steps=1)
     with pytest.raises(CodesError, match="codes of 1 recordings, but 2 recordings"):
         codec.refine(codes, [wav, wav])
     for wrong in (0, 2.5, True, "many"):
