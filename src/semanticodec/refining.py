@@ -77,6 +77,7 @@ class RecordingRefiner:
             rows = slice(window.start, window.end)
             is_free = torch.arange(window.start, window.end) >= num_done
             target = self._target(window, samples)
+            self._check_length(sound.name, samples, item, window)
             with undisturbed(self._device):
                 _, semantic = item.features(window.start, window.end)
             search = _Search(
@@ -91,12 +92,6 @@ class RecordingRefiner:
             with undisturbed(self._device), torch.inference_mode(False), torch.enable_grad():
                 found = search.run(codes[rows].to(self._device), is_free.to(self._device))
             codes[rows], num_done = found.cpu(), window.end
-        num_samples = samples.count()
-        if num_samples != item.num_samples:
-            raise CodesError(
-                f"{sound.name} has {num_samples} samples at 16 kHz, but its codes stand for "
-                f"{item.num_samples}; give the recording that was encoded"
-            )
         return codes
 
     @property
@@ -110,19 +105,34 @@ class RecordingRefiner:
         with undisturbed(self._device):
             return trainable(window_mel(self.mel, piece.to(self._device)[None]))
 
+    def _check_length(
+        self, name: str, samples: _Samples, item: CodedRecording, window: Window
+    ) -> None:
+        """Refuse a recording of another length where it shows, before the window's search."""
+        is_last = window.end == item.num_positions
+        num_samples = samples.count() if is_last else samples.num_read
+        needed = min(window.end * self.windows.grid.samples_per_position, item.num_samples)
+        if num_samples < needed or (is_last and num_samples > needed):
+            raise CodesError(
+                f"{name} has {num_samples} samples at 16 kHz, but its codes stand for "
+                f"{item.num_samples}; give the recording that was encoded"
+            )
+
 
 class _Samples:
     """Samples of a recording that is read as far as it is asked for.
 
     Args:
         blocks: consecutive samples.
+    Attributes:
+        num_read: how many were read so far; all, where a piece asked for more.
     """
 
     def __init__(self, blocks: Iterable[np.ndarray]) -> None:
         self._blocks = iter(blocks)
         self._held = torch.empty(0)
         self._start = 0
-        self._num_read = 0
+        self.num_read = 0
 
     def piece(self, start: int, length: int) -> Float[Tensor, " S"]:
         """Return samples, zeros behind the end; what lies before them is forgotten.
@@ -139,15 +149,16 @@ class _Samples:
         return F.pad(held, (0, length - len(held)))
 
     def count(self) -> int:
-        """Read to the end and return how many samples there were."""
-        return self._num_read + sum(len(block) for block in self._blocks)
+        """Read to the end, behind the last piece, and return how many samples there were."""
+        self.num_read += sum(len(block) for block in self._blocks)
+        return self.num_read
 
     def _until(self, end: int) -> Iterator[np.ndarray]:
-        while self._num_read < end:
+        while self.num_read < end:
             block = next(self._blocks, None)
             if block is None:
                 return
-            self._num_read += len(block)
+            self.num_read += len(block)
             yield block
 
 

@@ -14,6 +14,7 @@ from semanticodec.audio.mel_distance import mel_distance
 from semanticodec.decoder.sampling import SamplingConfig
 from semanticodec.encoder.finite_scalar_quantizer import FiniteScalarQuantizer
 from semanticodec.errors import CodesError, ConfigError
+from semanticodec.refining import _Search
 from semanticodec.token_format import WINDOW_SAMPLES
 
 SPEECH = Path(__file__).parents[2] / "demo" / "examples" / "speech.flac"
@@ -123,6 +124,26 @@ def test_what_cannot_be_refined_is_refused(codec: SemantiCodec, tiny_codec: Sema
             codec.refine(codes, wav, num_steps=wrong)
     with pytest.raises(ConfigError, match="decodes in several steps"):
         tiny_codec.refine(tiny_codec.encode(wav), wav)
+
+
+@pytest.mark.parametrize(
+    "num_samples, num_searched", [(WINDOW_SAMPLES - 1, 0), (200_000, 1), (300_000, 1)]
+)
+def test_another_length_is_told_before_the_search_of_its_window(
+    codec: SemantiCodec, monkeypatch: pytest.MonkeyPatch, num_samples: int, num_searched: int
+) -> None:
+    whole = codec.format.num_positions(220_000)
+    codes = codec.codes_from(torch.zeros(1, 2, whole, dtype=torch.long), num_samples=[220_000])
+    searched = []
+
+    def run(self: _Search, codes: torch.Tensor, is_free: torch.Tensor) -> torch.Tensor:
+        searched.append(self.window)
+        return codes
+
+    monkeypatch.setattr(_Search, "run", run)
+    with pytest.raises(CodesError, match=f"has {num_samples} samples .* stand for 220000"):
+        codec.refine(codes, noise(num_samples))
+    assert len(searched) == num_searched
 
 
 def test_codes_of_no_codebook_are_not_searched_for(codec: SemantiCodec) -> None:

@@ -58,19 +58,6 @@ def small() -> Recipe:
     )
 
 
-def small_on() -> Recipe:
-    """Then: `small` goes on with its discriminators, and levels of neighborhoods count.
-
-    They are given as the module `discriminators`.
-    """
-    recipe = small()
-    return replace(
-        recipe,
-        name="decoder/small_on",
-        stage_config=replace(recipe.stage_config, discriminator_start=0, level_weight=15.0),
-    )
-
-
 def large() -> Recipe:
     """`small` for a codec of `large_rates`: minutes on a GPU of 80 GB."""
     single = small()
@@ -230,7 +217,6 @@ def tiny() -> Recipe:
             acoustic_start=1,
             piece_columns=4,
             envelope_weight=1.0,
-            level_weight=1.0,
             context_transformer=ContextTransformer.Config(width=8, num_layers=1, head_width=8),
             unet_start=1,
             vocoder_start=2,
@@ -253,7 +239,6 @@ def tiny() -> Recipe:
 
 RECIPES = {
     "small": small,
-    "small_on": small_on,
     "large": large,
     "small_context": small_context,
     "small_codes": small_codes,

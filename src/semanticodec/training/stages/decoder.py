@@ -2,7 +2,7 @@
 
 window -> AudioMAE features, mel -> codes -> condition -> T-UNet, once -> VAE decoder -> mel
     -> vocoder -> generated              (before `unet_start`: condition -> its transformer -> mel)
-loss = distance of the mels, level and detail, of their envelopes and neighborhoods
+loss = distance of the mels, level and detail, and of their envelopes
        + spectral and adversarial losses of the waveform
        + on request what a recognizer, or AudioMAE, hears in it
 
@@ -41,7 +41,6 @@ from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_i
 from semanticodec.training.discriminators import FrameDiscriminator
 from semanticodec.training.feature_loss import AudioMAETeacher, FeatureLoss, WhisperTeacher
 from semanticodec.training.features import FeatureExtractor, WindowFeatures
-from semanticodec.training.level_distance import level_distance
 from semanticodec.training.mel_reader import MelReader
 from semanticodec.training.monitor import Sample
 from semanticodec.training.output_start import start_output
@@ -120,8 +119,6 @@ class DecoderStage(WaveformStage):
             detail_weight: weight of that of their detail (bins minus smoothing over five).
             envelope_weight: weight of what the envelopes of the mel's bands lack in correlation
                 with the recording's, see `envelope_distance`; 0 leaves it out.
-            level_weight: weight of the difference of the energies of neighborhoods, see
-                `level_distance`; 0 leaves it out.
             level_range_db: dB below the loudest sound around it at which a cell of the mel counts
                 least, see `level_weights`.
             code_weight: factor of the quantizer's own losses. Its commitment is weighted for the
@@ -154,7 +151,6 @@ class DecoderStage(WaveformStage):
         frame_weight: float = 15.0
         detail_weight: float = 30.0
         envelope_weight: float = 0.0
-        level_weight: float = 0.0
         level_range_db: float = 60.0
         code_weight: float = 100.0
         frames: FrameDiscriminator.Config | None = None
@@ -494,10 +490,6 @@ class DecoderStage(WaveformStage):
             envelope = envelope_distance(mel, target)
             loss = loss + config.envelope_weight * envelope
             scalars |= {"envelope": envelope}
-        if config.level_weight > 0:
-            level = level_distance(mel, target)
-            loss = loss + config.level_weight * level
-            scalars |= {"level": level}
         return StepOutput(loss=loss, scalars=scalars)
 
     def _decoded(
