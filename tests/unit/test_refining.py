@@ -127,7 +127,7 @@ def test_what_cannot_be_refined_is_refused(codec: SemantiCodec, tiny_codec: Sema
 
 
 @pytest.mark.parametrize(
-    "num_samples, num_searched", [(WINDOW_SAMPLES - 1, 0), (200_000, 1), (300_000, 1)]
+    ("num_samples", "num_searched"), [(WINDOW_SAMPLES - 1, 0), (200_000, 1), (300_000, 1)]
 )
 def test_another_length_is_told_before_the_search_of_its_window(
     codec: SemantiCodec, monkeypatch: pytest.MonkeyPatch, num_samples: int, num_searched: int
