@@ -58,6 +58,31 @@ def small() -> Recipe:
     )
 
 
+def small_together() -> Recipe:
+    """Last of all: `small` once more, and the acoustic codes with it.
+
+    They become those that the decoder makes most of; the waveform is heard when they have moved.
+    """
+    recipe = small()
+    return replace(
+        recipe,
+        name="decoder/small_together",
+        stage_config=replace(
+            recipe.stage_config,
+            trains_acoustic=True,
+            vocoder_start=300,
+            discriminator_start=450,
+        ),
+        train=replace(
+            recipe.train,
+            optimizers={
+                **recipe.train.optimizers,
+                "generator": replace(recipe.train.optimizers["generator"], lr=3e-4),
+            },
+        ),
+    )
+
+
 def large() -> Recipe:
     """`small` for a codec of `large_rates`: minutes on a GPU of 80 GB."""
     single = small()
@@ -110,8 +135,6 @@ def small_codes() -> Recipe:
             renews_acoustic=False,
             trains_acoustic=True,
             context_transformer=None,
-            # Vectors of these codes are short beside the weights of the mel's distance.
-            code_weight=1500.0,
         ),
         train=replace(
             recipe.train,
@@ -239,6 +262,7 @@ def tiny() -> Recipe:
 
 RECIPES = {
     "small": small,
+    "small_together": small_together,
     "large": large,
     "small_context": small_context,
     "small_codes": small_codes,

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 
+from semanticodec.checkpoints.transformers_model import read_model
 from semanticodec.errors import (
     CheckpointError,
     ConfigError,
@@ -171,13 +172,8 @@ def _load(spec: Spec, model_type: str, class_name: str, hub_id: str, device: str
             source, local_files_only=is_local, trust_remote_code=False
         )
         _check_config(config, source, model_type)
-        model, report = getattr(transformers, class_name).from_pretrained(
-            source,
-            config=config,
-            local_files_only=is_local,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
+        kind = getattr(transformers, class_name)
+        model, missing = read_model(kind, source, is_folder=is_local, config=config)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error, SemantiCodecError):
             raise
@@ -185,10 +181,9 @@ def _load(spec: Spec, model_type: str, class_name: str, hub_id: str, device: str
             f"the model {source} cannot be loaded ({str(error).splitlines()[0]}); give a folder "
             f"with config.json and model.safetensors as {PATH}=FOLDER, or go online"
         ) from error
-    if report["missing_keys"]:
-        first = ", ".join(sorted(report["missing_keys"])[:3])
+    if missing:
         raise CheckpointError(
-            f"the model {source} lacks {len(report['missing_keys'])} tensors, first {first}; "
+            f"the model {source} lacks {len(missing)} tensors, first {', '.join(missing[:3])}; "
             "its weights belong to another configuration"
         )
     return model.to(device).eval()

@@ -36,6 +36,7 @@ from semanticodec.encoder.encoder import EncoderOutput
 from semanticodec.errors import ConfigError
 from semanticodec.token_format import NUM_BANDS, PATCH_SAMPLES, WINDOW_SAMPLES
 from semanticodec.training.cache import CachedSource, build_cache, useful_windows
+from semanticodec.training.code_loss import relative_code_loss
 from semanticodec.training.context_start import start_input
 from semanticodec.training.data import Batch, Source, rand_per_item, randn_per_item
 from semanticodec.training.discriminators import FrameDiscriminator
@@ -121,9 +122,9 @@ class DecoderStage(WaveformStage):
                 with the recording's, see `envelope_distance`; 0 leaves it out.
             level_range_db: dB below the loudest sound around it at which a cell of the mel counts
                 least, see `level_weights`.
-            code_weight: factor of the quantizer's own losses. Its commitment is weighted for the
-                codec stage, whose loss is smaller by as much; without it the acoustic encoder
-                runs away from its codebook.
+            code_weight: weight of `relative_code_loss`, which is small: commitment has a weight of
+                its own and is a mean over the axes. Without it the acoustic encoder runs away
+                from its codebook.
             frames: sizes of a discriminator that judges mels, in place of those of waveforms, by
                 the frames that the given vocoder makes of them; None without.
             recognizer_weight: weight of the difference to what a recognizer makes of the recording,
@@ -152,7 +153,7 @@ class DecoderStage(WaveformStage):
         detail_weight: float = 30.0
         envelope_weight: float = 0.0
         level_range_db: float = 60.0
-        code_weight: float = 100.0
+        code_weight: float = 7e4
         frames: FrameDiscriminator.Config | None = None
         recognizer_weight: float = 20.0
         semantic_weight: float = 0.0
@@ -464,8 +465,9 @@ class DecoderStage(WaveformStage):
         with torch.autocast(mel.device.type, enabled=False):
             target = self.mel(piece.wav)
             of_mel = self._mel_loss(mel.float(), target)
-        own = sum(encoded.losses.values(), start=torch.zeros_like(of_mel.loss))
-        loss = of_mel.loss + config.code_weight * own
+        loss = of_mel.loss
+        if config.trains_acoustic:
+            loss = loss + config.code_weight * relative_code_loss(encoded)
         scalars = {**of_mel.scalars, **encoded.losses, **rate.follow_use(encoded)}
         if self.is_adversarial(batch.step) and not self.judges_waveforms:
             judged = self.judged(batch, target, mel.float())
