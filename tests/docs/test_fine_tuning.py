@@ -59,7 +59,7 @@ def test_the_commands_of_the_page():
 
 def test_recipes_named_on_the_page_exist():
     text = (ROOT / DOCUMENT).read_text(encoding="utf-8")
-    for name in ("fine_tune", "fine_tune_frozen", "fine_tune_alone", "small_codes", "small_together"):
+    for name in ("fine_tune", "fine_tune_frozen", "fine_tune_alone", "small_together"):
         assert f"| `{name}` |" in text and name in recipes.RECIPES
 
 

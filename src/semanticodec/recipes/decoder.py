@@ -59,9 +59,10 @@ def small() -> Recipe:
 
 
 def small_together() -> Recipe:
-    """Last of all: `small` once more, and the acoustic codes with it.
+    """Or, after it: `small` once more, and the acoustic codes with it.
 
-    They become those that the decoder makes most of; the waveform is heard when they have moved.
+    They move toward what the decoder makes most of; the waveform is heard when they have moved.
+    Better at 100 and 50 tokens/s and worse at 25, see docs/log.md.
     """
     recipe = small()
     return replace(
@@ -124,27 +125,8 @@ def small_context() -> Recipe:
     )
 
 
-def small_codes() -> Recipe:
-    """Then: the acoustic codes with it, on the export of `small_context`, which can read now."""
-    recipe = small_context()
-    return replace(
-        recipe,
-        name="decoder/small_codes",
-        stage_config=replace(
-            recipe.stage_config,
-            renews_acoustic=False,
-            trains_acoustic=True,
-            context_transformer=None,
-        ),
-        train=replace(
-            recipe.train,
-            optimizers={"default": OptimizerConfig(lr=3e-4, betas=(0.9, 0.98), warmup_steps=100)},
-        ),
-    )
-
-
 def small_mel() -> Recipe:
-    """Then: up to the mel, on the export of one of these, whose codes the T-UNet learns here.
+    """Then: up to the mel, on the export of that, whose codes the T-UNet learns here.
 
     It starts at what the codes mean by themselves.
     """
@@ -265,7 +247,6 @@ RECIPES = {
     "small_together": small_together,
     "large": large,
     "small_context": small_context,
-    "small_codes": small_codes,
     "small_mel": small_mel,
     "small_frames": small_frames,
     "fine_tune": fine_tune,
