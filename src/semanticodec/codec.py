@@ -108,7 +108,7 @@ class SemantiCodec(CodecBase):
                 a codebook.
         """
         codes = self.own_codes(codes, "stacked")
-        refiner = self._refiner(num_steps)
+        refiner = self.recording_refiner(num_steps)
         sounds = list(recordings(audio, sample_rate))
         if len(sounds) != len(codes):
             raise CodesError(
@@ -121,7 +121,12 @@ class SemantiCodec(CodecBase):
             found.append(RecordingCodes(item.semantic, acoustic[None], item.num_samples[0]))
         return self._codes(found)
 
-    def _refiner(self, num_steps: int) -> RecordingRefiner:
+    def recording_refiner(self, num_steps: int = REFINING_STEPS) -> RecordingRefiner:
+        """Return what searches for the codes of a recording; `refine` uses it.
+
+        Raises:
+            ConfigError: as for `refine`.
+        """
         if not isinstance(num_steps, int) or isinstance(num_steps, bool) or num_steps < 1:
             raise ConfigError(f"num_steps is {told(num_steps)}; give a whole number of 1 or more")
         windows, quantizer = self.windows_decoder(), self.encoder.quantizer

@@ -41,9 +41,10 @@ with what the recognizer hears in the original.
 Systems are written KIND or KIND:key=value,key=value; all take name=LABEL:
   model                        this codec; path=FOLDER|HUB_ID, rate=50, vocab=8192, quality=draft,
                                steps=25, guidance=2, interval=0.2-0.8, eta=0, sampler=ddim, seed=0,
-                               dtype=bfloat16 choose its settings
+                               dtype=bfloat16 choose its settings; refine=25 searches for codes
+                               as `encode --refine` does
   oracle, semantic-only        its two bounds: features that are not quantized; semantic codes only.
-                               Both take what `model` takes
+                               Both take what `model` takes, but refine
   vocoder, vae                 the true mel through the model's vocoder, and through its VAE before;
                                path=FOLDER|HUB_ID, rate=50, and for `vae` encoder=FOLDER, the export
                                of its training (default: latents are fitted)

@@ -14,13 +14,13 @@ from semanticodec.evaluation.semantics.features import (
     FeatureSpec,
     coded,
 )
-from semanticodec.evaluation.systems.model import Model
+from semanticodec.evaluation.systems.model import CodecSystem, Model
 
 
 class CodeHistogramEmbedder(Embedder):
     """Histograms of our codec's semantic or acoustic codes, all bands together."""
 
-    Options = Model.Options
+    Options = CodecSystem.Options
     LAYERS = ("semantic", "acoustic")
 
     def __init__(self, specs: Sequence[FeatureSpec], device: str) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from semanticodec.audio.fbank import Fbank
 from semanticodec.evaluation.semantics.hear import LAYERS
 from semanticodec.evaluation.systems.base import Detail, bits_per_code
-from semanticodec.evaluation.systems.model import Model
+from semanticodec.evaluation.systems.model import CodecSystem, Model
 from semanticodec.evaluation.systems.specs import Spec, SystemOptions
 
 NUM_MEL_BINS = 128
@@ -124,7 +124,7 @@ class ModelEmbedder(Embedder):
     The bands of a time step stand side by side, as the mel bins of the baseline do.
     """
 
-    Options = Model.Options
+    Options = CodecSystem.Options
     LAYERS = LAYERS
 
     def __init__(self, specs: Sequence[FeatureSpec], device: str) -> None:

@@ -46,8 +46,8 @@ SHORT_NAMES = {"num_steps": "steps", "guidance_scale": "guidance", "guidance_int
 SAMPLING = {SHORT_NAMES.get(item.name, item.name): item for item in fields(SamplingConfig)}
 
 
-class Model(System):
-    """The codec with the settings that it decodes with.
+class CodecSystem(System):
+    """The codec, and the settings that it decodes with.
 
     Args:
         spec: specification of one of the kinds of this file.
@@ -80,7 +80,7 @@ class Model(System):
         dtype: str = one_of(DTYPES, default="float32")
 
     def __init__(self, spec: Spec, device: str) -> None:
-        options = read_options(spec, Model.Options)
+        options = read_options(spec, type(self).Options)
         self.asked = asked_sampling(spec, options.quality)
         folder = model_folder(options.path)
         self.codec = SemantiCodec.from_pretrained(
@@ -117,17 +117,6 @@ class Model(System):
             "seed": self.seed,
         }
 
-    def process(self, wav: Float[np.ndarray, " S"], clip: Clip) -> Reconstruction:
-        """Return the decoded clip and the bits of its codes.
-
-        Raises:
-            AudioError: the clip is shorter than a frame.
-        """
-        codes = self.codec.encode(wav)
-        decoded = self.codec.decode(codes, seed=self.seed, **self.asked)
-        bits = bits_per_code(codes.semantic_vocab_size) + bits_per_code(codes.acoustic_vocab_size)
-        return Reconstruction(wav=decoded[0, 0].numpy(), num_bits=bits * codes.num_positions[0])
-
     def decode_features(
         self, acoustic: Float[Tensor, "1 L D"], semantic: Float[Tensor, "1 L D"], num_samples: int
     ) -> Float[np.ndarray, " S"]:
@@ -138,7 +127,42 @@ class Model(System):
         return decoded[0, 0].numpy()
 
 
-class Oracle(Model):
+class Model(CodecSystem):
+    """The codec as it is used."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(CodecSystem.Options):
+        """The codec, and how it encodes.
+
+        Attributes:
+            refine: steps of the search for acoustic codes of `SemantiCodec.refine`; None: those
+                that the encoder gives.
+        """
+
+        refine: int | None = limited(1, default=None)
+
+    def __init__(self, spec: Spec, device: str) -> None:
+        super().__init__(spec, device)
+        self.num_refining_steps = read_options(spec, Model.Options).refine
+        if self.num_refining_steps is not None:
+            self.codec.recording_refiner(self.num_refining_steps)  # or an error, before all clips
+            self.details["num_refining_steps"] = self.num_refining_steps
+
+    def process(self, wav: Float[np.ndarray, " S"], clip: Clip) -> Reconstruction:
+        """Return the decoded clip and the bits of its codes.
+
+        Raises:
+            AudioError: the clip is shorter than a frame.
+        """
+        codes = self.codec.encode(wav)
+        if self.num_refining_steps is not None:
+            codes = self.codec.refine(codes, wav, num_steps=self.num_refining_steps)
+        decoded = self.codec.decode(codes, seed=self.seed, **self.asked)
+        bits = bits_per_code(codes.semantic_vocab_size) + bits_per_code(codes.acoustic_vocab_size)
+        return Reconstruction(wav=decoded[0, 0].numpy(), num_bits=bits * codes.num_positions[0])
+
+
+class Oracle(CodecSystem):
     """The decoder's upper bound: the condition before either quantizer rounds it.
 
     The paper's "w. GT AudioMAE" gives the decoder the unquantized AudioMAE features.
@@ -151,7 +175,7 @@ class Oracle(Model):
         return Reconstruction(wav=self.decode_features(acoustic, semantic, len(wav)), num_bits=None)
 
 
-class SemanticOnly(Model):
+class SemanticOnly(CodecSystem):
     """What the semantic codes alone carry, the paper's "w.o. Acoustic VQ".
 
     The acoustic features are zero, as both streams are where guidance has no condition.

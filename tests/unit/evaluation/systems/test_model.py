@@ -3,17 +3,21 @@
 import dataclasses
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from conftest import random_codec
+from semanticodec import SemantiCodec
 from semanticodec.encoder.vector_quantizer import VectorQuantizer
 from semanticodec.errors import AudioError, CheckpointError, CodesError, ConfigError
 from semanticodec.evaluation.systems import open_system
 
 FAST = "steps=1,guidance=1"
+DEMO = Path(__file__).parents[4] / "demo" / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,28 @@ def test_lengths_are_exact_and_bits_those_of_the_positions(systems, clip, noise,
     # The tiny codec has 128 semantic and 64 acoustic codes.
     expected = {"model": 13 * positions, "oracle": None, "semantic-only": 7 * positions}
     assert bits == expected
+
+
+def test_codes_are_searched_for_where_a_system_asks_for_it(clip):
+    wav, _ = soundfile.read(DEMO / "speech.flac", frames=9000, dtype="float32")
+    codec = SemantiCodec.from_pretrained()
+    nearest = codec.encode(wav)
+    searched = codec.refine(nearest, wav, num_steps=3)
+    assert searched != nearest
+    for spec, codes in (("model", nearest), ("model:refine=3", searched)):
+        made = open_system(spec).reconstruct(wav, clip)
+        assert np.array_equal(made.wav, codec.decode(codes)[0, 0].numpy())
+        assert made.num_bits == 28 * 32
+
+
+def test_a_search_that_cannot_be_is_refused_before_the_first_clip(tiny_folder):
+    with pytest.raises(ConfigError, match="decodes in several steps"):
+        open_system(f"model:path={tiny_folder},refine=3")
+    for kind in ("oracle", "semantic-only"):
+        with pytest.raises(ConfigError, match=f"'{kind}' has no option 'refine'"):
+            open_system(f"{kind}:path={tiny_folder},refine=3")
+    with pytest.raises(ConfigError, match="refine is '0'; give a whole number from 1"):
+        open_system("model:refine=0")
 
 
 def test_the_model_is_what_encode_and_decode_give(systems, clip, noise, tiny_codec):
