@@ -121,9 +121,11 @@ class SemantiCodec(CodecBase):
             found.append(RecordingCodes(item.semantic, acoustic[None], item.num_samples[0]))
         return self._codes(found)
 
-    def recording_refiner(self, num_steps: int = REFINING_STEPS) -> RecordingRefiner:
+    def recording_refiner(self, num_steps: int) -> RecordingRefiner:
         """Return what searches for the codes of a recording; `refine` uses it.
 
+        Args:
+            num_steps: steps of the search, 1 or more.
         Raises:
             ConfigError: as for `refine`.
         """
